@@ -63,7 +63,7 @@ try_start() { # DIR PORT: 0 ready, 1 the port was taken in between, anything els
 		tail -n 20 "$dir/format.log" >&2
 		die "could not format $dir/data"
 	}
-	(java_kafka "$dir" kafka.Kafka "$dir/server.properties") >"$dir/broker.log" 2>&1 </dev/null 9>&- &
+	(java_kafka "$dir" kafka.Kafka "$dir/server.properties") >"$dir/broker.log" 2>&1 </dev/null &
 	pid=$!
 	disown "$pid"
 	remember "$pid" "$dir"
