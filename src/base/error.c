@@ -1,0 +1,58 @@
+#include "base/error.h"
+
+#include <stdio.h>
+#include <string.h>
+
+int error_vset(struct error *err, enum error_kind kind, int code, const char *format, va_list args)
+{
+	if (!err)
+		return -1;
+	err->kind = kind;
+	err->code = code;
+	vsnprintf(err->message, sizeof err->message, format, args);
+	return -1;
+}
+
+int error_set(struct error *err, enum error_kind kind, int code, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	error_vset(err, kind, code, format, args);
+	va_end(args);
+	return -1;
+}
+
+int error_wrap(struct error *err, const char *format, ...)
+{
+	char prefix[sizeof err->message], all[2 * sizeof err->message + 2];
+	va_list args;
+
+	if (!err)
+		return -1;
+	va_start(args, format);
+	vsnprintf(prefix, sizeof prefix, format, args);
+	va_end(args);
+	snprintf(all, sizeof all, "%s: %s", prefix, err->message);
+	memcpy(err->message, all, sizeof err->message - 1);
+	err->message[sizeof err->message - 1] = 0;
+	return -1;
+}
+
+int error_no_memory(struct error *err)
+{
+	return error_set(err, ERROR_FATAL, 0, "out of memory");
+}
+
+const char *error_kind_name(enum error_kind kind)
+{
+	switch (kind) {
+	case ERROR_NONE: return "NONE";
+	case ERROR_INVALID: return "INVALID";
+	case ERROR_CORRUPT: return "CORRUPT";
+	case ERROR_CONFLICT: return "CONFLICT";
+	case ERROR_TRANSIENT: return "TRANSIENT";
+	case ERROR_FATAL: return "FATAL";
+	}
+	return "UNKNOWN";
+}

@@ -1,0 +1,153 @@
+#include "base/log.h"
+
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/buffer.h"
+#include "base/clock.h"
+
+#define SECRETS_MAX 64
+#define LINE_MAX_BYTES 8192
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct {
+	bool json, terminal;
+	enum log_level minimum;
+	char progress[512];
+	char *secrets[SECRETS_MAX];
+	int secret_count;
+} state = {.json = true, .minimum = LOG_INFO};
+
+static const struct {
+	const char *name;
+	enum log_level level;
+} events[EVENT_COUNT] = {
+#define LOG_EVENT(id, level, name, meaning) [EVENT_##id] = {name, level},
+#include "base/log.def"
+#undef LOG_EVENT
+};
+
+static const char *const level_names[] = {"debug", "info", "warn", "error"};
+
+void log_init(bool json, enum log_level minimum)
+{
+	state.terminal = isatty(STDERR_FILENO) && !json;
+	state.json = json || !isatty(STDERR_FILENO);
+	state.minimum = minimum;
+}
+
+bool log_is_terminal(void)
+{
+	return state.terminal;
+}
+
+void log_mask_secret(const char *secret)
+{
+	pthread_mutex_lock(&lock);
+	/* One or two characters would mask half of every line, and protect nothing. */
+	if (strlen(secret) > 2 && state.secret_count < SECRETS_MAX) {
+		char *copy = strdup(secret);
+
+		if (copy)
+			state.secrets[state.secret_count++] = copy;
+	}
+	pthread_mutex_unlock(&lock);
+}
+
+static void mask_locked(char *text)
+{
+	for (int i = 0; i < state.secret_count; i++) {
+		size_t size = strlen(state.secrets[i]);
+
+		for (char *at = strstr(text, state.secrets[i]); at; at = strstr(at, state.secrets[i])) {
+			memcpy(at, "***", 3);
+			memmove(at + 3, at + size, strlen(at + size) + 1);
+			at += 3;
+		}
+	}
+}
+
+void log_mask(char *text)
+{
+	pthread_mutex_lock(&lock);
+	mask_locked(text);
+	pthread_mutex_unlock(&lock);
+}
+
+static void append_json(struct buffer *line, enum log_event event, const struct log_field *fields, int count,
+			const char *message)
+{
+	char now[40];
+
+	clock_format(clock_wall_ms(), now, sizeof now);
+	buffer_printf(line, "{\"ts\":\"%s\",\"level\":\"%s\",\"event\":\"%s\",\"message\":", now,
+		      level_names[events[event].level], events[event].name);
+	buffer_json_text(line, message, strlen(message));
+	for (int i = 0; i < count; i++) {
+		buffer_printf(line, ",\"%s\":", fields[i].name);
+		if (fields[i].text)
+			buffer_json_text(line, fields[i].text, strlen(fields[i].text));
+		else
+			buffer_printf(line, "%lld", (long long)fields[i].number);
+	}
+	buffer_text(line, "}\n");
+}
+
+static void append_human(struct buffer *line, enum log_event event, const struct log_field *fields, int count,
+			 const char *message)
+{
+	static const char *const colors[] = {"\033[2m", "", "\033[33m", "\033[31m"};
+	enum log_level level = events[event].level;
+
+	buffer_printf(line, "%s%s%s", colors[level], level >= LOG_WARN ? level_names[level] : "", level >= LOG_WARN ? ": " : "");
+	buffer_text(line, message);
+	for (int i = 0; i < count && level >= LOG_WARN; i++) {
+		if (fields[i].text)
+			buffer_printf(line, " %s=%s", fields[i].name, fields[i].text);
+		else
+			buffer_printf(line, " %s=%lld", fields[i].name, (long long)fields[i].number);
+	}
+	buffer_text(line, *colors[level] ? "\033[0m\n" : "\n");
+}
+
+void log_write(enum log_event event, const struct log_field *fields, int count, const char *format, ...)
+{
+	OWNED_BUFFER struct buffer line;
+	char message[2048];
+	va_list args;
+
+	if (events[event].level < state.minimum)
+		return;
+	va_start(args, format);
+	vsnprintf(message, sizeof message, format, args);
+	va_end(args);
+	buffer_init(&line, LINE_MAX_BYTES);
+	if (state.json)
+		append_json(&line, event, fields, count, message);
+	else
+		append_human(&line, event, fields, count, message);
+	pthread_mutex_lock(&lock);
+	if (line.data)
+		mask_locked(line.data);
+	if (state.terminal && *state.progress)
+		fputs("\r\033[K", stderr);
+	fputs(buffer_string(&line), stderr);
+	if (state.terminal && *state.progress)
+		fputs(state.progress, stderr);
+	pthread_mutex_unlock(&lock);
+}
+
+void log_progress(const char *text)
+{
+	if (!state.terminal)
+		return;
+	pthread_mutex_lock(&lock);
+	snprintf(state.progress, sizeof state.progress, "%s", text ? text : "");
+	fprintf(stderr, "\r\033[K%s", state.progress);
+	fflush(stderr);
+	pthread_mutex_unlock(&lock);
+}

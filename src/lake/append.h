@@ -1,0 +1,39 @@
+/*
+ * append.h - rows into a table, through DuckDB's own INSERT ... SELECT from a table function that references the arrays.
+ *
+ * Life cycle: append_target_new -> append_prepare per schema -> append_rows per transaction -> append_target_free.
+ */
+#ifndef TARN_LAKE_APPEND_H
+#define TARN_LAKE_APPEND_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "batch/batch.h"
+
+struct lake_session;
+struct append_target;
+struct ArrowArray;
+
+/* See duck_pull: called on DuckDB's threads; 1 and an array, or 0 at the end of the window. */
+struct append_pull {
+	void *context;
+	int (*next)(void *context, struct ArrowArray *ret_array);
+};
+
+struct append_target *append_target_new(struct lake_session *session, const char *schema, const char *table, struct error *err);
+void append_target_free(struct append_target *target);
+
+/*
+ * Makes the table from the schema where it is absent (ret_created), and checks that the columns are the table's: same
+ * names, same types, any order. Outside a transaction of the caller's.
+ * Errors: INVALID - such a schema cannot be stored here, with the reason for quarantine; others as the lake gives them.
+ */
+int append_prepare(struct append_target *target, struct batch_schema *schema, bool *ret_created, struct error *err);
+
+/* Inserts all that `pull` gives, in the session's transaction. The schema must have passed append_prepare. */
+int append_rows(struct append_target *target, struct batch_schema *schema, const struct append_pull *pull, int64_t *ret_rows,
+		struct error *err);
+
+#endif

@@ -1,0 +1,402 @@
+#include "lake/duck.h"
+
+#include <duckdb.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/owned.h"
+#include "batch/arrow_abi.h"
+#include "lake/duck_private.h"
+
+struct duck_appender {
+	duckdb_appender handle;
+	bool failed;
+};
+
+struct duck_stream {
+	duckdb_result result;
+	duckdb_arrow_options options;
+	struct ArrowSchema schema;
+};
+
+static bool has(const char *text, const char *part)
+{
+	return strstr(text, part) != NULL;
+}
+
+enum error_kind duck_kind(int type, const char *message)
+{
+	/* All commit failures have the type TRANSACTION; only their text tells them apart. */
+	if (has(message, "ransaction conflict") || has(message, "Conflict on") || has(message, "write-write conflict"))
+		return ERROR_CONFLICT;
+	if (has(message, "database is locked") || has(message, "maximum retry count") || has(message, "onnection") ||
+	    has(message, "SSL") || has(message, "terminating") || has(message, "could not serialize") ||
+	    has(message, "timed out") || has(message, "timeout"))
+		return ERROR_TRANSIENT;
+	switch (type) {
+	case DUCKDB_ERROR_CONVERSION:
+	case DUCKDB_ERROR_CONSTRAINT:
+	case DUCKDB_ERROR_INVALID_INPUT:
+	case DUCKDB_ERROR_OUT_OF_RANGE:
+	case DUCKDB_ERROR_MISMATCH_TYPE:
+	case DUCKDB_ERROR_INVALID_TYPE:
+	case DUCKDB_ERROR_NOT_IMPLEMENTED:
+	case DUCKDB_ERROR_PARSER:
+	case DUCKDB_ERROR_SYNTAX:
+	case DUCKDB_ERROR_BINDER:
+	case DUCKDB_ERROR_CATALOG: return ERROR_INVALID;
+	case DUCKDB_ERROR_INTERNAL:
+	case DUCKDB_ERROR_FATAL: return ERROR_FATAL;
+	default: return ERROR_TRANSIENT;
+	}
+}
+
+int duck_fail(int type, const char *message, struct error *err)
+{
+	char text[sizeof err->message];
+
+	/* The first line is the sentence; what follows is DuckDB's picture of the statement. */
+	snprintf(text, sizeof text, "%s", message ? message : "DuckDB gave no reason");
+	text[strcspn(text, "\n")] = 0;
+	log_mask(text);
+	return error_set(err, duck_kind(type, message ? message : ""), type, "%s", text);
+}
+
+int duck_fail_data(duckdb_error_data data, struct error *err)
+{
+	duck_fail((int)duckdb_error_data_error_type(data), duckdb_error_data_message(data), err);
+	duckdb_destroy_error_data(&data);
+	return -1;
+}
+
+struct duck *duck_open(const char *path, const struct duck_setting *settings, int count, struct error *err)
+{
+	OWNED_FREE struct duck *duck = calloc(1, sizeof *duck);
+	duckdb_config config = NULL;
+	char *reason = NULL;
+
+	if (!duck || duckdb_create_config(&config) == DuckDBError) {
+		error_no_memory(err);
+		return NULL;
+	}
+	for (int i = 0; i < count; i++) {
+		if (duckdb_set_config(config, settings[i].name, settings[i].value) == DuckDBError) {
+			error_set(err, ERROR_FATAL, 0, "DuckDB refuses its setting %s = %s", settings[i].name, settings[i].value);
+			duckdb_destroy_config(&config);
+			return NULL;
+		}
+	}
+	if (duckdb_open_ext(path, &duck->database, config, &reason) == DuckDBError) {
+		duck_fail(DUCKDB_ERROR_IO, reason, err);
+		duckdb_free(reason);
+		duckdb_destroy_config(&config);
+		return NULL;
+	}
+	duckdb_destroy_config(&config);
+	return TAKE(duck);
+}
+
+void duck_close(struct duck *duck)
+{
+	if (!duck)
+		return;
+	duckdb_close(&duck->database);
+	free(duck);
+}
+
+struct duck_connection *duck_connect(struct duck *duck, struct error *err)
+{
+	OWNED_FREE struct duck_connection *connection = calloc(1, sizeof *connection);
+
+	if (!connection || duckdb_connect(duck->database, &connection->handle) == DuckDBError) {
+		error_no_memory(err);
+		return NULL;
+	}
+	return TAKE(connection);
+}
+
+void duck_disconnect(struct duck_connection *connection)
+{
+	if (!connection)
+		return;
+	duckdb_disconnect(&connection->handle);
+	free(connection);
+}
+
+int duck_exec(struct duck_connection *connection, const char *sql, int64_t *ret_changed, struct error *err)
+{
+	duckdb_result result;
+	int failed = 0;
+
+	if (duckdb_query(connection->handle, sql, &result) == DuckDBError)
+		failed = duck_fail((int)duckdb_result_error_type(&result), duckdb_result_error(&result), err);
+	else if (ret_changed)
+		*ret_changed = (int64_t)duckdb_rows_changed(&result);
+	duckdb_destroy_result(&result);
+	return failed;
+}
+
+int duck_execf(struct duck_connection *connection, struct error *err, const char *format, ...)
+{
+	OWNED_FREE char *sql = NULL;
+	va_list args;
+	int size;
+
+	va_start(args, format);
+	size = vasprintf(&sql, format, args);
+	va_end(args);
+	if (size < 0) {
+		sql = NULL;
+		return error_no_memory(err);
+	}
+	return duck_exec(connection, sql, NULL, err);
+}
+
+/* Copies column `column` of one chunk into the cells, from row `base` on. */
+static int take_column(struct duck_rows *rows, duckdb_data_chunk chunk, int column, int64_t base)
+{
+	duckdb_vector vector = duckdb_data_chunk_get_vector(chunk, (idx_t)column);
+	duckdb_string_t *texts = duckdb_vector_get_data(vector);
+	uint64_t *validity = duckdb_vector_get_validity(vector);
+	idx_t size = duckdb_data_chunk_get_size(chunk);
+
+	for (idx_t i = 0; i < size; i++) {
+		char **cell = &rows->cells[(base + (int64_t)i) * rows->column_count + column];
+
+		*cell = NULL;
+		if (validity && !duckdb_validity_row_is_valid(validity, i))
+			continue;
+		*cell = strndup(duckdb_string_t_data(&texts[i]), duckdb_string_t_length(texts[i]));
+		if (!*cell)
+			return -1;
+	}
+	return 0;
+}
+
+static int take_rows(duckdb_result *result, struct duck_rows *rows, struct error *err)
+{
+	duckdb_data_chunk chunk;
+
+	rows->column_count = (int)duckdb_column_count(result);
+	while ((chunk = duckdb_fetch_chunk(*result))) {
+		int64_t size = (int64_t)duckdb_data_chunk_get_size(chunk), base = rows->row_count;
+		char **cells = realloc(rows->cells, (size_t)((base + size) * rows->column_count) * sizeof *cells);
+
+		if (!cells) {
+			duckdb_destroy_data_chunk(&chunk);
+			return error_no_memory(err);
+		}
+		rows->cells = cells;
+		memset(cells + base * rows->column_count, 0, (size_t)(size * rows->column_count) * sizeof *cells);
+		rows->row_count += size;
+		for (int column = 0; column < rows->column_count; column++) {
+			if (take_column(rows, chunk, column, base)) {
+				duckdb_destroy_data_chunk(&chunk);
+				return error_no_memory(err);
+			}
+		}
+		duckdb_destroy_data_chunk(&chunk);
+	}
+	return 0;
+}
+
+int duck_query(struct duck_connection *connection, const char *sql, struct duck_rows *ret_rows, struct error *err)
+{
+	OWNED_BUFFER struct buffer all;
+	OWNED_DUCK_ROWS struct duck_rows rows = {0};
+	duckdb_result result;
+	int failed = 0;
+
+	buffer_init(&all, BUFFER_DEFAULT_MAXIMUM);
+	buffer_printf(&all, "SELECT CAST(COLUMNS(*) AS VARCHAR) FROM (%s) AS q", sql);
+	if (!buffer_ok(&all))
+		return error_no_memory(err);
+	if (duckdb_query(connection->handle, buffer_string(&all), &result) == DuckDBError)
+		failed = duck_fail((int)duckdb_result_error_type(&result), duckdb_result_error(&result), err);
+	else
+		failed = take_rows(&result, &rows, err);
+	duckdb_destroy_result(&result);
+	if (failed)
+		return -1;
+	*ret_rows = rows;
+	rows = (struct duck_rows){0};
+	return 0;
+}
+
+void duck_rows_release(struct duck_rows *rows)
+{
+	for (int64_t i = 0; i < rows->row_count * rows->column_count; i++)
+		free(rows->cells[i]);
+	free(rows->cells);
+	*rows = (struct duck_rows){0};
+}
+
+const char *duck_cell(const struct duck_rows *rows, int64_t row, int column)
+{
+	return rows->cells[row * rows->column_count + column];
+}
+
+int64_t duck_cell_int(const struct duck_rows *rows, int64_t row, int column)
+{
+	const char *text = duck_cell(rows, row, column);
+
+	return text ? strtoll(text, NULL, 10) : 0;
+}
+
+static int describe_stream(struct duck_stream *stream, struct error *err)
+{
+	idx_t count = duckdb_column_count(&stream->result);
+	OWNED_FREE duckdb_logical_type *types = calloc(count + 1, sizeof *types);
+	OWNED_FREE const char **names = calloc(count + 1, sizeof *names);
+	duckdb_error_data failure;
+
+	if (!types || !names)
+		return error_no_memory(err);
+	for (idx_t i = 0; i < count; i++) {
+		types[i] = duckdb_column_logical_type(&stream->result, i);
+		names[i] = duckdb_column_name(&stream->result, i);
+	}
+	stream->options = duckdb_result_get_arrow_options(&stream->result);
+	failure = duckdb_to_arrow_schema(stream->options, types, names, count, &stream->schema);
+	for (idx_t i = 0; i < count; i++)
+		duckdb_destroy_logical_type(&types[i]);
+	return failure ? duck_fail_data(failure, err) : 0;
+}
+
+struct duck_stream *duck_stream_open(struct duck_connection *connection, const char *sql, struct error *err)
+{
+	struct duck_stream *stream = calloc(1, sizeof *stream);
+	duckdb_prepared_statement statement = NULL;
+	int failed;
+
+	if (!stream) {
+		error_no_memory(err);
+		return NULL;
+	}
+	if (duckdb_prepare(connection->handle, sql, &statement) == DuckDBError) {
+		duck_fail(DUCKDB_ERROR_BINDER, duckdb_prepare_error(statement), err);
+		duckdb_destroy_prepare(&statement);
+		free(stream);
+		return NULL;
+	}
+	failed = duckdb_execute_prepared_streaming(statement, &stream->result) == DuckDBError;
+	duckdb_destroy_prepare(&statement);
+	if (failed)
+		duck_fail((int)duckdb_result_error_type(&stream->result), duckdb_result_error(&stream->result), err);
+	if (failed || describe_stream(stream, err)) {
+		duck_stream_close(stream);
+		return NULL;
+	}
+	return stream;
+}
+
+const struct ArrowSchema *duck_stream_schema(struct duck_stream *stream)
+{
+	return &stream->schema;
+}
+
+int duck_stream_next(struct duck_stream *stream, struct ArrowArray *ret_array, struct error *err)
+{
+	duckdb_data_chunk chunk = duckdb_fetch_chunk(stream->result);
+	duckdb_error_data failure;
+
+	if (!chunk) {
+		const char *reason = duckdb_result_error(&stream->result);
+
+		return reason ? duck_fail((int)duckdb_result_error_type(&stream->result), reason, err) : 0;
+	}
+	failure = duckdb_data_chunk_to_arrow(stream->options, chunk, ret_array);
+	duckdb_destroy_data_chunk(&chunk);
+	return failure ? duck_fail_data(failure, err) : 1;
+}
+
+void duck_stream_close(struct duck_stream *stream)
+{
+	if (!stream)
+		return;
+	if (stream->schema.release)
+		stream->schema.release(&stream->schema);
+	if (stream->options)
+		duckdb_destroy_arrow_options(&stream->options);
+	duckdb_destroy_result(&stream->result);
+	free(stream);
+}
+
+struct duck_appender *duck_appender_open(struct duck_connection *connection, const char *catalog, const char *schema,
+					 const char *table, struct error *err)
+{
+	struct duck_appender *appender = calloc(1, sizeof *appender);
+
+	if (!appender) {
+		error_no_memory(err);
+		return NULL;
+	}
+	if (duckdb_appender_create_ext(connection->handle, catalog, schema, table, &appender->handle) == DuckDBError) {
+		duck_fail(DUCKDB_ERROR_CATALOG, duckdb_appender_error(appender->handle), err);
+		duck_appender_free(appender);
+		return NULL;
+	}
+	return appender;
+}
+
+/* A failed append sticks, and duck_append_row reports it. */
+static void note(struct duck_appender *appender, duckdb_state state)
+{
+	appender->failed |= state == DuckDBError;
+}
+
+void duck_append_int(struct duck_appender *appender, int64_t value)
+{
+	note(appender, duckdb_append_int64(appender->handle, value));
+}
+
+void duck_append_text(struct duck_appender *appender, const char *text)
+{
+	note(appender, text ? duckdb_append_varchar(appender->handle, text) : duckdb_append_null(appender->handle));
+}
+
+void duck_append_blob(struct duck_appender *appender, const void *bytes, size_t size)
+{
+	note(appender, bytes ? duckdb_append_blob(appender->handle, bytes, size) : duckdb_append_null(appender->handle));
+}
+
+void duck_append_timestamp_ms(struct duck_appender *appender, int64_t ms)
+{
+	if (ms < 0)
+		note(appender, duckdb_append_null(appender->handle));
+	else
+		note(appender, duckdb_append_timestamp(appender->handle, (duckdb_timestamp){.micros = ms * 1000}));
+}
+
+int duck_append_row(struct duck_appender *appender, struct error *err)
+{
+	note(appender, duckdb_appender_end_row(appender->handle));
+	if (appender->failed)
+		return duck_fail(DUCKDB_ERROR_INVALID_INPUT, duckdb_appender_error(appender->handle), err);
+	return 0;
+}
+
+int duck_appender_finish(struct duck_appender *appender, struct error *err)
+{
+	int failed = 0;
+
+	if (appender->failed || duckdb_appender_close(appender->handle) == DuckDBError)
+		failed = duck_fail(DUCKDB_ERROR_INVALID_INPUT, duckdb_appender_error(appender->handle), err);
+	duck_appender_free(appender);
+	return failed;
+}
+
+void duck_appender_free(struct duck_appender *appender)
+{
+	if (!appender)
+		return;
+	if (appender->handle) {
+		/* After a failure the rows must not be flushed on the way out. */
+		duckdb_appender_clear(appender->handle);
+		duckdb_appender_destroy(&appender->handle);
+	}
+	free(appender);
+}

@@ -1,0 +1,408 @@
+#include "lake/lake.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/buffer.h"
+#include "base/fault.h"
+#include "base/owned.h"
+#include "lake/lake_private.h"
+#include "lake/lock.h"
+
+/* Where DuckDB finds its signed extensions: beside the program when installed, else what `make setup` fetched. */
+static const char *extension_folder(void)
+{
+	const char *folder = getenv("TARN_EXTENSIONS");
+
+	return folder && *folder ? folder : TARN_EXTENSION_FOLDER;
+}
+
+static int make_folders(const char *path, bool with_last, struct error *err)
+{
+	OWNED_FREE char *copy = strdup(path);
+
+	if (!copy)
+		return error_no_memory(err);
+	for (char *slash = strchr(copy + 1, '/');; slash = strchr(slash + 1, '/')) {
+		if (!slash && !with_last)
+			return 0;
+		if (slash)
+			*slash = 0;
+		if (mkdir(copy, 0755) && errno != EEXIST)
+			return error_set(err, ERROR_INVALID, errno, "cannot make the folder %s: %s", copy, strerror(errno));
+		if (!slash)
+			return 0;
+		*slash = '/';
+	}
+}
+
+static const char *catalog_path(const struct lake *lake)
+{
+	return lake->catalog->backend.path;
+}
+
+/* The folders and the writer lock; for readers, that there is something to read. */
+static int prepare_files(struct lake *lake, struct error *err)
+{
+	const struct spec_catalog *catalog = lake->catalog;
+	OWNED_FREE char *lock_path = NULL;
+
+	if (catalog->backend.type == BACKEND_POSTGRES) {
+		if (lake->options.writer && catalog->data_path && catalog->data_path[0] == '/')
+			return make_folders(catalog->data_path, true, err);
+		return 0;
+	}
+	if (!lake->options.writer) {
+		if (access(catalog_path(lake), F_OK))
+			return error_set(err, ERROR_INVALID, errno,
+					 "there is no lake at %s yet: `tarn run` makes it when the first events arrive",
+					 catalog_path(lake));
+		return 0;
+	}
+	if (make_folders(catalog_path(lake), false, err))
+		return -1;
+	if (catalog->data_path && catalog->data_path[0] == '/' && make_folders(catalog->data_path, true, err))
+		return -1;
+	if (asprintf(&lock_path, "%s.writer-lock", catalog_path(lake)) < 0)
+		return error_no_memory(err);
+	lake->writer_lock = lock_open(lock_path, err);
+	if (lake->writer_lock < 0)
+		return -1;
+	return lock_take_or_tell(lake->writer_lock, lock_path, catalog_path(lake), err);
+}
+
+static struct duck *open_duck(const struct lake_options *options, struct error *err)
+{
+	char threads[16], memory[32];
+	struct duck_setting settings[8];
+	int count = 0;
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+
+	snprintf(threads, sizeof threads, "%d", options->threads ? options->threads : cores < 1 ? 1 : (int)cores);
+	settings[count++] = (struct duck_setting){"extension_directory", extension_folder()};
+	settings[count++] = (struct duck_setting){"autoinstall_known_extensions", "false"};
+	settings[count++] = (struct duck_setting){"autoload_known_extensions", "false"};
+	settings[count++] = (struct duck_setting){"threads", threads};
+	/* Arrays of one lane may be written by two threads: no order between rows is promised. */
+	settings[count++] = (struct duck_setting){"preserve_insertion_order", options->writer ? "false" : "true"};
+	if (options->memory_bytes) {
+		snprintf(memory, sizeof memory, "%" PRId64 "B", options->memory_bytes);
+		settings[count++] = (struct duck_setting){"memory_limit", memory};
+	}
+	return duck_open(NULL, settings, count, err);
+}
+
+static int load_extensions(const struct lake *lake, struct duck_connection *connection, struct error *err)
+{
+	static const char *const wanted[][3] = {
+		[BACKEND_SQLITE] = {"ducklake", "sqlite_scanner"},
+		[BACKEND_POSTGRES] = {"ducklake", "postgres_scanner"},
+		[BACKEND_DUCKDB] = {"ducklake"},
+		[BACKEND_FILE] = {NULL},
+	};
+
+	for (int i = 0; i < 3 && wanted[lake->catalog->backend.type][i]; i++) {
+		const char *name = wanted[lake->catalog->backend.type][i];
+
+		if (duck_execf(connection, err, "LOAD %s", name)) {
+			error_wrap(err, "DuckDB extension %s (in %s; `make setup` fetches it, TARN_EXTENSIONS names another folder)",
+				   name, extension_folder());
+			err->kind = ERROR_FATAL;
+			return -1;
+		}
+	}
+	return 0;
+}
+
+static void append_attach(const struct lake *lake, struct buffer *sql)
+{
+	static const char *const prefixes[] = {
+		[BACKEND_SQLITE] = "ducklake:sqlite:",
+		[BACKEND_POSTGRES] = "ducklake:postgres:",
+		[BACKEND_DUCKDB] = "ducklake:",
+		[BACKEND_FILE] = "",
+	};
+	const struct spec_catalog *catalog = lake->catalog;
+	OWNED_BUFFER struct buffer address;
+
+	buffer_init(&address, 65536);
+	buffer_text(&address, prefixes[catalog->backend.type]);
+	buffer_text(&address, catalog->backend.type == BACKEND_POSTGRES ? catalog->backend.connection : catalog->backend.path);
+	buffer_text(sql, "ATTACH ");
+	buffer_sql_text(sql, buffer_string(&address));
+	buffer_text(sql, " AS lake (");
+	if (catalog->backend.type != BACKEND_FILE) {
+		/* Rows go to Parquet at once; Tarn's own small tables are inlined by an option of their own (ledger.c). */
+		buffer_text(sql, "DATA_INLINING_ROW_LIMIT 0, DATA_PATH ");
+		buffer_sql_text(sql, catalog->data_path);
+		if (catalog->backend.type == BACKEND_SQLITE)
+			buffer_text(sql, ", META_JOURNAL_MODE 'WAL'");
+		buffer_text(sql, ", ");
+	}
+	buffer_text(sql, lake->options.writer ? "READ_WRITE)" : "READ_ONLY)");
+}
+
+/* Settings for many small commits, and for tables that are quick to write and to read (docs/benchmarks.md). */
+static int set_options(const struct lake *lake, struct duck_connection *connection, struct error *err)
+{
+	static const char *const once[][2] = {
+		{"parquet_compression", "zstd"},
+		{"parquet_compression_level", "1"},
+		{"parquet_row_group_size", "20000"},
+	};
+	OWNED_DUCK_ROWS struct duck_rows rows = {0};
+
+	if (lake->catalog->backend.type == BACKEND_FILE)
+		return 0;
+	if (duck_exec(connection, "SET ducklake_retry_wait_ms = 5", NULL, err) ||
+	    duck_exec(connection, "SET ducklake_retry_backoff = 1.2", NULL, err) ||
+	    duck_exec(connection, "SET ducklake_max_retry_count = 100", NULL, err))
+		return -1;
+	if (!lake->options.writer)
+		return 0;
+	if (duck_query(connection, "SELECT option_name FROM ducklake_options('lake') WHERE option_name LIKE 'parquet%'", &rows, err))
+		return -1;
+	if (rows.row_count)
+		return 0; /* somebody chose: a choice of the lake's owner stays */
+	for (size_t i = 0; i < COUNT_OF(once); i++)
+		if (duck_execf(connection, err, "CALL lake.set_option('%s', '%s')", once[i][0], once[i][1]))
+			return -1;
+	return 0;
+}
+
+static int attach(struct lake *lake, struct error *err)
+{
+	OWNED_BUFFER struct buffer sql;
+	struct duck_connection *connection = duck_connect(lake->duck, err);
+	int failed;
+
+	buffer_init(&sql, 65536);
+	append_attach(lake, &sql);
+	if (!connection)
+		return -1;
+	failed = !buffer_ok(&sql) || load_extensions(lake, connection, err) ||
+		 duck_exec(connection, buffer_string(&sql), NULL, err) || set_options(lake, connection, err);
+	duck_disconnect(connection);
+	return failed ? -1 : 0;
+}
+
+struct lake *lake_open(const struct spec_catalog *catalog, const struct lake_options *options, struct error *err)
+{
+	struct lake *lake = calloc(1, sizeof *lake);
+
+	if (!lake) {
+		error_no_memory(err);
+		return NULL;
+	}
+	lake->catalog = catalog;
+	lake->options = *options;
+	lake->writer_lock = -1;
+	if (prepare_files(lake, err) || !(lake->duck = open_duck(options, err)) || attach(lake, err)) {
+		error_wrap(err, "catalog %s", catalog->name);
+		lake_close(lake);
+		return NULL;
+	}
+	return lake;
+}
+
+void lake_close(struct lake *lake)
+{
+	if (!lake)
+		return;
+	duck_close(lake->duck);
+	if (lake->writer_lock >= 0)
+		close(lake->writer_lock);
+	free(lake);
+}
+
+const struct spec_catalog *lake_catalog(const struct lake *lake)
+{
+	return lake->catalog;
+}
+
+bool lake_has_snapshots(const struct lake *lake)
+{
+	return lake->catalog->backend.type != BACKEND_FILE;
+}
+
+bool lake_has_many_writers(const struct lake *lake)
+{
+	return lake->catalog->backend.type == BACKEND_POSTGRES;
+}
+
+/* Each session opens the file itself: flock is between open file descriptions, so it holds between threads too. */
+static int open_catalog_lock(struct lake_session *session, struct error *err)
+{
+	OWNED_FREE char *path = NULL;
+
+	session->catalog_lock = -1;
+	if (lake_has_many_writers(session->lake) || !session->lake->options.writer)
+		return 0;
+	if (asprintf(&path, "%s.catalog-lock", catalog_path(session->lake)) < 0)
+		return error_no_memory(err);
+	session->catalog_lock = lock_open(path, err);
+	return session->catalog_lock < 0 ? -1 : 0;
+}
+
+struct lake_session *lake_session_new(struct lake *lake, struct error *err)
+{
+	struct lake_session *session = calloc(1, sizeof *session);
+
+	if (!session) {
+		error_no_memory(err);
+		return NULL;
+	}
+	session->lake = lake;
+	if (open_catalog_lock(session, err) || !(session->connection = duck_connect(lake->duck, err)) ||
+	    !(session->idle = duck_connect(lake->duck, err))) {
+		lake_session_free(session);
+		return NULL;
+	}
+	return session;
+}
+
+void lake_session_free(struct lake_session *session)
+{
+	if (!session)
+		return;
+	if (session->in_transaction)
+		lake_rollback(session);
+	duck_disconnect(session->idle);
+	duck_disconnect(session->connection);
+	if (session->catalog_lock >= 0)
+		close(session->catalog_lock);
+	free(session);
+}
+
+static void end_transaction(struct lake_session *session)
+{
+	session->in_transaction = false;
+	if (session->catalog_lock >= 0)
+		lock_drop(session->catalog_lock);
+}
+
+int lake_begin(struct lake_session *session, struct error *err)
+{
+	if (fault_error(FAULT_BEGIN_BEFORE, err))
+		return -1;
+	if (session->catalog_lock >= 0 && lock_wait(session->catalog_lock, err))
+		return -1;
+	session->in_transaction = true;
+	if (duck_exec(session->connection, "BEGIN", NULL, err)) {
+		end_transaction(session);
+		return -1;
+	}
+	if (fault_error(FAULT_BEGIN_AFTER, err)) {
+		lake_rollback(session);
+		return -1;
+	}
+	return 0;
+}
+
+enum commit_outcome lake_commit(struct lake_session *session, const char *note, struct error *err)
+{
+	OWNED_BUFFER struct buffer sql;
+	int failed = 0;
+
+	buffer_init(&sql, 1 << 20);
+	if (note && lake_has_snapshots(session->lake)) {
+		buffer_text(&sql, "CALL lake.set_commit_message('tarn', 'ingest', extra_info => ");
+		buffer_sql_text(&sql, note);
+		buffer_text(&sql, ")");
+		failed = duck_exec(session->connection, buffer_string(&sql), NULL, err);
+	}
+	if (!failed)
+		failed = fault_error(FAULT_COMMIT_BEFORE, err);
+	if (failed) {
+		lake_rollback(session);
+		return COMMIT_UNKNOWN;
+	}
+	failed = duck_exec(session->connection, "COMMIT", NULL, err);
+	/* After a failed COMMIT the transaction is over as well. */
+	end_transaction(session);
+	if (!failed && fault_error(FAULT_COMMIT_AFTER, err))
+		failed = -1;
+	return failed ? COMMIT_UNKNOWN : COMMIT_DONE;
+}
+
+void lake_rollback(struct lake_session *session)
+{
+	/* "no transaction is active" is what a transaction that failed in its COMMIT answers. */
+	duck_exec(session->connection, "ROLLBACK", NULL, NULL);
+	end_transaction(session);
+}
+
+int lake_snapshot(struct lake_session *session, int64_t *ret_snapshot, struct error *err)
+{
+	OWNED_DUCK_ROWS struct duck_rows rows = {0};
+
+	*ret_snapshot = 0;
+	if (!lake_has_snapshots(session->lake))
+		return 0;
+	if (duck_query(session->connection, "SELECT id FROM lake.current_snapshot()", &rows, err))
+		return -1;
+	*ret_snapshot = rows.row_count ? duck_cell_int(&rows, 0, 0) : 0;
+	return 0;
+}
+
+int lake_table_size(struct lake_session *session, const char *schema, const char *table, struct lake_table_size *ret_size,
+		    struct error *err)
+{
+	OWNED_DUCK_ROWS struct duck_rows rows = {0}, count = {0};
+	OWNED_BUFFER struct buffer sql;
+
+	*ret_size = (struct lake_table_size){0};
+	buffer_init(&sql, 65536);
+	buffer_text(&sql, "SELECT count(*) FROM lake.");
+	buffer_sql_name(&sql, schema);
+	buffer_char(&sql, '.');
+	buffer_sql_name(&sql, table);
+	if (duck_query(session->connection, buffer_string(&sql), &count, err))
+		return -1;
+	ret_size->rows = duck_cell_int(&count, 0, 0);
+	if (!lake_has_snapshots(session->lake))
+		return 0;
+	buffer_clear(&sql);
+	buffer_text(&sql, "SELECT count(*), sum(data_file_size_bytes) FROM ducklake_list_files('lake', ");
+	buffer_sql_text(&sql, table);
+	buffer_text(&sql, ", schema => ");
+	buffer_sql_text(&sql, schema);
+	buffer_text(&sql, ")");
+	if (duck_query(session->connection, buffer_string(&sql), &rows, err))
+		return -1;
+	ret_size->files = duck_cell_int(&rows, 0, 0);
+	ret_size->bytes = duck_cell_int(&rows, 0, 1);
+	return 0;
+}
+
+int lake_use(struct lake_session *session, int64_t at, struct error *err)
+{
+	OWNED_BUFFER struct buffer sql;
+
+	if (at < 0)
+		return duck_exec(session->connection, "USE lake", NULL, err);
+	if (!lake_has_snapshots(session->lake))
+		return error_set(err, ERROR_INVALID, 0,
+				 "catalog %s has backend file, which keeps no snapshots: --at needs sqlite, postgres or duckdb",
+				 session->lake->catalog->name);
+	/* The whole lake as of one snapshot: attached anew at that version. */
+	buffer_init(&sql, 65536);
+	if (duck_exec(session->connection, "DETACH lake", NULL, err))
+		return -1;
+	append_attach(session->lake, &sql);
+	sql.data[--sql.size] = 0;
+	buffer_printf(&sql, ", SNAPSHOT_VERSION %" PRId64 ")", at);
+	if (duck_exec(session->connection, buffer_string(&sql), NULL, err))
+		return error_wrap(err, "snapshot %" PRId64, at);
+	return duck_exec(session->connection, "USE lake", NULL, err);
+}
+
+struct duck_connection *lake_connection(struct lake_session *session)
+{
+	return session->connection;
+}

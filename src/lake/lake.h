@@ -1,0 +1,74 @@
+/*
+ * lake.h - one catalog, opened: DuckLake on sqlite, postgres or a DuckDB file, or one plain DuckDB file.
+ *
+ * A session is a connection of one thread. What Tarn itself keeps lies in the schema `tarn` of the same lake, so that it
+ * commits with the rows: offsets (lane.h), the ledger and quarantine (ledger.h).
+ *
+ * The commit protocol, in this order (each step's reason is in docs/commit-protocol.md):
+ *     lake_begin -> lanes_fence -> append_rows -> quarantine_append -> ledger_append -> lanes_advance -> lake_commit
+ *
+ * Invariants:
+ *  1. The lanes' offsets are the first thing a transaction reads: DuckLake takes its snapshot at the first access, not at
+ *     BEGIN, and what is checked must be what is committed against.
+ *  2. Any failed statement means lake_rollback: COMMIT after an error may commit the rest, or silently nothing.
+ *  3. Any failed COMMIT means "outcome unknown": the offsets are read again in a new transaction before anything is done.
+ *  4. Where the catalog has one writer (all but postgres) a transaction holds the catalog lock from BEGIN to its end, and
+ *     one process holds the writer lock from lake_open to lake_close.
+ *
+ * Life cycle: lake_open -> lake_session_new... -> lake_session_free... -> lake_close.
+ */
+#ifndef TARN_LAKE_LAKE_H
+#define TARN_LAKE_LAKE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "spec/spec.h"
+
+struct lake;
+struct lake_session;
+struct batch_schema;
+
+struct lake_options {
+	bool writer;	      /* takes the writer lock, makes the lake where there is none */
+	int threads;	      /* of DuckDB; 0: one a core */
+	int64_t memory_bytes; /* DuckDB's bound; 0: its default */
+};
+
+/* The spec is borrowed until lake_close. */
+struct lake *lake_open(const struct spec_catalog *catalog, const struct lake_options *options, struct error *err);
+void lake_close(struct lake *lake);
+const struct spec_catalog *lake_catalog(const struct lake *lake);
+/* False for backend file: it has no snapshots. */
+bool lake_has_snapshots(const struct lake *lake);
+/* True where several processes may write: each lane then has an offsets table of its own. */
+bool lake_has_many_writers(const struct lake *lake);
+
+struct lake_session *lake_session_new(struct lake *lake, struct error *err);
+void lake_session_free(struct lake_session *session);
+/* An idle connection's first failure after the catalog server went away heals by itself; a broken attach does not. */
+
+int lake_begin(struct lake_session *session, struct error *err);
+/* What lake_commit learnt. UNKNOWN: read the offsets again before anything else. */
+enum commit_outcome { COMMIT_DONE, COMMIT_UNKNOWN };
+/* `note` is JSON for the snapshot's extra info (audit only: maintenance and expiry lose it). */
+enum commit_outcome lake_commit(struct lake_session *session, const char *note, struct error *err);
+void lake_rollback(struct lake_session *session);
+
+/* The newest snapshot's id; 0 for backend file. */
+int lake_snapshot(struct lake_session *session, int64_t *ret_snapshot, struct error *err);
+
+/* Data files, and their bytes, of a table; 0 for backend file. */
+struct lake_table_size {
+	int64_t files, bytes, rows;
+};
+int lake_table_size(struct lake_session *session, const char *schema, const char *table, struct lake_table_size *ret_size,
+		    struct error *err);
+
+/* A query for a person or a program. `at`: the snapshot to read, -1: the newest. */
+struct duck_stream;
+int lake_use(struct lake_session *session, int64_t at, struct error *err);
+struct duck_connection *lake_connection(struct lake_session *session);
+
+#endif

@@ -1,0 +1,298 @@
+#include "lake/lane.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/buffer.h"
+#include "base/clock.h"
+#include "base/fault.h"
+#include "base/owned.h"
+#include "lake/lake_private.h"
+#include "lake/ledger.h"
+
+/* The table that holds a lane's row: of the lane where many processes write, of the stream elsewhere. */
+static void append_table(struct buffer *sql, const struct lake_session *session, const struct lane_key *key, int32_t partition)
+{
+	char name[256];
+
+	if (lake_has_many_writers(session->lake))
+		snprintf(name, sizeof name, "offsets_%s_%d", key->stream, partition);
+	else
+		snprintf(name, sizeof name, "offsets_%s", key->stream);
+	buffer_text(sql, "lake.tarn.");
+	buffer_sql_name(sql, name);
+}
+
+/* Lanes i..end-1 share a table, so that one statement serves them all. */
+static int table_end(const struct lake_session *session, int i, int count)
+{
+	return lake_has_many_writers(session->lake) ? i + 1 : count;
+}
+
+static void append_where_topic(struct buffer *sql, const struct lane_key *key)
+{
+	buffer_text(sql, " WHERE topic = ");
+	buffer_sql_text(sql, key->topic);
+}
+
+static void append_select(struct buffer *sql, const struct lake_session *session, const struct lane_key *key,
+			  const struct lake_lane *lanes, int count)
+{
+	for (int i = 0; i < count; i = table_end(session, i, count)) {
+		buffer_text(sql, i ? " UNION ALL " : "");
+		buffer_text(sql, "SELECT \"partition\", topic_id, first_offset, next_offset, epoch FROM ");
+		append_table(sql, session, key, lanes[i].partition);
+		append_where_topic(sql, key);
+	}
+}
+
+int lanes_read(struct lake_session *session, const struct lane_key *key, const struct lake_lane *lanes, int count,
+	       struct lake_lane *ret_lanes, struct error *err)
+{
+	OWNED_BUFFER struct buffer sql;
+	OWNED_DUCK_ROWS struct duck_rows rows = {0};
+
+	buffer_init(&sql, 1 << 20);
+	append_select(&sql, session, key, lanes, count);
+	if (duck_query(session->connection, buffer_string(&sql), &rows, err))
+		return -1;
+	for (int i = 0; i < count; i++) {
+		ret_lanes[i] = (struct lake_lane){.partition = lanes[i].partition, .epoch = -1};
+		for (int64_t r = 0; r < rows.row_count; r++) {
+			if (duck_cell_int(&rows, r, 0) != lanes[i].partition)
+				continue;
+			snprintf(ret_lanes[i].topic_id, sizeof ret_lanes[i].topic_id, "%s", duck_cell(&rows, r, 1));
+			ret_lanes[i].first_offset = duck_cell_int(&rows, r, 2);
+			ret_lanes[i].next_offset = duck_cell_int(&rows, r, 3);
+			ret_lanes[i].epoch = duck_cell_int(&rows, r, 4);
+		}
+	}
+	return 0;
+}
+
+int lanes_fence(struct lake_session *session, const struct lane_key *key, const struct lake_lane *lanes, int count,
+		struct error *err)
+{
+	OWNED_FREE struct lake_lane *now = calloc((size_t)count + 1, sizeof *now);
+
+	if (!now)
+		return error_no_memory(err);
+	if (lanes_read(session, key, lanes, count, now, err))
+		return -1;
+	for (int i = 0; i < count; i++)
+		if (now[i].epoch != lanes[i].epoch || now[i].next_offset != lanes[i].next_offset)
+			return error_set(err, ERROR_CONFLICT, 0,
+					 "lane %d: the lake is at offset %" PRId64 " (epoch %" PRId64 "), this owner at %" PRId64
+					 " (epoch %" PRId64 "): another owner was first",
+					 lanes[i].partition, now[i].next_offset, now[i].epoch, lanes[i].next_offset,
+					 lanes[i].epoch);
+	return fault_error(FAULT_FENCE_AFTER, err) ? -1 : 0;
+}
+
+/* One UPDATE for lanes[from..to-1], which share a table. */
+static int advance_table(struct lake_session *session, const struct lane_key *key, const struct lake_lane *lanes,
+			 const int64_t *next, int from, int to, struct error *err)
+{
+	OWNED_BUFFER struct buffer sql;
+	int64_t wanted = 0, changed = 0;
+
+	buffer_init(&sql, 1 << 20);
+	buffer_text(&sql, "UPDATE ");
+	append_table(&sql, session, key, lanes[from].partition);
+	buffer_text(&sql, " AS o SET next_offset = v.next, updated_at = now() FROM (VALUES ");
+	for (int i = from; i < to; i++) {
+		if (next[i] == lanes[i].next_offset)
+			continue;
+		buffer_printf(&sql, "%s(%d, %" PRId64 "::BIGINT, %" PRId64 "::BIGINT, %" PRId64 "::BIGINT)", wanted ? ", " : "",
+			      lanes[i].partition, lanes[i].next_offset, lanes[i].epoch, next[i]);
+		wanted++;
+	}
+	buffer_text(&sql, ") AS v(p, expected, epoch, next)");
+	append_where_topic(&sql, key);
+	buffer_text(&sql, " AND o.\"partition\" = v.p AND o.next_offset = v.expected AND o.epoch = v.epoch");
+	if (!wanted)
+		return 0;
+	if (fault_error(FAULT_OFFSET_BEFORE, err) || duck_exec(session->connection, buffer_string(&sql), &changed, err))
+		return -1;
+	if (changed != wanted)
+		return error_set(err, ERROR_CONFLICT, 0,
+				 "%" PRId64 " of %" PRId64 " lanes (from partition %d) are still this owner's: another owner was first",
+				 changed, wanted, lanes[from].partition);
+	return fault_error(FAULT_OFFSET_AFTER, err) ? -1 : 0;
+}
+
+int lanes_advance(struct lake_session *session, const struct lane_key *key, const struct lake_lane *lanes, const int64_t *next,
+		  int count, struct error *err)
+{
+	for (int i = 0, end; i < count; i = end) {
+		end = table_end(session, i, count);
+		if (advance_table(session, key, lanes, next, i, end, err))
+			return -1;
+	}
+	return 0;
+}
+
+/* ---- claiming */
+
+static int create_tables(struct lake_session *session, const struct lane_key *key, const struct lake_lane *lanes, int count,
+			 struct error *err)
+{
+	OWNED_BUFFER struct buffer sql;
+
+	buffer_init(&sql, 1 << 16);
+	for (int i = 0; i < count; i = table_end(session, i, count)) {
+		buffer_clear(&sql);
+		buffer_text(&sql, "CREATE TABLE IF NOT EXISTS ");
+		append_table(&sql, session, key, lanes[i].partition);
+		buffer_text(&sql, " (stream VARCHAR, topic VARCHAR, topic_id VARCHAR, \"partition\" INTEGER, owner VARCHAR,"
+				  " epoch BIGINT, first_offset BIGINT, next_offset BIGINT, updated_at TIMESTAMP WITH TIME ZONE)");
+		if (duck_exec(session->connection, buffer_string(&sql), NULL, err))
+			return -1;
+	}
+	return 0;
+}
+
+/* A topic that was deleted and made anew has another id: its offsets mean other messages. */
+static int check_topic_id(const struct lane_key *key, const struct lake_lane *lane, const struct lake_lane *known,
+			  const struct lane_start *start, bool *ret_anew, struct error *err)
+{
+	*ret_anew = *lane->topic_id && *known->topic_id && strcmp(lane->topic_id, known->topic_id) != 0;
+	if (!*ret_anew || start->may_restart)
+		return 0;
+	return error_set(err, ERROR_INVALID, 0,
+			 "topic %s was deleted and made anew (its id was %s and is %s): offset %" PRId64
+			 " of partition %d means another message now. Read it as a new stream: give the stream or the topic "
+			 "another name",
+			 key->topic, known->topic_id, lane->topic_id, known->next_offset, lane->partition);
+}
+
+static int insert_lane(struct lake_session *session, const struct lane_key *key, const char *owner, struct lake_lane *lane,
+		       const struct lane_start *start, struct error *err)
+{
+	OWNED_BUFFER struct buffer sql;
+	int64_t first = 0;
+
+	if (start->first_offset(start->context, lane->partition, &first, err))
+		return -1;
+	lane->first_offset = lane->next_offset = first;
+	lane->epoch = 1;
+	buffer_init(&sql, 1 << 16);
+	buffer_text(&sql, "INSERT INTO ");
+	append_table(&sql, session, key, lane->partition);
+	buffer_text(&sql, " VALUES (");
+	buffer_sql_text(&sql, key->stream);
+	buffer_text(&sql, ", ");
+	buffer_sql_text(&sql, key->topic);
+	buffer_text(&sql, ", ");
+	buffer_sql_text(&sql, lane->topic_id);
+	buffer_printf(&sql, ", %d, ", lane->partition);
+	buffer_sql_text(&sql, owner);
+	buffer_printf(&sql, ", 1, %" PRId64 ", %" PRId64 ", now())", first, first);
+	return duck_exec(session->connection, buffer_string(&sql), NULL, err);
+}
+
+static int update_lane(struct lake_session *session, const struct lane_key *key, const char *owner, struct lake_lane *lane,
+		       const struct lake_lane *known, bool anew, const struct lane_start *start, struct error *err)
+{
+	OWNED_BUFFER struct buffer sql;
+	int64_t changed = 0;
+
+	lane->epoch = known->epoch + 1;
+	lane->first_offset = known->first_offset;
+	lane->next_offset = known->next_offset;
+	if (anew) {
+		if (start->first_offset(start->context, lane->partition, &lane->first_offset, err))
+			return -1;
+		lane->next_offset = lane->first_offset;
+	}
+	buffer_init(&sql, 1 << 16);
+	buffer_text(&sql, "UPDATE ");
+	append_table(&sql, session, key, lane->partition);
+	buffer_text(&sql, " SET owner = ");
+	buffer_sql_text(&sql, owner);
+	buffer_text(&sql, ", topic_id = ");
+	buffer_sql_text(&sql, *lane->topic_id ? lane->topic_id : known->topic_id);
+	buffer_printf(&sql, ", epoch = %" PRId64 ", first_offset = %" PRId64 ", next_offset = %" PRId64 ", updated_at = now()",
+		      lane->epoch, lane->first_offset, lane->next_offset);
+	append_where_topic(&sql, key);
+	buffer_printf(&sql, " AND \"partition\" = %d AND epoch = %" PRId64, lane->partition, known->epoch);
+	if (duck_exec(session->connection, buffer_string(&sql), &changed, err))
+		return -1;
+	if (changed != 1)
+		return error_set(err, ERROR_CONFLICT, 0, "lane %d changed hands while it was claimed", lane->partition);
+	return 0;
+}
+
+static int claim_in_transaction(struct lake_session *session, const struct lane_key *key, const char *owner,
+				struct lake_lane *lanes, int count, const struct lane_start *start, struct error *err)
+{
+	OWNED_FREE struct lake_lane *known = calloc((size_t)count + 1, sizeof *known);
+	bool anew;
+
+	if (!known)
+		return error_no_memory(err);
+	if (lanes_read(session, key, lanes, count, known, err))
+		return -1;
+	for (int i = 0; i < count; i++) {
+		if (known[i].epoch < 0) {
+			if (insert_lane(session, key, owner, &lanes[i], start, err))
+				return -1;
+			continue;
+		}
+		if (check_topic_id(key, &lanes[i], &known[i], start, &anew, err) ||
+		    update_lane(session, key, owner, &lanes[i], &known[i], anew, start, err))
+			return -1;
+	}
+	return 0;
+}
+
+/* Tables first, in a commit of their own: DuckLake fixes a new table's options only once it is there. */
+static int make_tables(struct lake_session *session, const struct lane_key *key, const struct lake_lane *lanes, int count,
+		       struct error *err)
+{
+	if (ledger_create(session, err) || lake_begin(session, err))
+		return -1;
+	if (create_tables(session, key, lanes, count, err)) {
+		lake_rollback(session);
+		return -1;
+	}
+	return lake_commit(session, NULL, err) == COMMIT_DONE ? 0 : -1;
+}
+
+static int claim_once(struct lake_session *session, const struct lane_key *key, const char *owner, struct lake_lane *lanes,
+		      int count, const struct lane_start *start, struct error *err)
+{
+	if (make_tables(session, key, lanes, count, err) || lake_begin(session, err))
+		return -1;
+	if (claim_in_transaction(session, key, owner, lanes, count, start, err)) {
+		lake_rollback(session);
+		return -1;
+	}
+	/* An unknown outcome only costs an epoch: the claim is tried again, and raises it once more. */
+	if (lake_commit(session, NULL, err) != COMMIT_DONE)
+		return -1;
+	return fault_error(FAULT_CLAIM_AFTER, err) ? -1 : 0;
+}
+
+int lanes_claim(struct lake_session *session, const struct lane_key *key, const char *owner, struct lake_lane *lanes, int count,
+		const struct lane_start *start, int64_t patience_ms, struct error *err)
+{
+	int64_t until = clock_monotonic_ms() + patience_ms;
+	struct error last = {0};
+
+	for (int64_t wait_ms = 10;; wait_ms = wait_ms < 500 ? wait_ms * 2 : 500) {
+		if (claim_once(session, key, owner, lanes, count, start, &last) == 0)
+			return 0;
+		if ((last.kind != ERROR_CONFLICT && last.kind != ERROR_TRANSIENT) || clock_monotonic_ms() > until)
+			break;
+		/* Two claimers in step would meet again: the pid spreads them. */
+		wait_ms += getpid() % 17;
+		nanosleep(&(struct timespec){.tv_sec = wait_ms / 1000, .tv_nsec = wait_ms % 1000 * 1000000}, NULL);
+	}
+	if (err)
+		*err = last;
+	return error_wrap(err, "claim the lanes of %s", key->topic);
+}

@@ -1,0 +1,62 @@
+/*
+ * lane.h - the fence: which offset of a lane is next, and who may say so.
+ *
+ * A lane is (stream, topic, partition). Its row in tarn.offsets_* holds next_offset, an epoch that each new owner raises,
+ * and the topic's id. Where many processes write (postgres) each lane has a table of its own, for two writers of one
+ * table conflict even on different rows; elsewhere a stream has one table.
+ *
+ * Invariants:
+ *  1. Rows and next_offset change in one transaction (lanes_advance runs in the transaction that inserted the rows).
+ *  2. lanes_advance changes exactly one row a lane, where next_offset and epoch are what the owner believes; any other
+ *     count is a CONFLICT. A zombie that read late sees the winner's offset, changes 0 rows, and its COMMIT would succeed.
+ *  3. An UPDATE, never an append: inserts do not conflict and so fence nobody off.
+ */
+#ifndef TARN_LAKE_LANE_H
+#define TARN_LAKE_LANE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+struct lake_session;
+
+struct lane_key {
+	const char *stream, *topic;
+};
+
+struct lake_lane {
+	int32_t partition;
+	char topic_id[64]; /* "" where the source has none */
+	int64_t first_offset, next_offset;
+	int64_t epoch;
+};
+
+/* What a new lane starts from, asked only where the lake has no row yet. */
+struct lane_start {
+	void *context;
+	int (*first_offset)(void *context, int32_t partition, int64_t *ret_offset, struct error *err);
+	bool may_restart; /* the topic's id may change (the embedded broker): the lane starts anew; else INVALID */
+};
+
+/*
+ * Claims lanes for `owner` in a transaction of its own: makes what is missing, raises the epochs, reads the offsets.
+ * lanes[i].partition and topic_id are given, the rest is filled. Tries again on conflicts for up to `patience_ms`.
+ */
+int lanes_claim(struct lake_session *session, const struct lane_key *key, const char *owner, struct lake_lane *lanes, int count,
+		const struct lane_start *start, int64_t patience_ms, struct error *err);
+
+/* First statement of a transaction: CONFLICT where the lake differs from any lane's next_offset or epoch. */
+int lanes_fence(struct lake_session *session, const struct lane_key *key, const struct lake_lane *lanes, int count,
+		struct error *err);
+
+/* Last statement: next_offset becomes next[i]. Lanes whose next[i] equals next_offset are left alone. */
+int lanes_advance(struct lake_session *session, const struct lane_key *key, const struct lake_lane *lanes, const int64_t *next,
+		  int count, struct error *err);
+
+/* After an unknown outcome, in a transaction of its own: reads what the lake holds now into ret_lanes (same partitions;
+ * epoch -1 where there is no row). */
+int lanes_read(struct lake_session *session, const struct lane_key *key, const struct lake_lane *lanes, int count,
+	       struct lake_lane *ret_lanes, struct error *err);
+
+#endif

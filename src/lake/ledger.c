@@ -1,0 +1,129 @@
+#include "lake/ledger.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/buffer.h"
+#include "base/clock.h"
+#include "base/fault.h"
+#include "base/owned.h"
+#include "lake/lake_private.h"
+
+static const char *const tables[] = {
+	"CREATE SCHEMA IF NOT EXISTS lake.tarn",
+	"CREATE TABLE IF NOT EXISTS lake.tarn.ledger (stream VARCHAR, topic VARCHAR, topic_id VARCHAR, \"partition\" INTEGER,"
+	" table_name VARCHAR, epoch BIGINT, from_offset BIGINT, next_offset BIGINT, messages BIGINT, \"rows\" BIGINT,"
+	" quarantined BIGINT, skipped BIGINT, lost BIGINT, committed_at TIMESTAMP WITH TIME ZONE)",
+	"CREATE TABLE IF NOT EXISTS lake.tarn.quarantine (stream VARCHAR, topic VARCHAR, topic_id VARCHAR, \"partition\" INTEGER,"
+	" \"offset\" BIGINT, table_name VARCHAR, message_time TIMESTAMP, message_key BLOB, headers VARCHAR, payload BLOB,"
+	" reason VARCHAR, schema_fingerprint VARCHAR, quarantined_at TIMESTAMP)",
+};
+
+static int create_all(struct lake_session *session, struct error *err)
+{
+	if (lake_begin(session, err))
+		return -1;
+	for (size_t i = 0; i < COUNT_OF(tables); i++) {
+		if (duck_exec(session->connection, tables[i], NULL, err)) {
+			lake_rollback(session);
+			return -1;
+		}
+	}
+	return lake_commit(session, NULL, err) == COMMIT_DONE ? 0 : -1;
+}
+
+/* Each commit adds a row a lane to the ledger: kept in the catalog, they make no small files. */
+static int inline_schema(struct lake_session *session, struct error *err)
+{
+	if (!lake_has_snapshots(session->lake))
+		return 0;
+	return duck_exec(session->connection, "CALL lake.set_option('data_inlining_row_limit', '10000', schema => 'tarn', table_name => 'ledger')",
+			 NULL, err);
+}
+
+int ledger_create(struct lake_session *session, struct error *err)
+{
+	OWNED_DUCK_ROWS struct duck_rows rows = {0};
+
+	if (duck_query(session->connection,
+		       "SELECT table_name FROM duckdb_tables() WHERE database_name = 'lake' AND schema_name = 'tarn' AND "
+		       "table_name IN ('ledger', 'quarantine')",
+		       &rows, err))
+		return -1;
+	if (rows.row_count == 2)
+		return 0;
+	return create_all(session, err) || inline_schema(session, err) ? -1 : 0;
+}
+
+int ledger_append(struct lake_session *session, const struct lane_key *key, const char *table, const struct ledger_row *rows,
+		  int count, struct error *err)
+{
+	OWNED_BUFFER struct buffer sql;
+
+	if (!count)
+		return 0;
+	buffer_init(&sql, 1 << 20);
+	buffer_text(&sql, "INSERT INTO lake.tarn.ledger VALUES ");
+	for (int i = 0; i < count; i++) {
+		const struct ledger_row *row = &rows[i];
+
+		buffer_text(&sql, i ? ", (" : "(");
+		buffer_sql_text(&sql, key->stream);
+		buffer_text(&sql, ", ");
+		buffer_sql_text(&sql, key->topic);
+		buffer_text(&sql, ", ");
+		buffer_sql_text(&sql, row->topic_id);
+		buffer_printf(&sql, ", %d, ", row->partition);
+		buffer_sql_text(&sql, table);
+		buffer_printf(&sql,
+			      ", %" PRId64 ", %" PRId64 ", %" PRId64 ", %" PRId64 ", %" PRId64 ", %" PRId64 ", %" PRId64
+			      ", %" PRId64 ", now())",
+			      row->epoch, row->from_offset, row->next_offset, row->messages, row->rows, row->quarantined,
+			      row->skipped, row->lost);
+	}
+	if (!buffer_ok(&sql))
+		return error_no_memory(err);
+	if (duck_exec(session->connection, buffer_string(&sql), NULL, err))
+		return -1;
+	return fault_error(FAULT_LEDGER_AFTER, err) ? -1 : 0;
+}
+
+static int append_quarantined(struct duck_appender *appender, const struct lane_key *key, const char *table,
+			      const struct quarantine_row *row, struct error *err)
+{
+	duck_append_text(appender, key->stream);
+	duck_append_text(appender, key->topic);
+	duck_append_text(appender, row->topic_id);
+	duck_append_int(appender, row->partition);
+	duck_append_int(appender, row->offset);
+	duck_append_text(appender, table);
+	duck_append_timestamp_ms(appender, row->timestamp_ms);
+	duck_append_blob(appender, row->key, row->key_size);
+	duck_append_text(appender, row->headers);
+	duck_append_blob(appender, row->payload, row->size);
+	duck_append_text(appender, row->reason);
+	duck_append_text(appender, row->fingerprint);
+	duck_append_timestamp_ms(appender, clock_wall_ms());
+	return duck_append_row(appender, err);
+}
+
+int quarantine_append(struct lake_session *session, const struct lane_key *key, const char *table,
+		      const struct quarantine_row *rows, int count, struct error *err)
+{
+	struct duck_appender *appender;
+
+	if (!count)
+		return 0;
+	appender = duck_appender_open(session->connection, "lake", "tarn", "quarantine", err);
+	if (!appender)
+		return -1;
+	for (int i = 0; i < count; i++) {
+		if (append_quarantined(appender, key, table, &rows[i], err)) {
+			duck_appender_free(appender);
+			return -1;
+		}
+	}
+	if (duck_appender_finish(appender, err))
+		return -1;
+	return fault_error(FAULT_QUARANTINE_AFTER, err) ? -1 : 0;
+}

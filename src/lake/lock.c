@@ -1,0 +1,53 @@
+#include "lake/lock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+int lock_open(const char *path, struct error *err)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+
+	if (fd < 0)
+		return error_set(err, ERROR_INVALID, errno, "cannot open the lock file %s: %s", path, strerror(errno));
+	return fd;
+}
+
+int lock_take_or_tell(int fd, const char *path, const char *what, struct error *err)
+{
+	char holder[32] = "";
+	ssize_t size;
+
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
+		size = snprintf(holder, sizeof holder, "%d\n", (int)getpid());
+		if (ftruncate(fd, 0) || pwrite(fd, holder, (size_t)size, 0) != size)
+			return error_set(err, ERROR_INVALID, errno, "cannot write the lock file %s: %s", path, strerror(errno));
+		return 0;
+	}
+	if (errno != EWOULDBLOCK)
+		return error_set(err, ERROR_INVALID, errno, "cannot lock %s: %s", path, strerror(errno));
+	size = pread(fd, holder, sizeof holder - 1, 0);
+	holder[size > 0 ? (size_t)size : 0] = 0;
+	holder[strcspn(holder, "\n")] = 0;
+	return error_set(err, ERROR_CONFLICT, 0,
+			 "%s is already written by another tarn (process %s): one process at a time writes this kind of "
+			 "catalog. Stop that one, or use 'backend: {type: postgres}' for several writers",
+			 what, *holder ? holder : "unknown");
+}
+
+int lock_wait(int fd, struct error *err)
+{
+	while (flock(fd, LOCK_EX)) {
+		if (errno != EINTR)
+			return error_set(err, ERROR_TRANSIENT, errno, "cannot lock the catalog: %s", strerror(errno));
+	}
+	return 0;
+}
+
+void lock_drop(int fd)
+{
+	flock(fd, LOCK_UN);
+}

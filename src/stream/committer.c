@@ -1,0 +1,447 @@
+/*
+ * committer.c - the committing thread: one window of the queue becomes one lake transaction.
+ *
+ * Order in a transaction (the fence's): offsets are read and checked; rows; quarantine; ledger; offsets move; COMMIT.
+ * A failed statement rolls back and every lane starts over from the lake's offset. A failed COMMIT has an unknown
+ * outcome: the offsets are read again, until the lake answers, before anything else is done.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/fault.h"
+#include "base/log.h"
+#include "base/owned.h"
+#include "stream/stream_private.h"
+
+#define RETRY_MIN_MS 100
+#define RETRY_MAX_MS 5000
+
+/* One transaction's view of its lanes: the fenced ones, packed. */
+struct attempt {
+	struct lake_lane *lanes;
+	int64_t *next;
+	int *index; /* into stream->lanes */
+	int count;
+	struct ledger_row *ledger;
+	int ledger_count;
+	int64_t rows, inserted, messages, quarantined, skipped, lost;
+	int64_t opened_ms;
+};
+
+static void attempt_release(struct attempt *attempt)
+{
+	free(attempt->lanes);
+	free(attempt->next);
+	free(attempt->index);
+	free(attempt->ledger);
+}
+
+#define OWNED_ATTEMPT OWNED_BY(attempt_release)
+
+static int attempt_init(struct attempt *attempt, struct stream *stream, struct error *err)
+{
+	size_t count = (size_t)stream->lane_count;
+	bool fenced[LANES_MAX] = {false};
+
+	*attempt = (struct attempt){
+		.lanes = calloc(count, sizeof *attempt->lanes),
+		.next = calloc(count, sizeof *attempt->next),
+		.index = calloc(count, sizeof *attempt->index),
+		.ledger = calloc(count, sizeof *attempt->ledger),
+		.opened_ms = clock_monotonic_ms(),
+	};
+	if (!attempt->lanes || !attempt->next || !attempt->index || !attempt->ledger)
+		return error_no_memory(err);
+	pthread_mutex_lock(&stream->queue.lock);
+	for (int i = 0; i < stream->lane_count; i++) {
+		if (stream->lanes[i].state != LANE_READING)
+			continue;
+		fenced[i] = true;
+		attempt->lanes[attempt->count] = stream->lanes[i].lake;
+		attempt->index[attempt->count++] = i;
+	}
+	queue_window_begin(&stream->queue, fenced);
+	pthread_mutex_unlock(&stream->queue.lock);
+	return 0;
+}
+
+/* A message that cannot be stored is found by windows of one message. */
+static int64_t window_units(const struct stream *stream)
+{
+	for (int i = 0; i < stream->lane_count; i++)
+		if (stream->lanes[i].state != LANE_FREE && stream->lanes[i].careful_until > stream->lanes[i].lake.next_offset)
+			return 1;
+	return INT64_MAX;
+}
+
+static int64_t smaller(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* What the closed window took, as ledger rows and next offsets. CONFLICT where a lane went away meanwhile. */
+static int book(struct attempt *attempt, struct stream *stream, struct error *err)
+{
+	pthread_mutex_lock(&stream->queue.lock);
+	for (int i = 0; i < attempt->count; i++) {
+		const struct window_lane *taken = &stream->queue.window.lanes[attempt->index[i]];
+		const struct lake_lane *lane = &attempt->lanes[i];
+
+		attempt->next[i] = lane->next_offset;
+		if (taken->from == taken->to)
+			continue;
+		if (taken->generation != stream->generations[attempt->index[i]] || taken->from != lane->next_offset) {
+			pthread_mutex_unlock(&stream->queue.lock);
+			return error_set(err, ERROR_CONFLICT, 0, "partition %d was given back while its rows were written",
+					 lane->partition);
+		}
+		attempt->next[i] = taken->to;
+		attempt->ledger[attempt->ledger_count++] = (struct ledger_row){
+			.partition = lane->partition,
+			.topic_id = lane->topic_id,
+			.epoch = lane->epoch,
+			.from_offset = taken->from,
+			.next_offset = taken->to,
+			.messages = taken->messages,
+			.rows = taken->rows,
+			.quarantined = taken->quarantined,
+			.skipped = taken->skipped,
+			.lost = taken->lost,
+		};
+		attempt->rows += taken->rows;
+		attempt->messages += taken->messages;
+		attempt->quarantined += taken->quarantined;
+		attempt->skipped += taken->skipped;
+		attempt->lost += taken->lost;
+	}
+	pthread_mutex_unlock(&stream->queue.lock);
+	return 0;
+}
+
+static int write_quarantine(struct stream *stream, struct error *err)
+{
+	for (struct unit *unit = stream->queue.window.quarantined; unit; unit = unit->next) {
+		const struct message *message = &unit->held->message;
+		OWNED_BUFFER struct buffer headers;
+		struct quarantine_row row = {
+			.partition = message->partition,
+			.topic_id = stream->lanes[unit->lane].lake.topic_id,
+			.offset = message->offset,
+			.timestamp_ms = message->timestamp_ms,
+			.key = message->key,
+			.key_size = message->key_size,
+			.payload = message->payload,
+			.size = message->size,
+			.reason = unit->reason,
+			.fingerprint = unit->fingerprint,
+		};
+
+		buffer_init(&headers, 1 << 24);
+		message_headers_json(message, &headers);
+		row.headers = headers.size ? buffer_string(&headers) : NULL;
+		if (quarantine_append(stream->session, &stream->key, stream->spec->table, &row, 1, err))
+			return error_wrap(err, "quarantine offset %" PRId64, message->offset);
+		log_event(EVENT_QUARANTINE,
+			  FIELDS(LOG_TEXT("stream", stream->spec->name), LOG_NUMBER("partition", message->partition),
+				 LOG_NUMBER("offset", message->offset), LOG_TEXT("reason", unit->reason)),
+			  "partition %d offset %" PRId64 " goes to quarantine", message->partition, message->offset);
+	}
+	return 0;
+}
+
+/* Everything between BEGIN and COMMIT. */
+static int fill_transaction(struct stream *stream, struct attempt *attempt, struct batch_schema *schema, struct error *err)
+{
+	struct append_pull pull = {.context = &stream->queue, .next = queue_pull};
+	int64_t age_ms = clock_monotonic_ms() - attempt->opened_ms;
+
+	if (lanes_fence(stream->session, &stream->key, attempt->lanes, attempt->count, err)) {
+		batch_schema_release(schema);
+		return -1;
+	}
+	queue_window_open(&stream->queue, schema, stream->spec->commit.max_bytes, window_units(stream),
+			  stream->spec->commit.freshness_ms - smaller(age_ms, stream->spec->commit.freshness_ms / 2));
+	if (schema && append_rows(stream->target, schema, &pull, &attempt->inserted, err))
+		return -1;
+	queue_window_close(&stream->queue);
+	if (book(attempt, stream, err))
+		return -1;
+	if (attempt->inserted != attempt->rows)
+		return error_set(err, ERROR_FATAL, 0, "%" PRId64 " rows were read and %" PRId64 " inserted", attempt->rows,
+				 attempt->inserted);
+	if (write_quarantine(stream, err) ||
+	    ledger_append(stream->session, &stream->key, stream->spec->table, attempt->ledger, attempt->ledger_count, err))
+		return -1;
+	return lanes_advance(stream->session, &stream->key, attempt->lanes, attempt->next, attempt->count, err);
+}
+
+static void note_commit(struct stream *stream, const struct attempt *attempt)
+{
+	pthread_mutex_lock(&stream->queue.lock);
+	for (int i = 0; i < attempt->count; i++) {
+		struct lane *lane = &stream->lanes[attempt->index[i]];
+
+		if (lane->lake.epoch != attempt->lanes[i].epoch)
+			continue;
+		lane->lake.next_offset = attempt->next[i];
+		metric_put(lane->metrics, METRIC_NEXT_OFFSET, attempt->next[i]);
+	}
+	stream->rows += attempt->rows;
+	stream->messages += attempt->messages;
+	stream->quarantined += attempt->quarantined;
+	stream->commits++;
+	stream->last_commit_ms = clock_wall_ms();
+	stream->problem[0] = 0;
+	pthread_mutex_unlock(&stream->queue.lock);
+	metric_add(stream->metrics, METRIC_ROWS_COMMITTED, attempt->rows);
+	metric_add(stream->metrics, METRIC_MESSAGES_COMMITTED, attempt->messages);
+	metric_add(stream->metrics, METRIC_QUARANTINED, attempt->quarantined);
+	metric_add(stream->metrics, METRIC_SKIPPED, attempt->skipped);
+	metric_add(stream->metrics, METRIC_GAPS, attempt->lost);
+	metric_add(stream->metrics, METRIC_COMMITS, 1);
+	metric_put(stream->metrics, METRIC_LAST_COMMIT, clock_wall_ms() / 1000);
+	log_event(EVENT_COMMIT,
+		  FIELDS(LOG_TEXT("stream", stream->spec->name), LOG_NUMBER("rows", attempt->rows),
+			 LOG_NUMBER("messages", attempt->messages), LOG_NUMBER("quarantined", attempt->quarantined),
+			 LOG_NUMBER("ms", clock_monotonic_ms() - attempt->opened_ms)),
+		  "committed %" PRId64 " rows of %" PRId64 " messages", attempt->rows, attempt->messages);
+}
+
+/* Kafka's own offsets follow, for lag monitors. */
+static void give_hints(struct stream *stream, const struct attempt *attempt)
+{
+	if (fault_hit(FAULT_KAFKA_HINT))
+		return;
+	for (int i = 0; i < attempt->count; i++)
+		if (attempt->next[i] != attempt->lanes[i].next_offset)
+			stream->source->ops->store_hint(stream->source, attempt->lanes[i].partition, attempt->next[i]);
+}
+
+static void note_commit_duration(struct stream *stream, int64_t started_ms)
+{
+	metric_add(stream->metrics, METRIC_COMMIT_MS, clock_monotonic_ms() - started_ms);
+}
+
+/* Another owner holds this lane: it is left alone until the group says so, or for RECLAIM_AFTER_MS. */
+static void mark_conflict(struct stream *stream, int index)
+{
+	pthread_mutex_lock(&stream->queue.lock);
+	if (stream->lanes[index].state != LANE_FREE) {
+		stream->generations[index]++;
+		stream->lanes[index].conflict_ms = clock_monotonic_ms();
+		lane_move(stream, index, LANE_CONFLICTED);
+	}
+	stream->conflicts++;
+	pthread_mutex_unlock(&stream->queue.lock);
+	metric_add(stream->metrics, METRIC_CONFLICTS, 1);
+}
+
+static int read_lake(struct stream *stream, const struct attempt *attempt, struct lake_lane *now, struct error *err)
+{
+	if (lake_begin(stream->session, err))
+		return -1;
+	if (lanes_read(stream->session, &stream->key, attempt->lanes, attempt->count, now, err)) {
+		lake_rollback(stream->session);
+		return -1;
+	}
+	lake_rollback(stream->session);
+	return 0;
+}
+
+static void wait_ms(struct stream *stream, int64_t ms)
+{
+	for (int64_t until = clock_monotonic_ms() + ms; clock_monotonic_ms() < until && !stream->halt;)
+		nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
+}
+
+/*
+ * What does the lake hold? Asked in a fresh transaction until it answers (or the program is halted), and only then
+ * believed: all lanes as the attempt wanted them -> it did commit; else each lane is as the lake says.
+ * 1: the attempt committed. 0: it did not. -1: halted before the lake answered.
+ */
+static int learn_outcome(struct stream *stream, const struct attempt *attempt)
+{
+	OWNED_FREE struct lake_lane *now = calloc((size_t)attempt->count + 1, sizeof *now);
+	struct error err = {0};
+	int64_t pause_ms = RETRY_MIN_MS;
+	bool done = attempt->ledger_count > 0;
+
+	while (!now || read_lake(stream, attempt, now, &err)) {
+		stream_problem(stream, err.message);
+		log_event(EVENT_LAKE, FIELDS(LOG_TEXT("stream", stream->spec->name)), "the lake does not answer: %s", err.message);
+		wait_ms(stream, pause_ms);
+		pause_ms = smaller(pause_ms * 2, RETRY_MAX_MS);
+		if (stream->halt)
+			return -1;
+	}
+	for (int i = 0; i < attempt->count; i++)
+		done &= now[i].epoch == attempt->lanes[i].epoch && now[i].next_offset == attempt->next[i];
+	if (done)
+		return 1;
+	for (int i = 0; i < attempt->count; i++) {
+		if (now[i].epoch != attempt->lanes[i].epoch) {
+			mark_conflict(stream, attempt->index[i]);
+			continue;
+		}
+		pthread_mutex_lock(&stream->queue.lock);
+		if (stream->lanes[attempt->index[i]].lake.epoch == now[i].epoch)
+			stream->lanes[attempt->index[i]].lake.next_offset = now[i].next_offset;
+		pthread_mutex_unlock(&stream->queue.lock);
+	}
+	return 0;
+}
+
+/* DuckDB refused a row of this window: find the message by windows of one, and send it to quarantine. */
+static void be_careful(struct stream *stream, const struct attempt *attempt, const struct error *err)
+{
+	struct window *window = &stream->queue.window;
+	int64_t units;
+
+	pthread_mutex_lock(&stream->queue.lock);
+	units = window->units;
+	for (int i = 0; i < attempt->count; i++) {
+		struct lane *lane = &stream->lanes[attempt->index[i]];
+		const struct window_lane *taken = &window->lanes[attempt->index[i]];
+
+		if (taken->from == taken->to)
+			continue;
+		if (units > 1) {
+			lane->careful_until = taken->to > lane->careful_until ? taken->to : lane->careful_until;
+			continue;
+		}
+		/* [from, to) ends with the one message; what stands before it holds none. */
+		lane->poison = taken->to - 1;
+		free(lane->poison_reason);
+		lane->poison_reason = strdup(err->message);
+	}
+	pthread_mutex_unlock(&stream->queue.lock);
+}
+
+static void handle_failure(struct stream *stream, const struct attempt *attempt, const struct error *err)
+{
+	log_event(err->kind == ERROR_CONFLICT ? EVENT_CONFLICT : EVENT_COMMIT_RETRY, FIELDS(LOG_TEXT("stream", stream->spec->name)),
+		  "nothing was committed, the lanes start over from the lake: %s", err->message);
+	stream_problem(stream, err->message);
+	pthread_mutex_lock(&stream->queue.lock);
+	stream->commit_failures++;
+	pthread_mutex_unlock(&stream->queue.lock);
+	metric_add(stream->metrics, METRIC_COMMIT_FAILURES, 1);
+	if (err->kind == ERROR_INVALID)
+		be_careful(stream, attempt, err);
+	if (err->kind == ERROR_FATAL)
+		stream_fail(stream, err);
+}
+
+/* One transaction. 1: committed; 0: not, and the lanes were reset. */
+static int attempt_commit(struct stream *stream, struct batch_schema *schema, struct error *err)
+{
+	OWNED_ATTEMPT struct attempt attempt = {0};
+	int64_t started_ms;
+	int done = 0;
+
+	if (attempt_init(&attempt, stream, err) || lake_begin(stream->session, err)) {
+		batch_schema_release(schema);
+	} else if (fill_transaction(stream, &attempt, schema, err)) {
+		lake_rollback(stream->session);
+	} else if (!attempt.ledger_count) {
+		lake_rollback(stream->session); /* every unit was stale: nothing to commit */
+		queue_window_clear(&stream->queue);
+		return 1;
+	} else {
+		char note[512];
+
+		started_ms = clock_monotonic_ms();
+		snprintf(note, sizeof note, "{\"stream\":\"%s\",\"rows\":%" PRId64 ",\"messages\":%" PRId64 ",\"owner\":\"%s\"}",
+			 stream->spec->name, attempt.rows, attempt.messages, stream->owner);
+		done = lake_commit(stream->session, note, err) == COMMIT_DONE;
+		note_commit_duration(stream, started_ms);
+	}
+	if (!done) {
+		handle_failure(stream, &attempt, err);
+		done = attempt.count ? learn_outcome(stream, &attempt) : 0;
+	}
+	if (done == 1) {
+		note_commit(stream, &attempt);
+		give_hints(stream, &attempt);
+	}
+	queue_window_clear(&stream->queue);
+	if (done != 1)
+		stream_reset(stream);
+	return done == 1;
+}
+
+/* The table for the next rows. 0: ready; 1: refused, the messages go to quarantine; -1: try again. */
+static int prepare(struct stream *stream, struct batch_schema *schema, struct error *err)
+{
+	bool created;
+
+	if (append_prepare(stream->target, schema, &created, err)) {
+		if (err->kind != ERROR_INVALID)
+			return -1;
+		queue_refuse_schema(&stream->queue, schema, err->message);
+		return 1;
+	}
+	if (created)
+		log_event(EVENT_TABLE_CREATED,
+			  FIELDS(LOG_TEXT("stream", stream->spec->name), LOG_TEXT("table", stream->spec->table),
+				 LOG_NUMBER("columns", schema->column_count)),
+			  "table %s.%s was made from the first batch", stream->spec->schema, stream->spec->table);
+	return 0;
+}
+
+static int work_once(struct stream *stream, struct error *err)
+{
+	int64_t enough = smaller(stream->queue.bound / 4, stream->spec->commit.max_bytes / 4);
+	int64_t linger_ms = stream->spec->commit.freshness_ms * 6 / 10;
+	struct batch_schema *schema = NULL;
+	int prepared;
+
+	if (!queue_wait_work(&stream->queue, 200, enough, linger_ms, &schema))
+		return 0;
+	if (schema && (prepared = prepare(stream, schema, err))) {
+		batch_schema_release(schema);
+		return prepared < 0 ? -1 : 0;
+	}
+	return attempt_commit(stream, schema, err) ? 0 : -1;
+}
+
+static bool nothing_left(struct stream *stream)
+{
+	bool left;
+
+	if (stream->halt || stream->failure.kind)
+		return true;
+	pthread_mutex_lock(&stream->queue.lock);
+	left = !stream->reading_done || stream->queue.head;
+	pthread_mutex_unlock(&stream->queue.lock);
+	return !left;
+}
+
+void *committer_main(void *opaque)
+{
+	struct stream *stream = opaque;
+	int64_t pause_ms = RETRY_MIN_MS;
+
+	while (!nothing_left(stream)) {
+		struct error err = {0};
+
+		if (work_once(stream, &err) == 0) {
+			pause_ms = RETRY_MIN_MS;
+		} else {
+			/* With the reader gone nobody reads again what was dropped: the next owner will. */
+			if (stream->reading_done)
+				break;
+			if (err.kind == ERROR_TRANSIENT || err.kind == ERROR_CONFLICT) {
+				wait_ms(stream, pause_ms);
+				pause_ms = smaller(pause_ms * 2, RETRY_MAX_MS);
+			}
+		}
+		if (stream_wants_end(stream))
+			stream_stop(stream);
+	}
+	return NULL;
+}

@@ -1,0 +1,142 @@
+/*
+ * queue.h - what lies between reading and committing: decoded messages in arrival order, and the window that a commit
+ * takes from their front.
+ *
+ * The reader pushes units. The committer opens a window; DuckDB's threads pull arrays out of it (queue_pull) until it
+ * closes by time, bytes, a change of schema, or a request to drain. What was taken is a prefix of the queue, on message
+ * boundaries, so the offsets that commit are exactly those of the rows that commit.
+ *
+ * Invariants:
+ *  1. A unit is taken under the lock that also tests "window closed".
+ *  2. A window closes between units only: once one array of a unit is given, all of them are.
+ *  3. A unit whose lane changed hands (its generation is old) is dropped, never taken.
+ *  4. Bytes in flight = payload bytes pushed and not yet released; queue_wait_room holds the reader at the bound, but
+ *     never while the queue is empty (the last messages may stay pinned by an idle window).
+ *  5. Only lanes that were fenced when the window opened are taken.
+ *
+ * Life cycle: queue_init -> (queue_push | queue_window_begin -> queue_window_open -> queue_pull... -> queue_window_close ->
+ * queue_window_clear)... -> queue_release.
+ */
+#ifndef TARN_STREAM_QUEUE_H
+#define TARN_STREAM_QUEUE_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "batch/batch.h"
+#include "wire/source.h"
+
+struct held_message;
+
+/* One message, or a stretch of offsets without one. */
+struct unit {
+	struct unit *next;
+	int lane;		 /* index into the stream's lanes */
+	uint64_t generation;	 /* of the lane when it was read */
+	int64_t from, to;	 /* offsets [from, to) are settled by this unit */
+	int64_t skipped, lost;	 /* of these, how many hold no message, and how many retention took */
+	int64_t bytes;
+	int64_t arrived_ms;
+	struct batch_set set;	 /* an accepted message's rows; schema NULL otherwise */
+	int next_array;
+	char *reason;		 /* a quarantined message's; NULL otherwise */
+	char fingerprint[33];
+	struct held_message *held; /* the message itself: its bytes may still have to go to quarantine */
+};
+
+void unit_free(struct unit *unit);
+
+/* What a window took from one lane. */
+struct window_lane {
+	bool fenced; /* may be taken from */
+	uint64_t generation;
+	int64_t from, to; /* equal: nothing was taken */
+	int64_t messages, rows, quarantined, skipped, lost;
+};
+
+struct window {
+	bool busy; /* from queue_window_begin to queue_window_clear: a transaction may be open */
+	bool open; /* units may be taken */
+	struct batch_schema *schema; /* of all its rows; NULL: no rows */
+	struct window_lane *lanes;   /* one a lane of the stream; owned */
+	int lane_count;
+	int64_t bytes, rows;
+	int64_t max_bytes, max_units;
+	int64_t units;
+	int64_t deadline_ms;
+	struct unit *current;	 /* arrays of it are being given out */
+	struct unit *quarantined; /* taken, to be written; owned */
+	struct unit **quarantined_tail;
+	int64_t first_arrived_ms;
+};
+
+struct queue {
+	pthread_mutex_t lock;
+	pthread_cond_t changed; /* units, window and lanes */
+	pthread_cond_t room;	/* bytes were released */
+	struct unit *head, **tail;
+	int64_t queued_bytes;
+	_Atomic int64_t in_flight;
+	int64_t bound; /* bytes */
+	bool drain;    /* windows close at the queue's end instead of waiting */
+	struct window window;
+	const uint64_t *generations; /* by lane; borrowed; changed under `lock` */
+};
+
+int queue_init(struct queue *queue, int64_t bound, const uint64_t *generations, int lane_count, struct error *err);
+void queue_release(struct queue *queue);
+
+/* Takes the unit. */
+void queue_push(struct queue *queue, struct unit *unit);
+/* True where there is room; false after timeout_ms. */
+bool queue_wait_room(struct queue *queue, int timeout_ms);
+/* Called by whoever lets go of a message. */
+void queue_bytes_released(struct queue *queue, int64_t bytes);
+
+/*
+ * Waits up to timeout_ms until a window is worth opening: there is a unit, and either enough_bytes are queued, the oldest
+ * is linger_ms old, or somebody drains. Stale units are dropped on the way. ret_schema: of the first unit that has one
+ * before any other schema, retained for the caller; NULL where the next units hold no rows.
+ */
+bool queue_wait_work(struct queue *queue, int timeout_ms, int64_t enough_bytes, int64_t linger_ms,
+		     struct batch_schema **ret_schema);
+
+/* Fixes which lanes the window may take from, before the lake transaction that fences them begins. Call with the lock held. */
+void queue_window_begin(struct queue *queue, const bool *fenced);
+/* The window takes fenced lanes' units whose schema is `schema` (or that hold no rows). Takes the reference. */
+void queue_window_open(struct queue *queue, struct batch_schema *schema, int64_t max_bytes, int64_t max_units,
+		       int64_t freshness_ms);
+/* append_pull's and duck_pull's next: 1 and an array, or 0 when the window is closed. Any thread. */
+int queue_pull(void *queue, struct ArrowArray *ret_array);
+/* Ends the window: no further pull gives anything. Units without rows at the front are taken first. */
+void queue_window_close(struct queue *queue);
+/* Frees what the window holds, wakes whoever waits for it. */
+void queue_window_clear(struct queue *queue);
+
+/* Turns every queued message of this schema into quarantine with the reason. */
+void queue_refuse_schema(struct queue *queue, const struct batch_schema *schema, const char *reason);
+/* Drops every unit. */
+void queue_drop_all(struct queue *queue);
+/* Closes the open window early and lets no new one wait, until queue_drain_end. */
+void queue_drain_begin(struct queue *queue);
+void queue_drain_end(struct queue *queue);
+/* True when no unit is queued and no window is busy; waits up to timeout_ms. */
+bool queue_wait_empty(struct queue *queue, int timeout_ms);
+/* True when no window is busy; waits up to timeout_ms. */
+bool queue_wait_no_window(struct queue *queue, int timeout_ms);
+
+/* A message that somebody still reads - its unit, and the arrays that lie in it: released with the last of them, and
+ * counted as in flight until then. */
+struct held_message {
+	struct message message;
+	struct queue *queue;
+	atomic_int references;
+};
+
+/* Moves the message out of *message; one reference. NULL when out of memory (the message stays). */
+struct held_message *held_new(struct queue *queue, struct message *message);
+struct held_message *held_retain(struct held_message *held);
+void held_release(void *held);
+
+#endif

@@ -1,0 +1,464 @@
+/*
+ * reader.c - the reading thread: poll, decode, queue; and the lanes' coming and going, which the source reports on this
+ * thread. Decoding and validating happen here, before anything is queued.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/fault.h"
+#include "base/log.h"
+#include "base/owned.h"
+#include "stream/stream_private.h"
+
+#define POLL_MS 100
+#define PAUSE_AFTER_MS 2000 /* without room for so long, the lanes are paused, and polled only to stay in the group */
+#define CLAIM_PATIENCE_MS 60000
+#define DRAIN_PATIENCE_MS 30000
+#define RECLAIM_AFTER_MS 5000
+
+static struct lane *lane_at(struct stream *stream, int32_t partition, struct error *err)
+{
+	if (partition >= 0 && partition < stream->lane_count)
+		return &stream->lanes[partition];
+	error_set(err, ERROR_INVALID, 0, "partition %d: a topic may have up to %d partitions here", partition, LANES_MAX);
+	return NULL;
+}
+
+/* ---- units */
+
+static struct unit *unit_new(struct stream *stream, int32_t partition, int64_t to)
+{
+	struct lane *lane = &stream->lanes[partition];
+	struct unit *unit = calloc(1, sizeof *unit);
+
+	if (!unit)
+		return NULL;
+	unit->lane = partition;
+	unit->generation = stream->generations[partition];
+	unit->from = lane->read_next;
+	unit->to = to;
+	return unit;
+}
+
+static void push(struct stream *stream, struct unit *unit)
+{
+	stream->lanes[unit->lane].read_next = unit->to;
+	queue_push(&stream->queue, unit);
+}
+
+/* Offsets that hold no message: control records and compaction (skipped), or retention (lost). */
+static int push_stretch(struct stream *stream, int32_t partition, int64_t to, bool lost, struct error *err)
+{
+	struct unit *unit = unit_new(stream, partition, to);
+
+	if (!unit)
+		return error_no_memory(err);
+	if (lost)
+		unit->lost = unit->to - unit->from;
+	else
+		unit->skipped = unit->to - unit->from;
+	if (lost)
+		log_event(EVENT_GAP, FIELDS(LOG_TEXT("stream", stream->spec->name), LOG_NUMBER("partition", partition),
+					    LOG_NUMBER("from", unit->from), LOG_NUMBER("to", unit->to)),
+			  "offsets %" PRId64 " to %" PRId64 " of partition %d are gone from the topic before they were read",
+			  unit->from, unit->to - 1, partition);
+	push(stream, unit);
+	return 0;
+}
+
+/* Fills unit->set, or unit->reason where the message cannot be decoded. -1: out of memory. */
+static int decode(struct stream *stream, struct unit *unit, struct error *err)
+{
+	struct held_message *held = unit->held;
+	struct error why = {0};
+	const char *reason = why.message;
+
+	if (!held->message.payload) {
+		reason = "a tombstone: the message has a key and no payload";
+	} else if (stream->lanes[unit->lane].poison == held->message.offset) {
+		reason = stream->lanes[unit->lane].poison_reason;
+	} else if (fault_hit(FAULT_DECODE)) {
+		reason = "fault injected at decode";
+	} else {
+		struct batch_bytes bytes = {.data = held->message.payload,
+					    .size = held->message.size,
+					    .release = held_release,
+					    .opaque = held_retain(held)};
+
+		if (ipc_decode(stream->decoder, bytes, &unit->set, &why) == 0)
+			return 0;
+		held_release(held);
+		snprintf(unit->fingerprint, sizeof unit->fingerprint, "%s", batch_decoder_fingerprint(stream->decoder));
+		if (why.kind == ERROR_FATAL) {
+			*err = why;
+			return -1;
+		}
+	}
+	unit->reason = strdup(reason);
+	return unit->reason ? 0 : error_no_memory(err);
+}
+
+static int take_message(struct stream *stream, struct message *message, struct error *err)
+{
+	struct lane *lane = lane_at(stream, message->partition, err);
+	struct unit *unit;
+
+	if (!lane)
+		return -1;
+	/* A message of a lane that is not read here, or from before a seek took hold. */
+	if (lane->state != LANE_READING || message->offset < lane->read_next) {
+		message_release(message);
+		return 0;
+	}
+	metric_add(lane->metrics, METRIC_MESSAGES, 1);
+	metric_add(lane->metrics, METRIC_BYTES, (int64_t)message->size);
+	unit = unit_new(stream, message->partition, message->offset + 1);
+	if (!unit)
+		return error_no_memory(err);
+	unit->skipped = message->offset - unit->from;
+	unit->bytes = (int64_t)message->size;
+	unit->held = held_new(&stream->queue, message);
+	if (!unit->held || decode(stream, unit, err)) {
+		unit_free(unit);
+		return err->kind ? -1 : error_no_memory(err);
+	}
+	if (unit->set.schema)
+		snprintf(unit->fingerprint, sizeof unit->fingerprint, "%s", unit->set.schema->fingerprint);
+	metric_put(lane->metrics, METRIC_POSITION, unit->to);
+	push(stream, unit);
+	return 0;
+}
+
+/* ---- lanes that come */
+
+static int first_offset(void *context, int32_t partition, int64_t *ret_offset, struct error *err)
+{
+	struct stream *stream = context;
+	int64_t high;
+
+	return stream->source->ops->watermarks(stream->source, partition, ret_offset, &high, err);
+}
+
+static int claim(struct stream *stream, struct lake_lane *lanes, int count, struct error *err)
+{
+	struct lane_start start = {.context = stream, .first_offset = first_offset, .may_restart = stream->options.embedded};
+
+	return lanes_claim(stream->claims, &stream->key, stream->owner, lanes, count, &start, CLAIM_PATIENCE_MS, err);
+}
+
+/* The lake's offset against what the topic still holds. */
+static int compare_with_topic(struct stream *stream, int32_t partition, struct error *err)
+{
+	struct lane *lane = &stream->lanes[partition];
+	int64_t low, high;
+
+	if (stream->source->ops->watermarks(stream->source, partition, &low, &high, err))
+		return -1;
+	metric_put(lane->metrics, METRIC_HIGH_WATERMARK, high);
+	if (lane->read_next > high)
+		return error_set(err, ERROR_INVALID, 0,
+				 "partition %d of topic %s ends at offset %" PRId64 " and the lake is at %" PRId64
+				 ": the topic was deleted and made anew, or this is another cluster. Read it as a new stream: "
+				 "give the stream another name",
+				 partition, stream->key.topic, high, lane->read_next);
+	if (lane->read_next < low)
+		return push_stretch(stream, partition, low, true, err);
+	return 0;
+}
+
+static void start_lane(struct stream *stream, const struct lake_lane *claimed)
+{
+	struct lane *lane = &stream->lanes[claimed->partition];
+
+	pthread_mutex_lock(&stream->queue.lock);
+	lane->lake = *claimed;
+	lane->read_next = claimed->next_offset;
+	stream->generations[claimed->partition]++;
+	if (lane->state != LANE_READING)
+		lane_move(stream, claimed->partition, LANE_READING);
+	pthread_mutex_unlock(&stream->queue.lock);
+	if (!lane->metrics)
+		lane->metrics = metrics_set(stream->spec->name, claimed->partition);
+	metric_put(lane->metrics, METRIC_OWNED, 1);
+	metric_put(lane->metrics, METRIC_NEXT_OFFSET, claimed->next_offset);
+	metric_put(lane->metrics, METRIC_POSITION, claimed->next_offset);
+}
+
+static int fill_claims(struct stream *stream, const struct source_start *starts, int count, struct lake_lane *claims,
+		       struct error *err)
+{
+	char topic_id[64] = "";
+
+	if (stream->source->ops->topic_id(stream->source, topic_id, sizeof topic_id, err))
+		return -1;
+	for (int i = 0; i < count; i++) {
+		if (!lane_at(stream, starts[i].partition, err))
+			return -1;
+		claims[i] = (struct lake_lane){.partition = starts[i].partition};
+		memcpy(claims[i].topic_id, topic_id, sizeof topic_id);
+	}
+	return 0;
+}
+
+static int on_assigned(void *context, struct source_start *starts, int count, struct error *err)
+{
+	struct stream *stream = context;
+	OWNED_FREE struct lake_lane *claims = calloc((size_t)count + 1, sizeof *claims);
+	int failed;
+
+	if (!claims)
+		return error_no_memory(err);
+	/* An open window may hold the catalog lock until its time is over: let it end. */
+	queue_drain_begin(&stream->queue);
+	failed = fill_claims(stream, starts, count, claims, err) || claim(stream, claims, count, err);
+	queue_drain_end(&stream->queue);
+	if (failed)
+		return -1;
+	for (int i = 0; i < count; i++) {
+		start_lane(stream, &claims[i]);
+		if (compare_with_topic(stream, claims[i].partition, err))
+			return -1;
+		starts[i].offset = stream->lanes[claims[i].partition].read_next;
+		log_event(EVENT_LANE_ASSIGNED,
+			  FIELDS(LOG_TEXT("stream", stream->spec->name), LOG_NUMBER("partition", starts[i].partition),
+				 LOG_NUMBER("offset", starts[i].offset), LOG_NUMBER("epoch", claims[i].epoch)),
+			  "partition %d: reading from offset %" PRId64, starts[i].partition, starts[i].offset);
+	}
+	pthread_mutex_lock(&stream->queue.lock);
+	stream->ready = true;
+	pthread_mutex_unlock(&stream->queue.lock);
+	return 0;
+}
+
+/* ---- lanes that go */
+
+static void release_lane(struct stream *stream, int32_t partition)
+{
+	struct lane *lane = &stream->lanes[partition];
+
+	pthread_mutex_lock(&stream->queue.lock);
+	stream->generations[partition]++;
+	if (lane->state != LANE_FREE)
+		lane_move(stream, partition, LANE_FREE);
+	pthread_mutex_unlock(&stream->queue.lock);
+	metric_put(lane->metrics, METRIC_OWNED, 0);
+}
+
+static void on_revoked(void *context, const int32_t *partitions, int count, bool lost)
+{
+	struct stream *stream = context;
+
+	/* A lane that is given back commits what was read; one that is lost has another owner already. */
+	queue_drain_begin(&stream->queue);
+	if (!lost && !stream->halt)
+		queue_wait_empty(&stream->queue, DRAIN_PATIENCE_MS);
+	for (int i = 0; i < count; i++)
+		if (partitions[i] >= 0 && partitions[i] < stream->lane_count)
+			release_lane(stream, partitions[i]);
+	/* A window that took from these lanes ends before the next owner may start; the fence guards what is left. */
+	if (!stream->halt)
+		queue_wait_no_window(&stream->queue, DRAIN_PATIENCE_MS);
+	queue_drain_end(&stream->queue);
+	log_event(EVENT_LANE_REVOKED,
+		  FIELDS(LOG_TEXT("stream", stream->spec->name), LOG_NUMBER("lanes", count), LOG_NUMBER("lost", lost)),
+		  "%d partitions %s", count, lost ? "were lost" : "were given back");
+}
+
+void stream_events(struct stream *stream, struct source_events *ret_events)
+{
+	*ret_events = (struct source_events){.context = stream, .assigned = on_assigned, .revoked = on_revoked};
+}
+
+/* ---- lanes that start over */
+
+static int reclaim(struct stream *stream, int32_t partition, struct error *err)
+{
+	struct lake_lane claimed = stream->lanes[partition].lake;
+
+	if (claim(stream, &claimed, 1, err))
+		return -1;
+	pthread_mutex_lock(&stream->queue.lock);
+	stream->lanes[partition].lake = claimed;
+	lane_move(stream, partition, LANE_SEEKING);
+	pthread_mutex_unlock(&stream->queue.lock);
+	return 0;
+}
+
+static int seek_lane(struct stream *stream, int32_t partition, struct error *err)
+{
+	struct lane *lane = &stream->lanes[partition];
+
+	pthread_mutex_lock(&stream->queue.lock);
+	lane->read_next = lane->lake.next_offset;
+	stream->generations[partition]++;
+	lane_move(stream, partition, LANE_READING);
+	pthread_mutex_unlock(&stream->queue.lock);
+	metric_put(lane->metrics, METRIC_POSITION, lane->read_next);
+	return stream->source->ops->seek(stream->source, partition, lane->read_next, err);
+}
+
+/* Lanes whose state another thread changed: back to the lake's offset, or claimed again after a conflict. */
+static int restart_lanes(struct stream *stream, struct error *err)
+{
+	for (int i = 0; i < stream->lane_count; i++) {
+		struct lane *lane = &stream->lanes[i];
+
+		if (lane->state == LANE_CONFLICTED && clock_monotonic_ms() - lane->conflict_ms > RECLAIM_AFTER_MS &&
+		    reclaim(stream, i, err))
+			return -1;
+		if (lane->state == LANE_SEEKING && seek_lane(stream, i, err))
+			return -1;
+	}
+	return 0;
+}
+
+/* ---- memory */
+
+static int pause_all(struct stream *stream, bool pause, struct error *err)
+{
+	for (int i = 0; i < stream->lane_count; i++) {
+		const struct source_ops *ops = stream->source->ops;
+
+		if (stream->lanes[i].state == LANE_FREE)
+			continue;
+		if ((pause ? ops->pause : ops->resume)(stream->source, i, err))
+			return -1;
+		metric_put(stream->lanes[i].metrics, METRIC_PAUSED, pause);
+		log_event(pause ? EVENT_LANE_PAUSED : EVENT_LANE_RESUMED,
+			  FIELDS(LOG_TEXT("stream", stream->spec->name), LOG_NUMBER("partition", i)), "partition %d %s", i,
+			  pause ? "paused: the bound of memory is reached" : "resumed");
+	}
+	stream->paused = pause;
+	return 0;
+}
+
+/*
+ * Holds the reader while too much is in flight. Not polling is enough for a short while: librdkafka's own queue is bounded
+ * too, and a pause would throw away what it fetched ahead. Longer, the lanes are paused so that polling can go on.
+ */
+static int keep_within_memory(struct stream *stream, struct error *err)
+{
+	int waited_ms = 0;
+
+	while (!stream->paused && !stream->stop && !queue_wait_room(&stream->queue, POLL_MS)) {
+		waited_ms += POLL_MS;
+		if (waited_ms >= PAUSE_AFTER_MS && pause_all(stream, true, err))
+			return -1;
+	}
+	if (stream->paused && queue_wait_room(&stream->queue, 0))
+		return pause_all(stream, false, err);
+	return 0;
+}
+
+/* ---- the loop */
+
+static int out_of_range(struct stream *stream, int32_t partition, struct error *err)
+{
+	struct lane *lane = lane_at(stream, partition, err);
+
+	if (!lane)
+		return -1;
+	if (lane->state != LANE_READING)
+		return 0;
+	if (compare_with_topic(stream, partition, err))
+		return -1;
+	return stream->source->ops->seek(stream->source, partition, lane->read_next, err);
+}
+
+static int lane_end(struct stream *stream, const struct message *message, struct error *err)
+{
+	struct lane *lane = lane_at(stream, message->partition, err);
+
+	if (!lane)
+		return -1;
+	metric_put(lane->metrics, METRIC_HIGH_WATERMARK, message->offset);
+	if (lane->state == LANE_READING && message->offset > lane->read_next)
+		return push_stretch(stream, message->partition, message->offset, false, err);
+	return 0;
+}
+
+static int set_targets(struct stream *stream, struct error *err)
+{
+	int64_t low, high;
+
+	for (int i = 0; i < stream->lane_count; i++) {
+		if (stream->lanes[i].state == LANE_FREE)
+			continue;
+		if (stream->source->ops->watermarks(stream->source, i, &low, &high, err))
+			return -1;
+		stream->lanes[i].target = high;
+		metric_put(stream->lanes[i].metrics, METRIC_HIGH_WATERMARK, high);
+	}
+	pthread_mutex_lock(&stream->queue.lock);
+	stream->targets_set = true;
+	pthread_mutex_unlock(&stream->queue.lock);
+	return 0;
+}
+
+static int read_once(struct stream *stream, struct error *err)
+{
+	struct message message = {.offset = -1};
+	enum poll_result result;
+
+	if (keep_within_memory(stream, err) || restart_lanes(stream, err))
+		return -1;
+	if (stream->finish && stream->ready && !stream->targets_set && set_targets(stream, err))
+		return -1;
+	result = stream->source->ops->poll(stream->source, POLL_MS, &message, err);
+	switch (result) {
+	case POLL_ERROR: return -1;
+	case POLL_NOTHING: return 0;
+	case POLL_LANE_END: return lane_end(stream, &message, err);
+	case POLL_OUT_OF_RANGE: return out_of_range(stream, message.partition, err);
+	case POLL_MESSAGE: break;
+	}
+	if (take_message(stream, &message, err)) {
+		message_release(&message);
+		return -1;
+	}
+	return 0;
+}
+
+/* A failure that another try may heal: the lanes start over from the lake. */
+static bool survives(struct stream *stream, const struct error *err)
+{
+	if (err->kind != ERROR_TRANSIENT && err->kind != ERROR_CONFLICT)
+		return false;
+	log_event(EVENT_KAFKA, FIELDS(LOG_TEXT("stream", stream->spec->name)), "reading: %s", err->message);
+	stream_problem(stream, err->message);
+	return true;
+}
+
+void *reader_main(void *opaque)
+{
+	struct stream *stream = opaque;
+	struct error err = {0};
+
+	while (!stream->stop && !stream->halt) {
+		if (read_once(stream, &err) == 0)
+			continue;
+		if (!survives(stream, &err)) {
+			stream_fail(stream, &err);
+			break;
+		}
+		err = (struct error){0};
+	}
+	pthread_mutex_lock(&stream->queue.lock);
+	stream->reading_done = true;
+	stream->queue.drain = true;
+	pthread_cond_broadcast(&stream->queue.changed);
+	pthread_mutex_unlock(&stream->queue.lock);
+	/* The committer drains the queue; then the group is left, with nothing of ours uncommitted. */
+	pthread_join(stream->committer, NULL);
+	queue_drop_all(&stream->queue);
+	stream->source->ops->close(stream->source);
+	stream->source = NULL;
+	pthread_mutex_lock(&stream->queue.lock);
+	stream->ended = true;
+	pthread_cond_broadcast(&stream->queue.changed);
+	pthread_mutex_unlock(&stream->queue.lock);
+	return NULL;
+}

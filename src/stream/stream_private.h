@@ -1,0 +1,93 @@
+/* stream_private.h - what reader.c, committer.c and stream.c share; who owns which field is said at each group. */
+#ifndef TARN_STREAM_PRIVATE_H
+#define TARN_STREAM_PRIVATE_H
+
+#include <pthread.h>
+
+#include "base/metrics.h"
+#include "batch/batch.h"
+#include "lake/append.h"
+#include "lake/lane.h"
+#include "lake/ledger.h"
+#include "stream/queue.h"
+#include "stream/stream.h"
+#include "wire/source.h"
+
+#define LANES_MAX 1024 /* partitions of a topic; lane i is partition i */
+
+/*
+ * A lane's life here:
+ *
+ *     FREE --assigned, lane_claim--> READING --revoked, lanes_release--> FREE
+ *                                    READING --commit failed, stream_reset--> SEEKING --reader_seek--> READING
+ *                                    READING | SEEKING --CONFLICT, stream_conflict--> CONFLICTED --reader_reclaim--> SEEKING
+ */
+enum lane_state { LANE_FREE, LANE_READING, LANE_SEEKING, LANE_CONFLICTED, LANE_STATES };
+
+struct lane {
+	enum lane_state state;
+	struct lake_lane lake;	/* what the lake holds, as this owner believes */
+	int64_t read_next;	/* the next offset expected from the source (reader thread) */
+	int64_t target;		/* finish: commit up to here; -1: no target */
+	int64_t careful_until;	/* below this offset windows hold one message: one of them cannot be stored */
+	int64_t poison;		/* this offset cannot be stored; -1: none */
+	char *poison_reason;
+	int64_t conflict_ms;	/* when it became CONFLICTED */
+	struct metrics *metrics;
+};
+
+struct stream {
+	const struct spec_stream *spec;
+	struct stream_options options;
+	struct lake *lake;
+	struct lane_key key;
+	char owner[128];
+	struct metrics *metrics;
+	struct batch_counters counters;
+
+	pthread_t reader, committer;
+	bool reader_runs, committer_runs;
+
+	/* Shared, under queue.lock. generations[i] rises whenever lane i's queued units stop to count. */
+	struct queue queue;
+	struct lane *lanes;
+	uint64_t *generations;
+	int lane_count; /* LANES_MAX */
+	bool finish;	  /* stop when every target is committed */
+	bool targets_set;
+	bool stop;	  /* no more reading; drain, commit, leave */
+	bool halt;	  /* leave at once */
+	bool reading_done; /* the reader will push nothing more */
+	bool ended;
+	bool ready;
+	bool paused;	/* every lane, for memory */
+	char problem[256];
+	struct error failure; /* kind NONE: none */
+	int64_t rows, messages, quarantined, commits, conflicts, commit_failures, last_commit_ms;
+
+	/* Owned by the reader thread. */
+	struct source *source;
+	struct lake_session *claims;
+	struct batch_decoder *decoder;
+
+	/* Owned by the committer thread. */
+	struct lake_session *session;
+	struct append_target *target;
+};
+
+void *reader_main(void *stream);
+/* The reader's answers to assignment and revocation. */
+void stream_events(struct stream *stream, struct source_events *ret_events);
+void *committer_main(void *stream);
+
+/* Moves the lane; a move that the picture above has not is a bug and aborts. Lock held. */
+void lane_move(struct stream *stream, int lane, enum lane_state to);
+/* The stream cannot go on. The first failure stays. */
+void stream_fail(struct stream *stream, const struct error *err);
+/* Notes what is wrong (or NULL: nothing) for /readyz and the progress line. */
+void stream_problem(struct stream *stream, const char *problem);
+/* Every lane goes back to the lake's offset; all that is queued is dropped. */
+void stream_reset(struct stream *stream);
+bool stream_wants_end(struct stream *stream);
+
+#endif
