@@ -1,0 +1,206 @@
+#include "spec/check.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/owned.h"
+
+struct checking {
+	const struct reading *reading;
+	struct manifest *manifest;
+	const struct document *documents;
+	int count;
+};
+
+/* Where the field stands, or what is nearest to where it would stand. */
+static const struct yaml_node *place(const struct document *document, const char *path)
+{
+	return yaml_find_nearest(document->node, path);
+}
+
+static bool same_text(const char *a, const char *b)
+{
+	return a && b && !strcmp(a, b);
+}
+
+static int line_of(const struct document *document, const char *path)
+{
+	return place(document, path)->line;
+}
+
+static const char *name_of(const struct checking *c, const struct document *document)
+{
+	char *item = fill_item(c->manifest, document->kind, document->index);
+
+	return *(char **)(void *)(item + field_find(document->kind, "metadata.name")->target);
+}
+
+static int check_names(const struct checking *c, int at)
+{
+	const struct document *mine = &c->documents[at];
+	const struct yaml_node *node = place(mine, "metadata.name");
+	char quoted[QUOTED_SIZE];
+
+	for (int i = 0; i < at; i++) {
+		const struct document *other = &c->documents[i];
+
+		if (other->kind == mine->kind && same_text(name_of(c, other), name_of(c, mine)))
+			return mistake(c->reading, node->line, node->column, "metadata.name",
+			               "%s is the name of the %s at line %d already; would be another name",
+			               quote_text(quoted, name_of(c, mine)), kinds[mine->kind].name,
+			               line_of(other, "metadata.name"));
+	}
+	return 0;
+}
+
+/*
+ * Two lakes in one place would take each other's files for waste. Connections to PostgreSQL are not compared: what
+ * they lead to is not in their text.
+ */
+static int check_places(const struct checking *c, int at)
+{
+	const struct spec_catalog *mine = &c->manifest->catalogs[c->documents[at].index];
+
+	for (int i = 0; i < at; i++) {
+		const struct spec_catalog *other;
+		const struct yaml_node *node;
+		const char *path = NULL;
+
+		if (c->documents[i].kind != KIND_CATALOG)
+			continue;
+		other = &c->manifest->catalogs[c->documents[i].index];
+		if (same_text(other->data_path, mine->data_path))
+			path = "spec.dataPath";
+		if (same_text(other->backend.path, mine->backend.path))
+			path = "spec.backend.path";
+		if (!path)
+			continue;
+		node = place(&c->documents[at], path);
+		return mistake(c->reading, node->line, node->column, path,
+		               "is that of catalog '%s' at line %d already; would be a place of its own", other->name,
+		               line_of(&c->documents[i], path));
+	}
+	return 0;
+}
+
+static void append_catalogs(struct buffer *out, const struct manifest *manifest)
+{
+	for (int i = 0; i < manifest->catalog_count; i++)
+		buffer_printf(out, "%s%s", i ? ", " : "", manifest->catalogs[i].name);
+}
+
+static int no_catalog(const struct checking *c, const struct document *document, const char *reference)
+{
+	const struct yaml_node *node = place(document, "spec.catalogRef");
+	OWNED_BUFFER struct buffer names;
+	char quoted[QUOTED_SIZE] = "";
+	int line = reference ? node->line : node->key_line, column = reference ? node->column : node->key_column;
+
+	buffer_init(&names, 1 << 20);
+	append_catalogs(&names, c->manifest);
+	if (reference)
+		quote_text(quoted, reference);
+	if (!c->manifest->catalog_count)
+		return mistake(c->reading, line, column, "spec.catalogRef",
+		               "%s%s; would be a DuckLakeCatalog, of which the file has none: add one", quoted,
+		               reference ? " is not in this file" : "is missing");
+	if (reference)
+		return mistake(c->reading, line, column, "spec.catalogRef",
+		               "%s is not a DuckLakeCatalog of this file; would be one of %.200s", quoted,
+		               buffer_string(&names));
+	return mistake(c->reading, line, column, "spec.catalogRef",
+	               "is missing, and the file has several catalogs; would be one of %.200s", buffer_string(&names));
+}
+
+static int resolve_catalog(const struct checking *c, const struct document *document, struct spec_stream *stream)
+{
+	struct manifest *manifest = c->manifest;
+
+	for (int i = 0; i < manifest->catalog_count && stream->catalog_ref; i++)
+		if (same_text(manifest->catalogs[i].name, stream->catalog_ref))
+			stream->catalog = &manifest->catalogs[i];
+	if (!stream->catalog_ref && manifest->catalog_count == 1) {
+		stream->catalog = &manifest->catalogs[0];
+		stream->catalog_ref = strdup(stream->catalog->name);
+		if (!stream->catalog_ref)
+			return error_no_memory(c->reading->err);
+	}
+	return stream->catalog ? 0 : no_catalog(c, document, stream->catalog_ref);
+}
+
+/* "SCHEMA.TABLE" in table into both. */
+static int split_table(const struct checking *c, struct spec_stream *stream)
+{
+	char *point = strchr(stream->table, '.');
+
+	stream->schema = point ? strndup(stream->table, (size_t)(point - stream->table)) : strdup("main");
+	if (!stream->schema)
+		return error_no_memory(c->reading->err);
+	if (point)
+		memmove(stream->table, point + 1, strlen(point + 1) + 1);
+	return 0;
+}
+
+/* Names in SQL are the same whatever their case. */
+static bool same_table(const struct spec_stream *a, const struct spec_stream *b)
+{
+	return a->catalog == b->catalog && !strcasecmp(a->schema, b->schema) && !strcasecmp(a->table, b->table);
+}
+
+static int topic_mistake(const struct checking *c, int at, int other, const char *path, const char *what)
+{
+	const struct yaml_node *node = place(&c->documents[at], path);
+
+	return mistake(c->reading, node->line, node->column, path,
+	               "is the %s of stream '%s' at line %d for the same topic already; would be another %s", what,
+	               name_of(c, &c->documents[other]), line_of(&c->documents[other], "metadata.name"), what);
+}
+
+/* Two streams of one topic: not into one table (each row twice), not in one group (each gets a part of the rows). */
+static int check_topics(const struct checking *c, int at)
+{
+	const struct spec_stream *mine = &c->manifest->streams[c->documents[at].index];
+
+	for (int i = 0; i < at; i++) {
+		const struct spec_stream *other;
+
+		if (c->documents[i].kind != KIND_STREAM)
+			continue;
+		other = &c->manifest->streams[c->documents[i].index];
+		if (!same_text(mine->kafka.topic, other->kafka.topic) ||
+		    !same_text(mine->kafka.brokers, other->kafka.brokers))
+			continue;
+		if (same_table(mine, other))
+			return topic_mistake(c, at, i, "spec.table", "table");
+		if (same_text(mine->kafka.group, other->kafka.group))
+			return topic_mistake(c, at, i, "spec.kafka.group", "group");
+	}
+	return 0;
+}
+
+static int check_stream(const struct checking *c, int at)
+{
+	const struct document *document = &c->documents[at];
+	struct spec_stream *stream = &c->manifest->streams[document->index];
+
+	if (resolve_catalog(c, document, stream) || split_table(c, stream))
+		return -1;
+	return check_topics(c, at);
+}
+
+int check_manifest(const struct reading *reading, struct manifest *manifest, const struct document *documents,
+                   int count)
+{
+	struct checking c = {.reading = reading, .manifest = manifest, .documents = documents, .count = count};
+
+	for (int i = 0; i < count; i++) {
+		if (check_names(&c, i))
+			return -1;
+		if (documents[i].kind == KIND_CATALOG && check_places(&c, i))
+			return -1;
+		if (documents[i].kind == KIND_STREAM && check_stream(&c, i))
+			return -1;
+	}
+	return 0;
+}

@@ -1,0 +1,567 @@
+#include "spec/fill.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/owned.h"
+#include "spec/expand.h"
+#include "spec/values.h"
+
+struct filling {
+	const struct reading *reading;
+	enum kind_id kind;
+	struct yaml_node *document;
+	char *item;
+};
+
+/* ---- the arrays of a manifest, by kind ---- */
+
+void *fill_item(const struct manifest *manifest, enum kind_id kind, int index)
+{
+	char *items;
+
+	memcpy(&items, (const char *)manifest + kinds[kind].items, sizeof items);
+	return items ? items + (size_t)index * kinds[kind].size : NULL;
+}
+
+int fill_count(const struct manifest *manifest, enum kind_id kind)
+{
+	int count;
+
+	memcpy(&count, (const char *)manifest + kinds[kind].count, sizeof count);
+	return count;
+}
+
+static void *append_item(struct manifest *manifest, enum kind_id kind)
+{
+	int count = fill_count(manifest, kind) + 1;
+	size_t size = kinds[kind].size;
+	char *items = realloc(fill_item(manifest, kind, 0), (size_t)count * size);
+
+	if (!items)
+		return NULL;
+	memset(items + (size_t)(count - 1) * size, 0, size);
+	memcpy((char *)manifest + kinds[kind].items, &items, sizeof items);
+	memcpy((char *)manifest + kinds[kind].count, &count, sizeof count);
+	return fill_item(manifest, kind, count - 1);
+}
+
+static bool is_text(enum field_type type)
+{
+	switch (type) {
+	case TYPE_STRING:
+	case TYPE_SECRET:
+	case TYPE_NAME:
+	case TYPE_TABLE:
+	case TYPE_TOPIC:
+	case TYPE_BROKERS:
+	case TYPE_PATH:
+	case TYPE_REFERENCE: return true;
+	default: return false;
+	}
+}
+
+static void *target_of(const struct field *field, char *item)
+{
+	return field->target < 0 ? NULL : item + field->target;
+}
+
+static void release_properties(const struct field *field, char *item)
+{
+	struct spec_property **properties = target_of(field, item);
+	const int *count = (const int *)(const void *)(item + field->count_target);
+
+	for (int i = 0; i < *count; i++) {
+		free((*properties)[i].name);
+		free((*properties)[i].value);
+	}
+	free(*properties);
+}
+
+void fill_release(struct manifest *manifest, enum kind_id kind)
+{
+	for (int i = 0; i < fill_count(manifest, kind); i++) {
+		char *item = fill_item(manifest, kind, i);
+
+		for (const struct field *f = fields; f < fields + field_count; f++) {
+			if (f->kind != kind || f->target < 0)
+				continue;
+			if (f->type == TYPE_MAP)
+				release_properties(f, item);
+			else if (is_text(f->type))
+				free(*(char **)target_of(f, item));
+		}
+	}
+	free(fill_item(manifest, kind, 0));
+}
+
+/* ---- what is wrong, what would be right ---- */
+
+void fill_right(struct buffer *out, const struct field *field)
+{
+	if (field->type == TYPE_OBJECT) {
+		buffer_text(out, "a mapping with ");
+		append_children(out, field->kind, field->path);
+		return;
+	}
+	if (field->type == TYPE_ENUM)
+		append_values(out, field->values, " or ");
+	else
+		buffer_text(out, type_right(field->type));
+	if (field->url)
+		buffer_text(out, ", or an s3:// URL");
+	if (field->minimum)
+		buffer_printf(out, ", from %s to %s", field->minimum, field->maximum);
+}
+
+/* "FIELD: WRONG; would be RIGHT" where the value stands, which is shown unless it may be a secret. */
+static int wrong_value(const struct filling *f, const struct yaml_node *node, const struct field *field,
+                       const char *wrong)
+{
+	OWNED_BUFFER struct buffer right;
+	char path[YAML_PATH_SIZE], quoted[QUOTED_SIZE];
+	bool show = node->kind == YAML_TEXT && *node->text && field->type != TYPE_SECRET && !yaml_is_null(node);
+
+	buffer_init(&right, 256);
+	fill_right(&right, field);
+	return mistake(f->reading, node->line, node->column, yaml_path(node, path), "%s%s%s; would be %s",
+	               show ? quote_text(quoted, node->text) : "", show ? " " : "", wrong, buffer_string(&right));
+}
+
+/* The node is of the wanted kind and not null, or a mistake. */
+static int check_shape(const struct filling *f, const struct yaml_node *node, const struct field *field,
+                       enum yaml_kind wanted)
+{
+	char wrong[32];
+
+	if (yaml_is_null(node))
+		return wrong_value(f, node, field, "has no value");
+	if (node->kind == wanted)
+		return 0;
+	snprintf(wrong, sizeof wrong, "is %s", yaml_kind_name(node));
+	return wrong_value(f, node, field, wrong);
+}
+
+/* ---- texts to values ---- */
+
+/* A number as `field` has it: duration in ms, quantity in bytes, integer. */
+static const char *number(const struct field *field, const char *text, int64_t *ret)
+{
+	switch (field->type) {
+	case TYPE_DURATION: return value_duration(text, ret);
+	case TYPE_QUANTITY: return value_quantity(text, ret);
+	default: return value_integer(text, ret);
+	}
+}
+
+static const char *number_in_range(const struct field *field, const char *text, int64_t *ret)
+{
+	const char *wrong = number(field, text, ret);
+	int64_t bound;
+
+	if (wrong)
+		return wrong;
+	if (field->minimum && !number(field, field->minimum, &bound) && *ret < bound)
+		return "is below the minimum";
+	if (field->maximum && !number(field, field->maximum, &bound) && *ret > bound)
+		return "is above the maximum";
+	return NULL;
+}
+
+static const char *check_path(const struct field *field, const char *text)
+{
+	const char *wrong = value_line(text);
+
+	if (wrong)
+		return wrong;
+	if (field->url && !strncmp(text, "s3://", 5))
+		return text[5] && text[5] != '/' ? NULL : "has no bucket";
+	if (strstr(text, "://"))
+		return "is a URL that this field does not take";
+	return *text == '~' ? "begins with '~', which is not expanded (${HOME} is)" : NULL;
+}
+
+static const char *check_secret(const char *text)
+{
+	return text[strspn(text, " \t\r\n")] ? NULL : "is empty";
+}
+
+const char *fill_check(const struct field *field, const char *text)
+{
+	int64_t n;
+	bool yes;
+
+	switch (field->type) {
+	case TYPE_STRING: return value_line(text);
+	case TYPE_SECRET: return check_secret(text);
+	case TYPE_NAME:
+	case TYPE_REFERENCE: return value_name(text);
+	case TYPE_TABLE: return value_table(text);
+	case TYPE_TOPIC: return value_topic(text);
+	case TYPE_BROKERS: return value_brokers(text);
+	case TYPE_PATH: return check_path(field, text);
+	case TYPE_ENUM: return enum_find(field->values, text) ? NULL : "is not known";
+	case TYPE_DURATION:
+	case TYPE_QUANTITY:
+	case TYPE_INTEGER: return number_in_range(field, text, &n);
+	case TYPE_BOOLEAN: return value_boolean(text, &yes);
+	case TYPE_OBJECT:
+	case TYPE_MAP:
+	case TYPE_COUNT: break;
+	}
+	return "is a text";
+}
+
+/* Puts a text that fill_check found right into the item; a text field takes *text. */
+static void store(const struct field *field, char *item, char **text)
+{
+	void *target = target_of(field, item);
+	int64_t n = 0;
+
+	if (!target)
+		return;
+	if (is_text(field->type)) {
+		*(char **)target = TAKE(*text);
+	} else if (field->type == TYPE_ENUM) {
+		memcpy(target, &enum_find(field->values, *text)->value, sizeof(int));
+	} else if (field->type == TYPE_BOOLEAN) {
+		value_boolean(*text, target);
+	} else {
+		number(field, *text, &n);
+		if (field->type == TYPE_INTEGER)
+			*(int *)target = (int)n;
+		else
+			*(int64_t *)target = n;
+	}
+}
+
+/* A relative path becomes absolute; a URL stays. */
+static int resolve_path(const struct filling *f, const struct yaml_node *node, const struct field *field, char **text)
+{
+	char *path;
+
+	if (strstr(*text, "://"))
+		return 0;
+	if (**text != '/' && !f->reading->folder)
+		return wrong_value(f, node, field, "is relative, and this manifest has no folder");
+	path = expand_path(f->reading->folder ? f->reading->folder : "/", *text);
+	if (!path)
+		return error_no_memory(f->reading->err);
+	free(*text);
+	*text = path;
+	return 0;
+}
+
+static int fill_text(const struct filling *f, const struct field *field, const struct yaml_node *node)
+{
+	bool secret = field->type == TYPE_SECRET;
+	OWNED_FREE char *text = NULL;
+	const char *wrong;
+
+	if (check_shape(f, node, field, YAML_TEXT))
+		return -1;
+	/* names, paths, addresses and numbers are no secrets: masking them would blank what logs are read for */
+	if (expand_text(f->reading, node, secret || field->files, secret || field->type == TYPE_STRING, &text))
+		return -1;
+	if (secret)
+		expand_mask_connection(text);
+	wrong = fill_check(field, text);
+	if (wrong)
+		return wrong_value(f, node, field, wrong);
+	if (field->type == TYPE_PATH && resolve_path(f, node, field, &text))
+		return -1;
+	store(field, f->item, &text);
+	return 0;
+}
+
+/* ---- maps ---- */
+
+static int check_property(const struct filling *f, const struct yaml_node *node)
+{
+	const char *wrong = value_property(node->key), *kept = property_kept(node->key);
+	char path[YAML_PATH_SIZE];
+
+	yaml_path(node, path);
+	if (wrong)
+		return mistake(f->reading, node->key_line, node->key_column, path,
+		               "%s; would be a property of librdkafka", wrong);
+	if (kept)
+		return mistake(f->reading, node->key_line, node->key_column, path,
+		               "is not for a manifest to set: %s; remove it", kept);
+	return 0;
+}
+
+static int fill_property(const struct filling *f, const struct field *field, const struct yaml_node *node,
+                         struct spec_property *property)
+{
+	if (check_property(f, node) || expand_text(f->reading, node, field->files, true, &property->value))
+		return -1;
+	if (property_is_secret(node->key))
+		log_mask_secret(property->value);
+	property->name = strdup(node->key);
+	return property->name ? 0 : error_no_memory(f->reading->err);
+}
+
+static int fill_map(const struct filling *f, const struct field *field, const struct yaml_node *node)
+{
+	struct spec_property **properties = target_of(field, f->item);
+	int *count = properties ? (int *)(void *)(f->item + field->count_target) : NULL;
+	char path[YAML_PATH_SIZE];
+
+	if (check_shape(f, node, field, YAML_MAPPING))
+		return -1;
+	if (properties && node->count) {
+		*properties = calloc((size_t)node->count, sizeof **properties);
+		if (!*properties)
+			return error_no_memory(f->reading->err);
+	}
+	for (const struct yaml_node *child = node->first; child; child = child->next) {
+		if (child->kind != YAML_TEXT || yaml_is_null(child))
+			return mistake(f->reading, child->line, child->column, yaml_path(child, path),
+			               "%s%s; would be a text", child->kind == YAML_TEXT ? "has no value" : "is ",
+			               child->kind == YAML_TEXT ? "" : yaml_kind_name(child));
+		/* counted before it is filled: what a mistake leaves behind is released, too */
+		if (properties && fill_property(f, field, child, &(*properties)[(*count)++]))
+			return -1;
+	}
+	return 0;
+}
+
+/* ---- mappings ---- */
+
+static int unknown_field(const struct filling *f, const struct yaml_node *node, const char *parent)
+{
+	const struct field *nearest = field_nearest(f->kind, parent, node->key);
+	OWNED_BUFFER struct buffer right;
+	char path[YAML_PATH_SIZE];
+
+	buffer_init(&right, 256);
+	if (nearest) {
+		buffer_printf(&right, "did you mean '%s'?", field_name(nearest));
+	} else {
+		buffer_text(&right, "would be one of ");
+		append_children(&right, f->kind, parent);
+	}
+	return mistake(f->reading, node->key_line, node->key_column, yaml_path(node, path), "is not a field of %s; %s",
+	               kinds[f->kind].name, buffer_string(&right));
+}
+
+/* By name among the parent's children: a key with a point in it must not reach a grandchild. */
+static const struct field *find_child(const struct filling *f, const char *parent, const char *name)
+{
+	for (const struct field *c = field_child(f->kind, parent, NULL); c; c = field_child(f->kind, parent, c))
+		if (!strcmp(field_name(c), name))
+			return c;
+	return NULL;
+}
+
+/* Recursion is as deep as the table's paths. */
+static int fill_mapping(const struct filling *f, const struct yaml_node *mapping, const char *parent)
+{
+	for (const struct yaml_node *node = mapping->first; node; node = node->next) {
+		const struct field *field = find_child(f, parent, node->key);
+		int rc;
+
+		if (!field)
+			return unknown_field(f, node, parent);
+		if (field->type == TYPE_OBJECT)
+			rc = check_shape(f, node, field, YAML_MAPPING) || fill_mapping(f, node, field->path);
+		else if (field->type == TYPE_MAP)
+			rc = fill_map(f, field, node);
+		else
+			rc = fill_text(f, field, node);
+		if (rc)
+			return -1;
+	}
+	return 0;
+}
+
+/* ---- what is left out ---- */
+
+static const char *when_text(const struct filling *f, const struct field *field)
+{
+	const struct field *when = field_find(f->kind, field->when_field);
+	int value;
+
+	memcpy(&value, target_of(when, f->item), sizeof value);
+	return enum_text(when->values, value);
+}
+
+static bool has_word(const char *words, const char *word)
+{
+	size_t size = strlen(word);
+
+	for (; *words; words += *words == ' ') {
+		size_t length = strcspn(words, " ");
+
+		if (length == size && !memcmp(words, word, size))
+			return true;
+		words += length;
+	}
+	return false;
+}
+
+static int refuse_unused(const struct filling *f, const struct field *field, const struct yaml_node *node)
+{
+	OWNED_BUFFER struct buffer right;
+	char path[YAML_PATH_SIZE];
+
+	buffer_init(&right, 128);
+	append_words(&right, field->when_values, " or ");
+	return mistake(f->reading, node->key_line, node->key_column, yaml_path(node, path),
+	               "is not used where %s is %s; remove it, or choose %s", field->when_field, when_text(f, field),
+	               buffer_string(&right));
+}
+
+static int missing(const struct filling *f, const struct field *field)
+{
+	const struct yaml_node *near = yaml_find_nearest(f->document, field->path);
+	OWNED_BUFFER struct buffer right;
+
+	buffer_init(&right, 256);
+	fill_right(&right, field);
+	if (field->example)
+		buffer_printf(&right, ", such as %s", field->example);
+	return mistake(f->reading, near->key_line, near->key_column, field->path, "is missing; would be %s",
+	               buffer_string(&right));
+}
+
+static int fill_default(const struct filling *f, const struct field *field)
+{
+	const char *fallback = field->fallback;
+	OWNED_FREE char *text = NULL;
+
+	if (field->fallback_of)
+		fallback = *(char **)target_of(field_find(f->kind, field->fallback_of), f->item);
+	if (!fallback)
+		return 0;
+	text = strdup(fallback);
+	if (!text)
+		return error_no_memory(f->reading->err);
+	store(field, f->item, &text);
+	return 0;
+}
+
+/* A field asks for nothing where its parent, an optional one, was left out. */
+static bool parent_is_there(const struct filling *f, const struct field *field)
+{
+	const char *point = strrchr(field->path, '.');
+	OWNED_FREE char *parent = point ? strndup(field->path, (size_t)(point - field->path)) : NULL;
+
+	return !parent || yaml_find(f->document, parent);
+}
+
+static int fill_absent(const struct filling *f)
+{
+	for (const struct field *field = fields; field < fields + field_count; field++) {
+		const struct yaml_node *node;
+		bool used;
+
+		if (field->kind != f->kind)
+			continue;
+		node = yaml_find(f->document, field->path);
+		used = !field->when_field || has_word(field->when_values, when_text(f, field));
+		if (node && !used)
+			return refuse_unused(f, field, node);
+		if (node || !used)
+			continue;
+		if (field->required && parent_is_there(f, field))
+			return missing(f, field);
+		if (fill_default(f, field))
+			return -1;
+	}
+	return 0;
+}
+
+/* ---- documents ---- */
+
+/* A text that says what the document is; NULL and a mistake where it does not. */
+static const char *header(const struct reading *reading, struct yaml_node *document, const char *name)
+{
+	struct yaml_node *node = yaml_find(document, name);
+	const char *right = strcmp(name, "kind") ? SPEC_API_VERSION : NULL;
+	OWNED_BUFFER struct buffer names;
+
+	buffer_init(&names, 256);
+	if (node && node->kind == YAML_TEXT && !yaml_is_null(node))
+		return node->text;
+	append_kinds(&names, " or ");
+	mistake(reading, node ? node->line : document->line, node ? node->column : document->column, name,
+	        "%s%s; would be %s", !node || yaml_is_null(node) ? "" : "is ",
+	        !node                ? "is missing"
+	        : yaml_is_null(node) ? "has no value"
+	                             : yaml_kind_name(node),
+	        right ? right : buffer_string(&names));
+	return NULL;
+}
+
+static int unknown_kind(const struct reading *reading, const struct yaml_node *node, const char *name)
+{
+	OWNED_BUFFER struct buffer right;
+	char quoted[QUOTED_SIZE];
+	int nearest = -1;
+
+	buffer_init(&right, 256);
+	for (int i = 0; i < KIND_COUNT; i++)
+		if (name_distance(kinds[i].name, name) <= 4 &&
+		    (nearest < 0 || name_distance(kinds[i].name, name) < name_distance(kinds[nearest].name, name)))
+			nearest = i;
+	if (kind_is_later(name) || nearest < 0) {
+		buffer_text(&right, "this version knows ");
+		append_kinds(&right, " and ");
+	} else {
+		buffer_printf(&right, "did you mean '%s'?", kinds[nearest].name);
+	}
+	return mistake(reading, node->line, node->column, "kind", "%s %s; %s", quote_text(quoted, name),
+	               kind_is_later(name) ? "is a kind of this API that is not served by this version"
+	                                   : "is not a kind of this API",
+	               buffer_string(&right));
+}
+
+static int find_kind(const struct reading *reading, struct yaml_node *document)
+{
+	const char *version, *name;
+	char quoted[QUOTED_SIZE];
+	int kind;
+
+	if (document->kind != YAML_MAPPING)
+		return mistake(reading, document->line, document->column, "document",
+		               "is %s; would be a mapping with apiVersion, kind, metadata, spec",
+		               yaml_kind_name(document));
+	version = header(reading, document, "apiVersion");
+	if (!version)
+		return -1;
+	if (strcmp(version, SPEC_API_VERSION)) {
+		const struct yaml_node *node = yaml_find(document, "apiVersion");
+
+		return mistake(reading, node->line, node->column, "apiVersion", "%s is not served; would be %s",
+		               quote_text(quoted, version), SPEC_API_VERSION);
+	}
+	name = header(reading, document, "kind");
+	if (!name)
+		return -1;
+	kind = kind_find(name);
+	return kind < 0 ? unknown_kind(reading, yaml_find(document, "kind"), name) : kind;
+}
+
+int fill_document(const struct reading *reading, struct yaml_node *node, struct manifest *manifest,
+                  struct document *ret_document)
+{
+	struct spec_position position = {.line = node->line, .column = node->column};
+	struct filling f = {.reading = reading, .document = node};
+	int kind = find_kind(reading, node);
+
+	if (kind < 0)
+		return -1;
+	f.kind = (enum kind_id)kind;
+	f.item = append_item(manifest, f.kind);
+	if (!f.item)
+		return error_no_memory(reading->err);
+	memcpy(f.item + kinds[kind].position, &position, sizeof position);
+	if (fill_mapping(&f, node, "") || fill_absent(&f))
+		return -1;
+	*ret_document = (struct document){.kind = f.kind, .index = fill_count(manifest, f.kind) - 1, .node = node};
+	return 0;
+}

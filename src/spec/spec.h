@@ -1,0 +1,99 @@
+/*
+ * spec.h - the kinds as plain structs, read from manifests.
+ *
+ * One table (kinds.def) gives parser, defaults, validation, `tarn explain` and docs/reference.md.
+ * Invariants:
+ *  1. A struct that leaves manifest_load is complete and valid: defaults filled, references resolved, paths absolute.
+ *  2. Every mistake is an INVALID error "FILE:LINE:COLUMN: FIELD: what is wrong; what would be right".
+ *  3. Unknown fields, kinds, API versions and duplicate keys are mistakes.
+ *  4. A secret (a password, and what ${ENV} or file: brings to a field that may hold one) is registered with
+ *     log_mask_secret as soon as it is read.
+ *
+ * Life cycle: manifest_load -> borrow structs -> manifest_free.
+ */
+#ifndef TARN_SPEC_SPEC_H
+#define TARN_SPEC_SPEC_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buffer.h"
+#include "base/error.h"
+
+#define SPEC_API_VERSION "ducklake.featherman.dev/v1alpha1"
+
+enum backend_type { BACKEND_SQLITE, BACKEND_POSTGRES, BACKEND_DUCKDB, BACKEND_FILE };
+enum stream_format { FORMAT_ARROW };
+
+struct spec_position { /* where a resource stands in its file */
+	int line, column;
+};
+
+struct spec_catalog {
+	char *name;
+	struct {
+		enum backend_type type;
+		char *path; /* sqlite, duckdb, file: absolute */
+		char *connection; /* postgres: libpq's key=value text; a secret */
+	} backend;
+	char *data_path; /* absolute folder (or s3:// later); NULL for backend file */
+	struct spec_position position;
+};
+
+struct spec_property {
+	char *name, *value;
+};
+
+struct spec_stream {
+	char *name;
+	char *catalog_ref;
+	struct spec_catalog *catalog; /* resolved; borrowed from the manifest */
+	char *schema; /* "main" unless given as SCHEMA.TABLE */
+	char *table;
+	enum stream_format format;
+	struct {
+		char *brokers; /* "embedded": the in-process broker */
+		char *topic;
+		char *group;
+		int partitions; /* of a topic that the embedded broker makes; 8 unless given */
+		struct spec_property *properties;
+		int property_count;
+	} kafka;
+	struct {
+		int64_t freshness_ms;
+		int64_t max_bytes;
+	} commit;
+	int64_t memory_bytes;
+	struct spec_position position;
+};
+
+struct manifest {
+	char *file; /* as the user gave it */
+	char *folder; /* absolute; NULL as in manifest_parse */
+	struct spec_catalog *catalogs;
+	int catalog_count;
+	struct spec_stream *streams;
+	int stream_count;
+};
+
+/* Reads and validates every document of the file. NULL with the first mistake in *err. */
+struct manifest *manifest_load(const char *file, struct error *err);
+/*
+ * The same from text; `file` is only the name in errors, `folder` what relative paths refer to. With `folder` NULL the
+ * text is a stranger's (a request, a fuzzer): relative paths, ${VARIABLE} and file:PATH are mistakes, for nothing of
+ * this machine may be read for it.
+ */
+struct manifest *manifest_parse(const char *text, size_t size, const char *file, const char *folder, struct error *err);
+void manifest_free(struct manifest *manifest);
+
+/* The catalog of that name; with NULL the only one. NULL with *err (which lists the names) where there is none. */
+struct spec_catalog *manifest_catalog(struct manifest *manifest, const char *name, struct error *err);
+
+const char *backend_name(enum backend_type type);
+
+/* kubectl-like explanation of KIND[.field.field], or of all kinds where path is NULL. */
+int spec_explain(const char *path, struct buffer *out, struct error *err);
+/* docs/reference.md, generated. */
+void spec_reference(struct buffer *out);
+
+#endif
