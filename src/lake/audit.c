@@ -124,6 +124,8 @@ static int audit_table(struct lake_session *session, const char *stream, const c
 	buffer_text(&sql, "SELECT coalesce(sum(\"rows\"), 0), coalesce(max(epoch_ms(committed_at)) FILTER (stream = ");
 	buffer_sql_text(&sql, stream);
 	buffer_text(&sql, "), 0) FROM lake.tarn.ledger WHERE table_name = ");
+	buffer_sql_text(&sql, schema);
+	buffer_text(&sql, " || '.' || ");
 	buffer_sql_text(&sql, table);
 	if (duck_query(session->connection, buffer_string(&sql), &rows, err))
 		return -1;

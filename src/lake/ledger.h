@@ -26,6 +26,7 @@ struct ledger_row {
 /* Makes tarn.ledger and tarn.quarantine where absent. Safe beside other processes that do the same. */
 int ledger_create(struct lake_session *session, struct error *err);
 
+/* table: SCHEMA.TABLE. */
 int ledger_append(struct lake_session *session, const struct lane_key *key, const char *table, const struct ledger_row *rows,
 		  int count, struct error *err);
 

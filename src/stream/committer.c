@@ -143,7 +143,7 @@ static int write_quarantine(struct stream *stream, struct error *err)
 		buffer_init(&headers, 1 << 24);
 		message_headers_json(message, &headers);
 		row.headers = headers.size ? buffer_string(&headers) : NULL;
-		if (quarantine_append(stream->session, &stream->key, stream->spec->table, &row, 1, err))
+		if (quarantine_append(stream->session, &stream->key, stream->table_name, &row, 1, err))
 			return error_wrap(err, "quarantine offset %" PRId64, message->offset);
 		log_event(EVENT_QUARANTINE,
 			  FIELDS(LOG_TEXT("stream", stream->spec->name), LOG_NUMBER("partition", message->partition),
@@ -174,7 +174,7 @@ static int fill_transaction(struct stream *stream, struct attempt *attempt, stru
 		return error_set(err, ERROR_FATAL, 0, "%" PRId64 " rows were read and %" PRId64 " inserted", attempt->rows,
 				 attempt->inserted);
 	if (write_quarantine(stream, err) ||
-	    ledger_append(stream->session, &stream->key, stream->spec->table, attempt->ledger, attempt->ledger_count, err))
+	    ledger_append(stream->session, &stream->key, stream->table_name, attempt->ledger, attempt->ledger_count, err))
 		return -1;
 	return lanes_advance(stream->session, &stream->key, attempt->lanes, attempt->next, attempt->count, err);
 }
@@ -345,6 +345,11 @@ static int attempt_commit(struct stream *stream, struct batch_schema *schema, st
 
 	if (attempt_init(&attempt, stream, err) || lake_begin(stream->session, err)) {
 		batch_schema_release(schema);
+	} else if (!attempt.count) {
+		batch_schema_release(schema); /* every lane left meanwhile */
+		lake_rollback(stream->session);
+		queue_window_clear(&stream->queue);
+		return 1;
 	} else if (fill_transaction(stream, &attempt, schema, err)) {
 		lake_rollback(stream->session);
 	} else if (!attempt.ledger_count) {

@@ -180,6 +180,7 @@ struct stream *stream_start(const struct spec_stream *spec, struct lake *lake, c
 	stream->lake = lake;
 	stream->options = *options;
 	stream->key = (struct lane_key){.stream = spec->name, .topic = spec->kafka.topic};
+	snprintf(stream->table_name, sizeof stream->table_name, "%s.%s", spec->schema, spec->table);
 	stream->metrics = metrics_set(spec->name, -1);
 	name_owner(stream);
 	if (init_lanes(stream, err) || open_parts(stream, err) || start_threads(stream, err)) {

@@ -41,6 +41,7 @@ struct stream {
 	struct stream_options options;
 	struct lake *lake;
 	struct lane_key key;
+	char table_name[256]; /* SCHEMA.TABLE, as the ledger names it */
 	char owner[128];
 	struct metrics *metrics;
 	struct batch_counters counters;

@@ -1,0 +1,83 @@
+/* status.c - tarn status FILE: where each stream stands, from the lake alone. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "cli/cli.h"
+#include "cli/table.h"
+#include "spec/spec.h"
+#include "stream/verify.h"
+
+enum column { STREAM, CATALOG, TABLE, LANES, ROWS, QUARANTINED, FILES, BYTES, SNAPSHOT, LAST_COMMIT, STATE, COLUMNS };
+
+static const char *const headers[COLUMNS] = {"stream", "catalog", "table",    "lanes",	     "rows", "quarantined",
+					     "files",  "bytes",	  "snapshot", "last_commit", "state"};
+
+static void add_stream(struct table *table, const struct spec_stream *spec, const struct verification *verification,
+		       const struct lake_table_size *size, const char *state)
+{
+	char name[256], last[40] = "", numbers[COLUMNS][24];
+	const char *cells[COLUMNS];
+	int64_t quarantined = 0;
+
+	for (int i = 0; i < verification->lane_count; i++)
+		quarantined += verification->lanes[i].audit.quarantined;
+	const int64_t values[COLUMNS] = {
+		[LANES] = verification->lane_count, [ROWS] = verification->table_rows < 0 ? 0 : verification->table_rows,
+		[QUARANTINED] = quarantined,	    [FILES] = size->files,
+		[BYTES] = size->bytes,		    [SNAPSHOT] = verification->snapshot,
+	};
+	for (int i = 0; i < COLUMNS; i++) {
+		snprintf(numbers[i], sizeof numbers[i], "%" PRId64, values[i]);
+		cells[i] = numbers[i];
+	}
+	snprintf(name, sizeof name, "%s.%s", spec->schema, spec->table);
+	if (verification->last_commit_ms)
+		clock_format(verification->last_commit_ms, last, sizeof last);
+	cells[STREAM] = spec->name;
+	cells[CATALOG] = spec->catalog_ref;
+	cells[TABLE] = name;
+	cells[LAST_COMMIT] = *last ? last : NULL;
+	cells[STATE] = state;
+	table_add(table, cells);
+}
+
+static int look_at(const struct spec_stream *spec, struct table *table, struct error *err)
+{
+	struct lake_options options = {.writer = false};
+	struct verification verification = {0};
+	struct lake_table_size size = {0};
+	struct lake *lake = lake_open(spec->catalog, &options, err);
+	struct lake_session *session = lake ? lake_session_new(lake, err) : NULL;
+	int failed = !session || verify_stream(spec, session, false, NULL, &verification, err) ||
+		     (verification.table_rows >= 0 && lake_table_size(session, spec->schema, spec->table, &size, err));
+
+	if (!failed)
+		add_stream(table, spec, &verification, &size,
+			   !verification.lane_count ? "not started" : verification.passed ? "ok" : "see tarn verify");
+	verification_release(&verification);
+	lake_session_free(session);
+	lake_close(lake);
+	return failed ? -1 : 0;
+}
+
+int cmd_status(const struct invocation *invocation)
+{
+	OWNED_TABLE struct table *table = table_new(COLUMNS, headers);
+	struct error err = {0};
+	struct manifest *manifest = manifest_load(invocation->positional[0], &err);
+	int failed = 0;
+
+	if (!manifest)
+		return cli_fail(&err);
+	for (int i = LANES; i <= SNAPSHOT; i++)
+		table_number(table, i);
+	for (int i = 0; i < manifest->stream_count && !failed; i++)
+		failed = look_at(&manifest->streams[i], table, &err);
+	manifest_free(manifest);
+	if (!failed)
+		failed = !strcmp(option_text(invocation, "format"), "json") ? table_print_json(table, stdout, &err)
+									     : table_print(table, stdout, &err);
+	return failed ? cli_fail(&err) : EXIT_DONE;
+}
