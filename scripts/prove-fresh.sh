@@ -73,8 +73,9 @@ copy_client_settings() {
 	[ ! -f "$FRESH/etc/apt/sources.list.d/debian.sources" ] || : >"$FRESH/etc/apt/sources.list"
 	if [ -d /usr/local/share/ca-certificates ]; then
 		cp -RL /usr/local/share/ca-certificates/. "$FRESH/usr/local/share/ca-certificates/"
+		in_chroot "update-ca-certificates" >/dev/null # Java's own store is made from what this links
 	fi
-	# the machine's bundle may hold certificates that no package brings
+	# the machine's bundle may hold still others
 	cp -L /etc/ssl/certs/ca-certificates.crt "$FRESH/etc/ssl/certs/ca-certificates.crt"
 }
 
@@ -95,6 +96,8 @@ in_chroot() { # COMMAND: in /root/tarn of the chroot, with fresh namespaces and 
 		keep+=("$v=${!v}")
 	done
 	[ -z "$CACHE" ] || mkdir -p "$CACHE" "$FRESH/cache"
+	local -a cache_setting=()
+	[ -z "$CACHE" ] || cache_setting=(TARN_CACHE=/cache)
 	# shellcheck disable=SC2016 # expanded by the inner shell
 	FRESH=$FRESH CACHE=$CACHE unshare --mount --pid --ipc --fork --kill-child --propagation private bash -euc '
 		mount -t proc proc "$FRESH/proc"
@@ -102,12 +105,12 @@ in_chroot() { # COMMAND: in /root/tarn of the chroot, with fresh namespaces and 
 		[ -z "$CACHE" ] || mount --bind "$CACHE" "$FRESH/cache"
 		exec chroot "$FRESH" /usr/bin/env -i "$@"
 	' bash PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 "${keep[@]}" \
-		${CACHE:+TARN_CACHE=/cache} bash -c "cd /root/tarn && $1" </dev/null
+		"${cache_setting[@]}" bash -c "cd /root/tarn && $1" </dev/null
 }
 
 if [ -f "$BASE" ]; then tar -C "$FRESH" -xf "$BASE"; else make_base; fi
-copy_client_settings
 copy_tree
+copy_client_settings
 for command in "$@"; do
 	echo "prove-fresh: $command"
 	start=$SECONDS
