@@ -33,7 +33,7 @@ static const char *name_of(const struct checking *c, const struct document *docu
 {
 	char *item = fill_item(c->manifest, document->kind, document->index);
 
-	return *(char **)(void *)(item + field_find(document->kind, "metadata.name")->target);
+	return *(char **)(void *)(item + kinds[document->kind].name_target);
 }
 
 static int check_names(const struct checking *c, int at)

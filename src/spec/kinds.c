@@ -16,11 +16,12 @@ static const struct {
 };
 
 const struct kind kinds[KIND_COUNT] = {
-#define KIND(id, name, structure, items, count, description)                                                           \
-	[KIND_##id] = {name,                                                                                           \
+#define KIND(id, text, structure, items, count, description)                                                           \
+	[KIND_##id] = {text,                                                                                           \
 	               sizeof(struct structure),                                                                       \
 	               offsetof(struct manifest, items),                                                               \
 	               offsetof(struct manifest, count),                                                               \
+	               offsetof(struct structure, name),                                                               \
 	               offsetof(struct structure, position),                                                           \
 	               description},
 #include "spec/kinds.def"

@@ -29,8 +29,9 @@ enum kind_id {
 struct kind {
 	const char *name; /* "DuckLakeStream" */
 	size_t size; /* of the struct */
-	size_t items; /* offsets of the array and its count in struct manifest, and of the position in the struct */
+	size_t items; /* offsets of the array and its count in struct manifest... */
 	size_t count;
+	size_t name_target; /* ...and of what every kind has in the struct */
 	size_t position;
 	const char *description;
 };

@@ -1,0 +1,311 @@
+/* Manifests that are wrong, and what is told (spec.h, invariants 2 and 3): every message in full. */
+#include "test_spec.h"
+
+#define NONE "t.yaml:1:1: document: there is none; would be a document of kind DuckLakeCatalog or DuckLakeStream"
+
+static void no_documents(void)
+{
+	MISTAKES({"", NONE}, {"\n", NONE}, {"# only a comment\n", NONE}, {"---\n", NONE}, {"---\n---\nnull\n", NONE},
+	         {"%YAML 1.2\n---\n", NONE});
+}
+
+static void wrong_yaml(void)
+{
+	MISTAKES({"a: b: c\n",
+	          "t.yaml:1:5: YAML: mapping values are not allowed in this context; correct it here or before"},
+	         {"spec: {a: 1\nb: 2\n",
+	          "t.yaml:2:2: YAML: did not find expected ',' or '}' while parsing a flow mapping "
+	          "(from line 1, column 7); correct it here or before"},
+	         {"a: 'b\n\nc",
+	          "t.yaml:3:2: YAML: found unexpected end of stream while scanning a quoted scalar (from line "
+	          "1, column 4); correct it here or before"},
+	         {"a:\n\tb: c\n",
+	          "t.yaml:2:1: YAML: found character that cannot start any token while scanning for the next "
+	          "token (from line 2, column 1); correct it here or before"},
+	         {"a: \x01\n",
+	          "t.yaml:1:4: text: control characters are not allowed (U+0001); would be text without them"},
+	         {"a: \xff\n", "t.yaml:1:4: text: a byte that is not UTF-8; would be UTF-8 text"},
+	         {"\xc3\xa4: 1\nb: \xed\xa0\x80\n", "t.yaml:2:4: text: a byte that is not UTF-8; would be UTF-8 text"},
+	         {"\xff\xfe"
+	          "a",
+	          "t.yaml:1:1: text: a byte that is not UTF-8; would be UTF-8 text"},
+	         {"a: \"\\0\"\n", "t.yaml:1:4: document: has a text with a NUL character; would be without it"},
+	         {"a: &x 1\nb: *x\n",
+	          "t.yaml:2:4: document: has an alias; aliases are not used in manifests, write the value out"},
+	         {"a:\n  b: !!str c\n", "t.yaml:2:6: a: has a tag; tags are not used in manifests"},
+	         {"a: !x {}\n", "t.yaml:1:4: document: has a tag; tags are not used in manifests"},
+	         {"a:\n  ? [x]\n  : y\n", "t.yaml:2:5: a: has a key that is a mapping or a list; would be a text"},
+	         {"spec:\n  table: a\n  kafka: {}\n  table: b\n",
+	          "t.yaml:4:3: spec.table: is given twice, first at line 2; keep one of them"},
+	         {"a: {b: [{c: 1, c: 2}]}\n",
+	          "t.yaml:1:16: a.b.[].c: is given twice, first at line 1; keep one of them"},
+	         {"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[",
+	          "t.yaml:1:33: "
+	          "[].[].[].[].[].[].[].[].[].[].[].[].[].[].[].[].[].[].[].[].[].[].[].[].[].[].[].[].[].[].[]: is "
+	          "nested too deep; would be at most 32 levels"});
+}
+
+static void nul_bytes(void)
+{
+	static const char text[] = "kind: x\n\xc3\xa4 \0 b";
+
+	CHECK(!manifest_parse(text, sizeof text - 1, "t.yaml", "/m", &err));
+	CHECK_TEXT(err.message, "t.yaml:2:3: text: a NUL byte; would be UTF-8 text");
+}
+
+static void too_much(void)
+{
+	size_t size = (1 << 20) + 1;
+	char *text = malloc(size + 1);
+
+	memset(text, '#', size);
+	text[size] = 0;
+	CHECK(!parse(text));
+	CHECK_TEXT(err.message, "t.yaml:1:1: text: has 1048577 bytes; would be at most 1048576");
+	CHECK(!manifest_parse(text, size - 1, "t.yaml", "/m", &err));
+	CHECK_TEXT(err.message, NONE);
+	size = 0;
+	for (int i = 0; i < 1025; i++)
+		size += (size_t)sprintf(text + size, "k%d: v\n", i);
+	CHECK(!parse(text));
+	CHECK_TEXT(err.message, "t.yaml:1025:1: document: has more than 1024 keys; would have fewer");
+	free(text);
+}
+
+static void wrong_headers(void)
+{
+	MISTAKES(
+	        {"just a text\n",
+	         "t.yaml:1:1: document: is a text; would be a mapping with apiVersion, kind, metadata, spec"},
+	        {"- a\n", "t.yaml:1:1: document: is a list; would be a mapping with apiVersion, kind, metadata, spec"},
+	        {"kind: DuckLakeCatalog\n",
+	         "t.yaml:1:1: apiVersion: is missing; would be ducklake.featherman.dev/v1alpha1"},
+	        {"kind: a\napiVersion:\n",
+	         "t.yaml:2:12: apiVersion: has no value; would be ducklake.featherman.dev/v1alpha1"},
+	        {"apiVersion: [v1]\n", "t.yaml:1:13: apiVersion: is a list; would be ducklake.featherman.dev/v1alpha1"},
+	        {"apiVersion: apps/v1\nkind: Deployment\n",
+	         "t.yaml:1:13: apiVersion: 'apps/v1' is not served; would be ducklake.featherman.dev/v1alpha1"},
+	        {V "metadata: {}\n", "t.yaml:1:1: kind: is missing; would be DuckLakeCatalog or DuckLakeStream"},
+	        {V "kind: {}\n", "t.yaml:2:7: kind: is a mapping; would be DuckLakeCatalog or DuckLakeStream"},
+	        {V "kind: ducklakestream\n",
+	         "t.yaml:2:7: kind: 'ducklakestream' is not a kind of this API; did you mean 'DuckLakeStream'?"},
+	        {V "kind: Pod\n", "t.yaml:2:7: kind: 'Pod' is not a kind of this API; this version knows "
+	                          "DuckLakeCatalog and DuckLakeStream"},
+	        {V "kind: DuckLakeTable\n",
+	         "t.yaml:2:7: kind: 'DuckLakeTable' is a kind of this API that is not served by "
+	         "this version; this version knows DuckLakeCatalog and DuckLakeStream"},
+	        {LAKE "---\n" V "kind: DuckLakePool\n", "t.yaml:9:7: kind: 'DuckLakePool' is a kind of this API that "
+	                                                "is not served by this version; this version "
+	                                                "knows DuckLakeCatalog and DuckLakeStream"});
+}
+
+static void wrong_shapes(void)
+{
+	MISTAKES({V "kind: DuckLakeCatalog\nspec: {}\n",
+	          "t.yaml:1:1: metadata: is missing; would be a mapping with name, "
+	          "namespace, labels, annotations"},
+	         {V "kind: DuckLakeCatalog\nmetadata: main\n", "t.yaml:3:11: metadata: 'main' is a text; would be a "
+	                                                       "mapping with name, namespace, labels, annotations"},
+	         {V "kind: DuckLakeCatalog\nmetadata: {}\n", "t.yaml:3:1: metadata.name: is missing; would be "
+	                                                     "lower-case letters, digits and '-', at most 63, with a "
+	                                                     "letter or digit at both ends, such as main"},
+	         {V "kind: DuckLakeCatalog\nmetadata:\n  name: main\n",
+	          "t.yaml:1:1: spec: is missing; would be a mapping with backend, dataPath"},
+	         {CATALOG, "t.yaml:4:6: spec: has no value; would be a mapping with backend, dataPath"},
+	         {CATALOG "  - a\n", "t.yaml:5:3: spec: is a list; would be a mapping with backend, dataPath"},
+	         {CATALOG "  dataPath: {a: b}\n",
+	          "t.yaml:5:13: spec.dataPath: is a mapping; would be a path, relative to the "
+	          "manifest's folder or absolute, or an s3:// URL"},
+	         {CATALOG "  dataPath: ~\n",
+	          "t.yaml:5:13: spec.dataPath: has no value; would be a path, relative to the "
+	          "manifest's folder or absolute, or an s3:// URL"},
+	         {V "kind: DuckLakeCatalog\nmetadata: {name: a, labels: {x: [1]}}\n",
+	          "t.yaml:3:33: metadata.labels.x: is a list; would be a text"},
+	         {V "kind: DuckLakeCatalog\nmetadata: {name: a, labels: {x: }}\n",
+	          "t.yaml:3:33: metadata.labels.x: has no value; would be a text"});
+}
+
+static void unknown_fields(void)
+{
+	MISTAKES({CATALOG "  datapath: d\n",
+	          "t.yaml:5:3: spec.datapath: is not a field of DuckLakeCatalog; did you mean 'dataPath'?"},
+	         {STREAM "  commit:\n    freshnes: 5s\n",
+	          "t.yaml:6:5: spec.commit.freshnes: is not a field of DuckLakeStream; did you mean 'freshness'?"},
+	         {STREAM "  colour: red\n",
+	          "t.yaml:5:3: spec.colour: is not a field of DuckLakeStream; would be one of "
+	          "catalogRef, table, format, kafka, commit, memory"},
+	         {STREAM "  kafka.topic: t\n",
+	          "t.yaml:5:3: spec.kafka.topic: is not a field of DuckLakeStream; would be one "
+	          "of catalogRef, table, format, kafka, commit, memory"},
+	         {V "kind: DuckLakeStream\nstatus: {}\n", "t.yaml:3:1: status: is not a field of DuckLakeStream; would "
+	                                                  "be one of apiVersion, kind, metadata, spec"},
+	         {STREAM "  \"a\\e[31m\\u009b\xc3\xa4\": 1\n",
+	          "t.yaml:5:3: spec.a?[31m?\xc3\xa4: is not a field of DuckLakeStream; would be one of catalogRef, "
+	          "table, format, "
+	          "kafka, commit, memory"});
+}
+
+static void wrong_values(void)
+{
+	MISTAKES(
+	        {V "kind: DuckLakeStream\nmetadata: {name: My_Stream}\n",
+	         "t.yaml:3:18: metadata.name: 'My_Stream' has a character that a name may not have; would be "
+	         "lower-case "
+	         "letters, digits and '-', at most 63, with a letter or digit at both ends"},
+	        {STREAM "  format: json\n", "t.yaml:5:11: spec.format: 'json' is not known; would be arrow"},
+	        {CATALOG "  backend: {type: mysql}\n",
+	         "t.yaml:5:19: spec.backend.type: 'mysql' is not known; would be sqlite, postgres, duckdb or file"},
+	        {STREAM "  table: a.b.c\n", "t.yaml:5:10: spec.table: 'a.b.c' has more than two parts; would be TABLE "
+	                                    "or SCHEMA.TABLE, of letters, "
+	                                    "digits and '_' (at most 63 each, not a digit first)"},
+	        {STREAM "  table: ''\n",
+	         "t.yaml:5:10: spec.table: is empty; would be TABLE or SCHEMA.TABLE, of letters, "
+	         "digits and '_' (at most 63 each, not a digit first)"},
+	        {STREAM "  commit: {freshness: 5}\n", "t.yaml:5:23: spec.commit.freshness: '5' has no unit; would be a "
+	                                              "number with ms, s, m or h, such as 500ms, "
+	                                              "5s or 1m30s, from 100ms to 1h"},
+	        {STREAM "  commit: {freshness: 99ms}\n", "t.yaml:5:23: spec.commit.freshness: '99ms' is below the "
+	                                                 "minimum; would be a number with ms, s, m or h, "
+	                                                 "such as 500ms, 5s or 1m30s, from 100ms to 1h"},
+	        {STREAM "  commit: {freshness: 1h1ms}\n", "t.yaml:5:23: spec.commit.freshness: '1h1ms' is above the "
+	                                                  "maximum; would be a number with ms, s, m or h, "
+	                                                  "such as 500ms, 5s or 1m30s, from 100ms to 1h"},
+	        {STREAM "  commit: {maxBytes: 1048575}\n", "t.yaml:5:22: spec.commit.maxBytes: '1048575' is below the "
+	                                                   "minimum; would be bytes as in Kubernetes, such "
+	                                                   "as 1048576, 256Mi, 1Gi or 1G, from 1Mi to 16Gi"},
+	        {STREAM "  memory: 256MB\n", "t.yaml:5:11: spec.memory: '256MB' has a suffix that is not known; would "
+	                                     "be bytes as in Kubernetes, such "
+	                                     "as 1048576, 256Mi, 1Gi or 1G, from 32Mi to 64Gi"},
+	        {STREAM "  memory: 65Gi\n", "t.yaml:5:11: spec.memory: '65Gi' is above the maximum; would be bytes as "
+	                                    "in Kubernetes, such as 1048576, "
+	                                    "256Mi, 1Gi or 1G, from 32Mi to 64Gi"},
+	        {STREAM "  kafka: {partitions: 0}\n",
+	         "t.yaml:5:23: spec.kafka.partitions: '0' is below the minimum; would "
+	         "be a whole number, from 1 to 1024"},
+	        {STREAM "  kafka: {partitions: eight}\n", "t.yaml:5:23: spec.kafka.partitions: 'eight' is not a whole "
+	                                                  "number; would be a whole number, from 1 to 1024"},
+	        {STREAM "  kafka: {brokers: 'a:b'}\n",
+	         "t.yaml:5:20: spec.kafka.brokers: 'a:b' has a port that is not a number from 1 to 65535; would be "
+	         "HOST:PORT, several with ',' between them, or embedded"},
+	        {STREAM "  kafka: {topic: a/b}\n", "t.yaml:5:18: spec.kafka.topic: 'a/b' has a character that a topic "
+	                                           "may not have; would be letters, digits, "
+	                                           "'.', '_' and '-', at most 249"},
+	        {STREAM "  kafka: {group: \"a\\nb\"}\n", "t.yaml:5:18: spec.kafka.group: 'a?b' has a line break or "
+	                                                 "another control character; would be a text on "
+	                                                 "one line"},
+	        {STREAM "  kafka:\n    properties: {a b: 1}\n",
+	         "t.yaml:6:18: spec.kafka.properties.a b: has a character that the name of a property may not have; "
+	         "would be "
+	         "a property of librdkafka"},
+	        {STREAM "  kafka:\n    properties:\n      group.id: g\n",
+	         "t.yaml:7:7: spec.kafka.properties.group.id: is not for a manifest to set: spec.kafka.group says it; "
+	         "remove it"},
+	        {STREAM "  kafka:\n    properties:\n      debug: ~\n",
+	         "t.yaml:7:14: spec.kafka.properties.debug: has no value; would be a text"},
+	        {STREAM "  table: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\xc3\xa4zzzzzz\n",
+	         "t.yaml:5:10: spec.table: 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa...' has more "
+	         "than 63 "
+	         "characters; would be TABLE or SCHEMA.TABLE, of letters, digits and '_' (at most 63 each, not a digit "
+	         "first)"});
+}
+
+static void wrong_backends(void)
+{
+	MISTAKES(
+	        {CATALOG "  dataPath: d\n",
+	         "t.yaml:4:1: spec.backend: is missing; would be a mapping with type, path, connection"},
+	        {CATALOG "  backend: {type: sqlite}\n  dataPath: d\n",
+	         "t.yaml:5:3: spec.backend.path: is missing; would be a path, relative to the manifest's folder or "
+	         "absolute, "
+	         "such as lake/catalog.sqlite"},
+	        {CATALOG "  backend: {path: c}\n", "t.yaml:4:1: spec.dataPath: is missing; would be a path, relative "
+	                                           "to the manifest's folder or absolute, or "
+	                                           "an s3:// URL, such as lake/data"},
+	        {CATALOG "  backend: {type: file, path: c}\n  dataPath: d\n",
+	         "t.yaml:6:3: spec.dataPath: is not used where spec.backend.type is file; remove it, or choose sqlite, "
+	         "postgres or duckdb"},
+	        {CATALOG "  backend: {path: c, connection: x}\n  dataPath: d\n",
+	         "t.yaml:5:22: spec.backend.connection: is not used where spec.backend.type is sqlite; remove it, or "
+	         "choose "
+	         "postgres"},
+	        {CATALOG "  backend: {type: postgres, path: c}\n  dataPath: d\n",
+	         "t.yaml:5:29: spec.backend.path: is not used where spec.backend.type is postgres; remove it, or "
+	         "choose "
+	         "sqlite, duckdb or file"},
+	        {CATALOG "  backend: {type: postgres}\n  dataPath: d\n",
+	         "t.yaml:5:3: spec.backend.connection: is missing; would be a text, ${VARIABLE} or file:PATH, such as "
+	         "host=db "
+	         "dbname=lake user=tarn password=${PGPASSWORD}"},
+	        {CATALOG "  backend: {type: postgres, connection: '  '}\n",
+	         "t.yaml:5:41: spec.backend.connection: is empty; would be a text, ${VARIABLE} or file:PATH"},
+	        {CATALOG "  backend: {path: 's3://b/c'}\n", "t.yaml:5:19: spec.backend.path: 's3://b/c' is a URL that "
+	                                                    "this field does not take; would be a path, relative "
+	                                                    "to the manifest's folder or absolute"},
+	        {CATALOG "  dataPath: gs://b\n", "t.yaml:5:13: spec.dataPath: 'gs://b' is a URL that this field does "
+	                                         "not take; would be a path, relative to "
+	                                         "the manifest's folder or absolute, or an s3:// URL"},
+	        {CATALOG "  dataPath: s3:///x\n",
+	         "t.yaml:5:13: spec.dataPath: 's3:///x' has no bucket; would be a path, "
+	         "relative to the manifest's folder or absolute, or an s3:// URL"},
+	        {CATALOG "  dataPath: ~/lake\n", "t.yaml:5:13: spec.dataPath: '~/lake' begins with '~', which is not "
+	                                         "expanded (${HOME} is); would be a path, "
+	                                         "relative to the manifest's folder or absolute, or an s3:// URL"});
+}
+
+static void wrong_together(void)
+{
+	MISTAKES({LAKE "---\n" LAKE, "t.yaml:10:18: metadata.name: 'main' is the name of the DuckLakeCatalog at line 3 "
+	                             "already; would be another name"},
+	         {FIRST STREAM "  table: other\n" KAFKA, "t.yaml:17:18: metadata.name: 'events' is the name of the "
+	                                                 "DuckLakeStream at line 10 already; would be another name"},
+	         {STREAM "  table: rows\n" KAFKA, "t.yaml:4:1: spec.catalogRef: is missing; would be a "
+	                                          "DuckLakeCatalog, of which the file has none: add one"},
+	         {STREAM "  catalogRef: main\n  table: rows\n" KAFKA,
+	          "t.yaml:5:15: spec.catalogRef: 'main' is not in this file; would be a DuckLakeCatalog, of which the "
+	          "file "
+	          "has none: add one"},
+	         {LAKE "---\n" STREAM "  catalogRef: mian\n  table: rows\n" KAFKA,
+	          "t.yaml:12:15: spec.catalogRef: 'mian' is not a DuckLakeCatalog of this file; would be one of main"},
+	         {LAKE
+	          "---\n" V
+	          "kind: DuckLakeCatalog\nmetadata: {name: two}\nspec: {backend: {path: e}, dataPath: f}\n---\n" STREAM
+	          "  table: rows\n" KAFKA,
+	          "t.yaml:16:1: spec.catalogRef: is missing, and the file has several catalogs; would be one of main, "
+	          "two"},
+	         {LAKE
+	          "---\n" V
+	          "kind: DuckLakeCatalog\nmetadata: {name: two}\nspec: {backend: {path: x/../c.sqlite}, dataPath: f}\n",
+	          "t.yaml:11:24: spec.backend.path: is that of catalog 'main' at line 5 already; would be a place of "
+	          "its own"},
+	         {LAKE "---\n" V
+	               "kind: DuckLakeCatalog\nmetadata: {name: two}\nspec: {backend: {path: e}, dataPath: d/}\n",
+	          "t.yaml:11:38: spec.dataPath: is that of catalog 'main' at line 6 already; would be a place of its "
+	          "own"},
+	         {FIRST STREAM_2 "  table: main.ROWS\n" KAFKA,
+	          "t.yaml:19:10: spec.table: is the table of stream 'events' at line 10 for the same topic already; "
+	          "would be "
+	          "another table"},
+	         {FIRST STREAM_2 "  table: other\n  kafka: {brokers: embedded, topic: t, group: events}\n",
+	          "t.yaml:20:47: spec.kafka.group: is the group of stream 'events' at line 10 for the same topic "
+	          "already; would "
+	          "be another group"});
+}
+
+/* A name of a file that would fill the message leaves room for the mistake. */
+static void long_names_leave_room(void)
+{
+	char name[1001];
+
+	memset(name, 'n', 1000);
+	name[1000] = 0;
+	CHECK(!manifest_parse("kind: a\n", 8, name, "/m", &err));
+	CHECK_HAS(err.message, "...nnn");
+	CHECK_HAS(err.message, ":1:1: apiVersion: is missing; would be ducklake.featherman.dev/v1alpha1");
+}
+
+int main(int argc, char **argv)
+{
+	return CHECK_MAIN(argc, argv, TEST(no_documents), TEST(wrong_yaml), TEST(nul_bytes), TEST(too_much),
+	                  TEST(wrong_headers), TEST(wrong_shapes), TEST(unknown_fields), TEST(wrong_values),
+	                  TEST(wrong_backends), TEST(wrong_together), TEST(long_names_leave_room));
+}
