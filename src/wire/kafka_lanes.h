@@ -1,0 +1,77 @@
+/*
+ * kafka_lanes.h - which partitions of the topic a Kafka source reads, and from where.
+ *
+ * Private to wire/: kafka_lanes.c talks with the group (assign, revoke), kafka.c polls.
+ *
+ * Invariants:
+ *  1. A lane goes LANE_AWAY -> LANE_ASKING (the group gave it; `assigned` is to say where to start) -> LANE_READING or,
+ *     where `assigned` says -1, back to LANE_AWAY. A failing `assigned` leaves it ASKING, and the next poll asks again.
+ *  2. Exactly the READING lanes are in librdkafka's assignment.
+ *  3. `revoked` is called once for each lane that was READING, before it is let go.
+ *  4. reading_count, paused_count and aside_count are what counting the lanes would give.
+ *  5. A lane's position is the offset of the next message to be given out, or less: assigning it there loses nothing.
+ *
+ * Not thread-safe: all of it runs on the polling thread.
+ */
+#ifndef TARN_WIRE_KAFKA_LANES_H
+#define TARN_WIRE_KAFKA_LANES_H
+
+#include "wire/kafka_conf.h"
+
+enum lane_state { LANE_AWAY, LANE_ASKING, LANE_READING };
+
+/* librdkafka's own pause throws away what was fetched ahead, and a reader that works at its bound of memory pauses
+ * often. So a pause is first only NOTED; the first message of the lane that still comes out of the queue is put aside,
+ * and only then is the lane paused in librdkafka (REAL). */
+enum lane_pause { PAUSE_NONE, PAUSE_NOTED, PAUSE_REAL };
+
+struct lane {
+	enum lane_state state;
+	enum lane_pause pause;
+	int64_t position;
+	rd_kafka_message_t *aside; /* fetched while PAUSE_NOTED; given out after the resume */
+};
+
+struct kafka_source {
+	struct source source; /* first: the vtable's user holds its address */
+	struct kafka_client client;
+	rd_kafka_t *rk;
+	struct source_events events;
+	char *topic, *name;
+	bool assign_all; /* no group */
+	bool all_assigned, closing;
+	bool asking; /* some lane is LANE_ASKING */
+	struct lane *lanes; /* by partition */
+	int32_t lane_count, reading_count, paused_count, aside_count;
+	int64_t quiet_until_ms; /* while all lanes are paused; 0: not yet set */
+	bool failed;
+	struct error failure; /* seen in a callback; the poll around it returns it */
+};
+
+/* NULL where there is none. Borrowed until the next assignment. */
+struct lane *lane_at(struct kafka_source *source, int32_t partition);
+/* NULL with a TRANSIENT error where the lane is not READING. */
+struct lane *lane_find_reading(struct kafka_source *source, int32_t partition, struct error *err);
+void lane_set_pause(struct kafka_source *source, struct lane *lane, enum lane_pause pause);
+/* Pauses it in librdkafka too. */
+int lane_pause_really(struct kafka_source *source, int32_t partition, struct lane *lane, struct error *err);
+void lane_drop_aside(struct kafka_source *source, struct lane *lane);
+/* Reads on from lane->position by taking the lane out of the assignment and in again: works where a seek is refused. */
+int lane_reassign(struct kafka_source *source, int32_t partition, struct lane *lane, struct error *err);
+int lane_error(struct kafka_source *source, int32_t partition, const char *what, rd_kafka_resp_err_t code,
+               struct error *err);
+
+/* A list of one partition of the topic; owned by the caller. */
+rd_kafka_topic_partition_list_t *lanes_list(struct kafka_source *source, int32_t partition, int64_t offset);
+/* Asks `assigned` about every ASKING lane and reads those it names an offset for. */
+int lanes_ask(struct kafka_source *source, struct error *err);
+/* assign_all: asks for the topic's partitions; while it does not exist (or no broker answers) only a warn line. */
+int lanes_all(struct kafka_source *source, int timeout_ms, struct error *err);
+/* Calls `revoked` for all that are READING, without telling librdkafka. */
+void lanes_revoke_rest(struct kafka_source *source, bool lost);
+/* librdkafka's rebalance callback. */
+void lanes_on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code, rd_kafka_topic_partition_list_t *list, void *opaque);
+/* Ends the poll around a callback with this error. */
+void lanes_fail_poll(struct kafka_source *source, const struct error *err);
+
+#endif
