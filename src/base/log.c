@@ -9,8 +9,8 @@
 
 #include "base/buffer.h"
 #include "base/clock.h"
+#include "base/owned.h"
 
-#define SECRETS_MAX 64
 #define LINE_MAX_BYTES 8192
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -18,7 +18,7 @@ static struct {
 	bool json, terminal;
 	enum log_level minimum;
 	char progress[512];
-	char *secrets[SECRETS_MAX];
+	char **secrets; /* longest first: a secret that begins another must not uncover its end */
 	int secret_count;
 } state = {.json = true, .minimum = LOG_INFO};
 
@@ -45,15 +45,41 @@ bool log_is_terminal(void)
 	return state.terminal;
 }
 
+/* False when out of memory. */
+static bool keep_secret(const char *secret)
+{
+	size_t size = strlen(secret);
+	char **secrets = realloc(state.secrets, (size_t)(state.secret_count + 1) * sizeof *secrets), *copy;
+	int at = 0;
+
+	if (!secrets)
+		return false;
+	state.secrets = secrets;
+	copy = strdup(secret);
+	if (!copy)
+		return false;
+	while (at < state.secret_count && strlen(secrets[at]) >= size)
+		at++;
+	memmove(secrets + at + 1, secrets + at, (size_t)(state.secret_count - at) * sizeof *secrets);
+	secrets[at] = copy;
+	state.secret_count++;
+	return true;
+}
+
 void log_mask_secret(const char *secret)
 {
-	pthread_mutex_lock(&lock);
-	/* One or two characters would mask half of every line, and protect nothing. */
-	if (strlen(secret) > 2 && state.secret_count < SECRETS_MAX) {
-		char *copy = strdup(secret);
+	bool known = false;
 
-		if (copy)
-			state.secrets[state.secret_count++] = copy;
+	/* One or two characters would mask half of every line, and protect nothing. */
+	if (strlen(secret) < 3)
+		return;
+	pthread_mutex_lock(&lock);
+	for (int i = 0; i < state.secret_count; i++)
+		known |= !strcmp(state.secrets[i], secret);
+	if (!known && !keep_secret(secret)) {
+		/* Going on would print it. */
+		fputs("tarn: out of memory\n", stderr);
+		abort();
 	}
 	pthread_mutex_unlock(&lock);
 }
@@ -78,6 +104,23 @@ void log_mask(char *text)
 	pthread_mutex_unlock(&lock);
 }
 
+/* The text as it may be shown: masked before any escaping could hide a secret from the search. Owned by the caller. */
+static char *masked(const char *text)
+{
+	char *copy = strdup(text);
+
+	if (copy)
+		log_mask(copy);
+	return copy;
+}
+
+static void append_json_masked(struct buffer *line, const char *text)
+{
+	OWNED_FREE char *shown = masked(text);
+
+	buffer_json_text(line, shown ? shown : "", shown ? strlen(shown) : 0);
+}
+
 static void append_json(struct buffer *line, enum log_event event, const struct log_field *fields, int count,
 			const char *message)
 {
@@ -86,11 +129,11 @@ static void append_json(struct buffer *line, enum log_event event, const struct 
 	clock_format(clock_wall_ms(), now, sizeof now);
 	buffer_printf(line, "{\"ts\":\"%s\",\"level\":\"%s\",\"event\":\"%s\",\"message\":", now,
 		      level_names[events[event].level], events[event].name);
-	buffer_json_text(line, message, strlen(message));
+	append_json_masked(line, message);
 	for (int i = 0; i < count; i++) {
 		buffer_printf(line, ",\"%s\":", fields[i].name);
 		if (fields[i].text)
-			buffer_json_text(line, fields[i].text, strlen(fields[i].text));
+			append_json_masked(line, fields[i].text);
 		else
 			buffer_printf(line, "%lld", (long long)fields[i].number);
 	}

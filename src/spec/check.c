@@ -33,7 +33,7 @@ static const char *name_of(const struct checking *c, const struct document *docu
 {
 	char *item = fill_item(c->manifest, document->kind, document->index);
 
-	return *(char **)(void *)(item + kinds[document->kind].name_target);
+	return *(char **)(void *)(item + spec_kinds[document->kind].name_target);
 }
 
 static int check_names(const struct checking *c, int at)
@@ -48,7 +48,7 @@ static int check_names(const struct checking *c, int at)
 		if (other->kind == mine->kind && same_text(name_of(c, other), name_of(c, mine)))
 			return mistake(c->reading, node->line, node->column, "metadata.name",
 			               "%s is the name of the %s at line %d already; would be another name",
-			               quote_text(quoted, name_of(c, mine)), kinds[mine->kind].name,
+			               quote_text(quoted, name_of(c, mine)), spec_kinds[mine->kind].name,
 			               line_of(other, "metadata.name"));
 	}
 	return 0;

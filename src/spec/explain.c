@@ -98,8 +98,8 @@ static void append_all_kinds(struct buffer *out)
 {
 	buffer_printf(out, "VERSION:    %s\n\nKINDS:\n", SPEC_API_VERSION);
 	for (int i = 0; i < KIND_COUNT; i++) {
-		buffer_printf(out, "%s  %s\n", i ? "\n" : "", kinds[i].name);
-		append_wrapped(out, kinds[i].description, 4);
+		buffer_printf(out, "%s  %s\n", i ? "\n" : "", spec_kinds[i].name);
+		append_wrapped(out, spec_kinds[i].description, 4);
 	}
 }
 
@@ -110,7 +110,7 @@ static int explain_kind(const char *name, struct error *err)
 
 	buffer_init(&names, 256);
 	for (int i = 0; i < KIND_COUNT; i++)
-		if (!strcasecmp(kinds[i].name, name))
+		if (!strcasecmp(spec_kinds[i].name, name))
 			return i;
 	append_kinds(&names, " and ");
 	return error_set(err, ERROR_INVALID, 0, "there is no kind %s; there are %s", quote_text(quoted, name),
@@ -128,8 +128,8 @@ static int no_field(enum kind_id kind, const char *parent, const char *name, str
 	append_children(&names, kind, parent);
 	if (!names.size)
 		return error_set(err, ERROR_INVALID, 0, "%s.%s has no field %s; it is a <%s> and has none",
-		                 kinds[kind].name, parent, quoted, type_name(field->type));
-	return error_set(err, ERROR_INVALID, 0, "%s%s%s has no field %s; it has %s", kinds[kind].name,
+		                 spec_kinds[kind].name, parent, quoted, type_name(field->type));
+	return error_set(err, ERROR_INVALID, 0, "%s%s%s has no field %s; it has %s", spec_kinds[kind].name,
 	                 *parent ? "." : "", parent, quoted, buffer_string(&names));
 }
 
@@ -176,13 +176,13 @@ int spec_explain(const char *path, struct buffer *out, struct error *err)
 	kind = explain_kind(name, err);
 	if (kind < 0 || find_path((enum kind_id)kind, path + size + (path[size] == '.'), &field, err))
 		return -1;
-	buffer_printf(out, "KIND:       %s\nVERSION:    %s\n\n", kinds[kind].name, SPEC_API_VERSION);
+	buffer_printf(out, "KIND:       %s\nVERSION:    %s\n\n", spec_kinds[kind].name, SPEC_API_VERSION);
 	if (field) {
 		append_field(out, field);
 		return 0;
 	}
 	buffer_text(out, "DESCRIPTION:\n");
-	append_wrapped(out, kinds[kind].description, 4);
+	append_wrapped(out, spec_kinds[kind].description, 4);
 	append_children_explained(out, (enum kind_id)kind, "");
 	return 0;
 }

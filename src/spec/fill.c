@@ -22,29 +22,29 @@ void *fill_item(const struct manifest *manifest, enum kind_id kind, int index)
 {
 	char *items;
 
-	memcpy(&items, (const char *)manifest + kinds[kind].items, sizeof items);
-	return items ? items + (size_t)index * kinds[kind].size : NULL;
+	memcpy(&items, (const char *)manifest + spec_kinds[kind].items, sizeof items);
+	return items ? items + (size_t)index * spec_kinds[kind].size : NULL;
 }
 
 int fill_count(const struct manifest *manifest, enum kind_id kind)
 {
 	int count;
 
-	memcpy(&count, (const char *)manifest + kinds[kind].count, sizeof count);
+	memcpy(&count, (const char *)manifest + spec_kinds[kind].count, sizeof count);
 	return count;
 }
 
 static void *append_item(struct manifest *manifest, enum kind_id kind)
 {
 	int count = fill_count(manifest, kind) + 1;
-	size_t size = kinds[kind].size;
+	size_t size = spec_kinds[kind].size;
 	char *items = realloc(fill_item(manifest, kind, 0), (size_t)count * size);
 
 	if (!items)
 		return NULL;
 	memset(items + (size_t)(count - 1) * size, 0, size);
-	memcpy((char *)manifest + kinds[kind].items, &items, sizeof items);
-	memcpy((char *)manifest + kinds[kind].count, &count, sizeof count);
+	memcpy((char *)manifest + spec_kinds[kind].items, &items, sizeof items);
+	memcpy((char *)manifest + spec_kinds[kind].count, &count, sizeof count);
 	return fill_item(manifest, kind, count - 1);
 }
 
@@ -345,7 +345,7 @@ static int unknown_field(const struct filling *f, const struct yaml_node *node, 
 		append_children(&right, f->kind, parent);
 	}
 	return mistake(f->reading, node->key_line, node->key_column, yaml_path(node, path), "is not a field of %s; %s",
-	               kinds[f->kind].name, buffer_string(&right));
+	               spec_kinds[f->kind].name, buffer_string(&right));
 }
 
 /* By name among the parent's children: a key with a point in it must not reach a grandchild. */
@@ -505,14 +505,14 @@ static int unknown_kind(const struct reading *reading, const struct yaml_node *n
 
 	buffer_init(&right, 256);
 	for (int i = 0; i < KIND_COUNT; i++)
-		if (name_distance(kinds[i].name, name) <= 4 &&
-		    (nearest < 0 || name_distance(kinds[i].name, name) < name_distance(kinds[nearest].name, name)))
+		if (name_distance(spec_kinds[i].name, name) <= 4 &&
+		    (nearest < 0 || name_distance(spec_kinds[i].name, name) < name_distance(spec_kinds[nearest].name, name)))
 			nearest = i;
 	if (kind_is_later(name) || nearest < 0) {
 		buffer_text(&right, "this version knows ");
 		append_kinds(&right, " and ");
 	} else {
-		buffer_printf(&right, "did you mean '%s'?", kinds[nearest].name);
+		buffer_printf(&right, "did you mean '%s'?", spec_kinds[nearest].name);
 	}
 	return mistake(reading, node->line, node->column, "kind", "%s %s; %s", quote_text(quoted, name),
 	               kind_is_later(name) ? "is a kind of this API that is not served by this version"
@@ -559,7 +559,7 @@ int fill_document(const struct reading *reading, struct yaml_node *node, struct 
 	f.item = append_item(manifest, f.kind);
 	if (!f.item)
 		return error_no_memory(reading->err);
-	memcpy(f.item + kinds[kind].position, &position, sizeof position);
+	memcpy(f.item + spec_kinds[kind].position, &position, sizeof position);
 	if (fill_mapping(&f, node, "") || fill_absent(&f))
 		return -1;
 	*ret_document = (struct document){.kind = f.kind, .index = fill_count(manifest, f.kind) - 1, .node = node};

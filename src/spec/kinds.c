@@ -15,7 +15,7 @@ static const struct {
 #include "spec/kinds.def"
 };
 
-const struct kind kinds[KIND_COUNT] = {
+const struct kind spec_kinds[KIND_COUNT] = {
 #define KIND(id, text, structure, items, count, description)                                                           \
 	[KIND_##id] = {text,                                                                                           \
 	               sizeof(struct structure),                                                                       \
@@ -105,7 +105,7 @@ const char *type_right(enum field_type type)
 int kind_find(const char *name)
 {
 	for (int i = 0; i < KIND_COUNT; i++)
-		if (!strcmp(kinds[i].name, name))
+		if (!strcmp(spec_kinds[i].name, name))
 			return i;
 	return -1;
 }
@@ -262,7 +262,7 @@ void append_values(struct buffer *out, const char *values, const char *last)
 void append_kinds(struct buffer *out, const char *last)
 {
 	for (int i = 0; i < KIND_COUNT; i++)
-		buffer_printf(out, "%s%s", separator(i, KIND_COUNT, last), kinds[i].name);
+		buffer_printf(out, "%s%s", separator(i, KIND_COUNT, last), spec_kinds[i].name);
 }
 
 void append_words(struct buffer *out, const char *words, const char *last)

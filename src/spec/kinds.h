@@ -66,7 +66,7 @@ struct property_kept {
 	const char *name, *why;
 };
 
-extern const struct kind kinds[KIND_COUNT];
+extern const struct kind spec_kinds[KIND_COUNT];
 extern const struct field fields[];
 extern const int field_count;
 extern const struct enum_value enum_values[];

@@ -116,7 +116,7 @@ static void append_example(struct buffer *out, enum kind_id kind)
 
 static void append_kind(struct buffer *out, enum kind_id kind)
 {
-	buffer_printf(out, "\n## %s\n\n%s\n", kinds[kind].name, kinds[kind].description);
+	buffer_printf(out, "\n## %s\n\n%s\n", spec_kinds[kind].name, spec_kinds[kind].description);
 	append_example(out, kind);
 	buffer_text(out, "\n| Field | Type | Default | Meaning |\n|---|---|---|---|\n");
 	for (const struct field *f = fields; f < fields + field_count; f++)

@@ -387,7 +387,7 @@ void queue_drop_all(struct queue *queue)
 void queue_drain_begin(struct queue *queue)
 {
 	pthread_mutex_lock(&queue->lock);
-	queue->drain = true;
+	queue->drain++;
 	pthread_cond_broadcast(&queue->changed);
 	pthread_mutex_unlock(&queue->lock);
 }
@@ -395,7 +395,7 @@ void queue_drain_begin(struct queue *queue)
 void queue_drain_end(struct queue *queue)
 {
 	pthread_mutex_lock(&queue->lock);
-	queue->drain = false;
+	queue->drain--;
 	pthread_mutex_unlock(&queue->lock);
 }
 

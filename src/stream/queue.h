@@ -79,7 +79,7 @@ struct queue {
 	int64_t queued_bytes;
 	_Atomic int64_t in_flight;
 	int64_t bound; /* bytes */
-	bool drain;    /* windows close at the queue's end instead of waiting */
+	int drain;     /* how many want windows to close at the queue's end instead of waiting */
 	struct window window;
 	const uint64_t *generations; /* by lane; borrowed; changed under `lock` */
 };

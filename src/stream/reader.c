@@ -398,6 +398,18 @@ static int set_targets(struct stream *stream, struct error *err)
 	return 0;
 }
 
+/* Everything up to the targets is queued: what is left to do is to commit it, without waiting for more. */
+static void drain_at_targets(struct stream *stream)
+{
+	if (!stream->targets_set || stream->targets_read)
+		return;
+	for (int i = 0; i < stream->lane_count; i++)
+		if (stream->lanes[i].state != LANE_FREE && stream->lanes[i].read_next < stream->lanes[i].target)
+			return;
+	stream->targets_read = true;
+	queue_drain_begin(&stream->queue);
+}
+
 static int read_once(struct stream *stream, struct error *err)
 {
 	struct message message = {.offset = -1};
@@ -407,6 +419,7 @@ static int read_once(struct stream *stream, struct error *err)
 		return -1;
 	if (stream->finish && stream->ready && !stream->targets_set && set_targets(stream, err))
 		return -1;
+	drain_at_targets(stream);
 	result = stream->source->ops->poll(stream->source, POLL_MS, &message, err);
 	switch (result) {
 	case POLL_ERROR: return -1;
@@ -448,7 +461,7 @@ void *reader_main(void *opaque)
 	}
 	pthread_mutex_lock(&stream->queue.lock);
 	stream->reading_done = true;
-	stream->queue.drain = true;
+	stream->queue.drain++;
 	pthread_cond_broadcast(&stream->queue.changed);
 	pthread_mutex_unlock(&stream->queue.lock);
 	/* The committer drains the queue; then the group is left, with nothing of ours uncommitted. */

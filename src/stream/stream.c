@@ -205,7 +205,7 @@ void stream_stop(struct stream *stream)
 	pthread_mutex_lock(&stream->queue.lock);
 	stream->stop = true;
 	stream->ready = false;
-	stream->queue.drain = true;
+	stream->queue.drain++;
 	pthread_cond_broadcast(&stream->queue.changed);
 	pthread_cond_broadcast(&stream->queue.room);
 	pthread_mutex_unlock(&stream->queue.lock);

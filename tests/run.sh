@@ -1,0 +1,78 @@
+#!/usr/bin/env bash
+# Runs every suite and ends with "N passed, N failed[, N skipped]". A suite prints one line a test: "ok NAME",
+# "not ok NAME: why" or "skip NAME: reason"; a suite that fails without such a line counts as one failure.
+# TARN_TEST_LONG=1: long tests in full, instead of a seeded sample (TARN_TEST_SEED, default 1).
+# Arguments: names of suites, to run only those.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+export TARN_TEST_LONG=${TARN_TEST_LONG:-} TARN_TEST_SEED=${TARN_TEST_SEED:-1}
+logs=build/test-logs
+mkdir -p "$logs"
+passed=0 failed=0 skipped=0
+wanted=("$@")
+
+# suite NAME COMMAND...
+suite() {
+  local name=$1 log=$logs/$1.log status ok bad skip started=$SECONDS
+  shift
+  if [ ${#wanted[@]} -gt 0 ] && [[ ! " ${wanted[*]} " == *" $name "* ]]; then return; fi
+  echo "== $name"
+  "$@" >"$log" 2>&1
+  status=$?
+  ok=$(grep -c '^ok ' "$log") bad=$(grep -c '^not ok ' "$log") skip=$(grep -c '^skip ' "$log")
+  if [ $status -ne 0 ] && [ "$bad" -eq 0 ]; then
+    bad=1
+    echo "not ok $name: ended with status $status"
+    tail -n 40 "$log"
+  elif [ "$bad" -gt 0 ]; then
+    grep -B 12 '^not ok ' "$log" | tail -n 200
+  fi
+  grep '^skip ' "$log"
+  if [ $((ok + bad + skip)) -eq 0 ]; then bad=1; echo "not ok $name: no test ran"; fi
+  echo "   $ok passed, $bad failed, $skip skipped in $((SECONDS - started)) s"
+  passed=$((passed + ok)) failed=$((failed + bad)) skipped=$((skipped + skip))
+}
+
+build() { # PRESET FOLDER
+  { [ -f "$2/build.ninja" ] || cmake --preset "$1"; } && cmake --build "$2"
+}
+
+unit() { # FOLDER: every unit test and every corpus of the fuzz targets
+  local folder=$1 status=0 program
+  for program in "$folder"/tests/test_*; do
+    "$program" || status=1
+  done
+  for program in "$folder"/tests/fuzz_*; do
+    local corpus=tests/fuzz/corpus/${program##*/fuzz_}
+    if "$program" "$corpus"; then echo "ok replay of $corpus"; else echo "not ok replay of $corpus: status $?"; status=1; fi
+  done
+  return $status
+}
+
+for preset in release asan; do
+  folder=build
+  [ $preset = release ] || folder=build/$preset
+  if ! build $preset $folder >"$logs/build-$preset.log" 2>&1; then
+    tail -n 60 "$logs/build-$preset.log"
+    echo "not ok build of $preset"
+    echo "0 passed, 1 failed"
+    exit 1
+  fi
+done
+
+# DuckDB's library is not built with the sanitizers: its own start-up leaks are not ours to report.
+export LSAN_OPTIONS=suppressions=$PWD/tests/lsan.supp:print_suppressions=0 UBSAN_OPTIONS=print_stacktrace=1
+suite unit unit build
+suite unit-asan unit build/asan
+suite race tests/race/run.sh
+suite docs tests/docs/run.sh
+suite scenario .deps/venv/bin/python -m pytest -q -p no:cacheprovider tests/scenario
+suite interop .deps/venv/bin/python -m pytest -q -p no:cacheprovider tests/interop
+suite real .deps/venv/bin/python -m pytest -q -p no:cacheprovider tests/real
+
+if [ "$skipped" -gt 0 ]; then
+  echo "$passed passed, $failed failed, $skipped skipped"
+else
+  echo "$passed passed, $failed failed"
+fi
+[ "$failed" -eq 0 ]
