@@ -1,0 +1,274 @@
+/* The queue between reading and committing: what a window takes, and what it never takes. */
+#include "check.h"
+
+#include <pthread.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "batch/arrow_abi.h"
+#include "stream/queue.h"
+
+static struct batch_schema red = {.references = 1000, .fingerprint = "red"};
+static struct batch_schema blue = {.references = 1000, .fingerprint = "blue"};
+static uint64_t generations[2];
+static const bool both[2] = {true, true};
+static struct queue queue;
+static int released;
+
+static void start(int64_t bound)
+{
+	struct error err = {0};
+
+	generations[0] = generations[1] = 1;
+	released = 0;
+	if (queue_init(&queue, bound, generations, 2, &err))
+		exit(1);
+}
+
+static void release_array(struct ArrowArray *array)
+{
+	held_release(array->private_data);
+	array->release = NULL;
+}
+
+static void release_message(struct message *message)
+{
+	released++;
+}
+
+/* A message of `size` bytes at `offset` of the lane, as `arrays` arrays of ten rows. */
+static struct unit *message_unit(int lane, int64_t offset, struct batch_schema *schema, int arrays, size_t size)
+{
+	static const uint8_t payload[1];
+	struct message message = {.partition = lane, .offset = offset, .payload = payload, .size = size, .release = release_message};
+	struct unit *unit = calloc(1, sizeof *unit);
+
+	unit->lane = lane;
+	unit->generation = generations[lane];
+	unit->from = offset;
+	unit->to = offset + 1;
+	unit->bytes = (int64_t)size;
+	unit->held = held_new(&queue, &message);
+	unit->set.schema = batch_schema_retain(schema);
+	unit->set.arrays = calloc((size_t)arrays, sizeof *unit->set.arrays);
+	unit->set.count = arrays;
+	unit->set.rows = 10 * arrays;
+	for (int i = 0; i < arrays; i++)
+		unit->set.arrays[i] = (struct ArrowArray){.length = 10, .release = release_array, .private_data = held_retain(unit->held)};
+	return unit;
+}
+
+static void open_window(int64_t max_bytes, int64_t max_units, int64_t freshness_ms)
+{
+	struct batch_schema *schema = NULL;
+
+	queue_wait_work(&queue, 0, 0, 0, &schema);
+	pthread_mutex_lock(&queue.lock);
+	queue_window_begin(&queue, both);
+	pthread_mutex_unlock(&queue.lock);
+	queue_window_open(&queue, schema, max_bytes, max_units, freshness_ms);
+}
+
+/* Pulls until the window ends; how many arrays came. */
+static int pull_all(void)
+{
+	struct ArrowArray array;
+	int count = 0;
+
+	while (queue_pull(&queue, &array)) {
+		array.release(&array);
+		count++;
+	}
+	return count;
+}
+
+static void takes_a_prefix_up_to_the_bytes(void)
+{
+	start(1 << 20);
+	for (int i = 0; i < 5; i++)
+		queue_push(&queue, message_unit(0, i, &red, 3, 100));
+	open_window(250, INT64_MAX, 1000);
+	CHECK_INT(pull_all(), 9); /* the bound is tested before a message is taken, and a message is taken whole */
+	queue_window_close(&queue);
+	CHECK_INT(queue.window.lanes[0].from, 0);
+	CHECK_INT(queue.window.lanes[0].to, 3);
+	CHECK_INT(queue.window.lanes[0].messages, 3);
+	CHECK_INT(queue.window.rows, 90);
+	queue_window_clear(&queue);
+	CHECK_INT(released, 3);
+	CHECK_INT(atomic_load(&queue.in_flight), 200);
+	queue_release(&queue);
+	CHECK_INT(released, 5);
+}
+
+static void another_schema_ends_it(void)
+{
+	start(1 << 20);
+	queue_push(&queue, message_unit(0, 0, &red, 1, 10));
+	queue_push(&queue, message_unit(1, 7, &blue, 1, 10));
+	queue_push(&queue, message_unit(0, 1, &red, 1, 10));
+	open_window(1 << 20, INT64_MAX, 1000);
+	CHECK_INT(pull_all(), 1);
+	queue_window_close(&queue);
+	CHECK_INT(queue.window.lanes[0].to, 1);
+	CHECK_INT(queue.window.lanes[1].to, 0);
+	queue_window_clear(&queue);
+	open_window(1 << 20, INT64_MAX, 1000);
+	CHECK_INT(pull_all(), 1);
+	CHECK_INT(queue.window.lanes[1].from, 7);
+	queue_release(&queue);
+}
+
+static void a_lane_that_changed_hands_is_dropped(void)
+{
+	start(1 << 20);
+	queue_push(&queue, message_unit(0, 0, &red, 1, 10));
+	queue_push(&queue, message_unit(1, 0, &red, 1, 10));
+	queue_push(&queue, message_unit(0, 1, &red, 1, 10));
+	generations[0]++;
+	queue_drain_begin(&queue);
+	open_window(1 << 20, INT64_MAX, 1000);
+	CHECK_INT(pull_all(), 1);
+	CHECK_INT(queue.window.lanes[0].from, queue.window.lanes[0].to);
+	CHECK_INT(queue.window.lanes[1].to, 1);
+	queue_window_clear(&queue);
+	CHECK_INT(released, 3);
+	queue_release(&queue);
+}
+
+static void a_lane_that_came_later_waits_for_the_next_window(void)
+{
+	const bool first_only[2] = {true, false};
+	struct batch_schema *schema;
+
+	start(1 << 20);
+	queue_push(&queue, message_unit(0, 0, &red, 1, 10));
+	queue_push(&queue, message_unit(1, 0, &red, 1, 10));
+	queue_wait_work(&queue, 0, 0, 0, &schema);
+	pthread_mutex_lock(&queue.lock);
+	queue_window_begin(&queue, first_only);
+	pthread_mutex_unlock(&queue.lock);
+	queue_window_open(&queue, schema, 1 << 20, INT64_MAX, 1000);
+	CHECK_INT(pull_all(), 1);
+	CHECK_INT(queue.window.lanes[1].to, 0);
+	queue_release(&queue);
+}
+
+static void quarantine_goes_along_in_order(void)
+{
+	struct unit *bad;
+
+	start(1 << 20);
+	queue_push(&queue, message_unit(0, 0, &red, 1, 10));
+	bad = message_unit(0, 1, &red, 2, 10);
+	bad->reason = strdup("cannot be stored");
+	queue_push(&queue, bad);
+	queue_push(&queue, message_unit(0, 2, &red, 1, 10));
+	queue_drain_begin(&queue);
+	open_window(1 << 20, INT64_MAX, 1000);
+	CHECK_INT(pull_all(), 2);
+	queue_window_close(&queue);
+	CHECK_INT(queue.window.lanes[0].to, 3);
+	CHECK_INT(queue.window.lanes[0].messages, 2);
+	CHECK_INT(queue.window.lanes[0].quarantined, 1);
+	CHECK(queue.window.quarantined == bad);
+	CHECK_INT(released, 2); /* the bad one's bytes are still needed */
+	queue_window_clear(&queue);
+	CHECK_INT(released, 3);
+	queue_release(&queue);
+}
+
+static void time_ends_it(void)
+{
+	int64_t before = clock_monotonic_ms(), took;
+
+	start(1 << 20);
+	queue_push(&queue, message_unit(0, 0, &red, 1, 10));
+	open_window(1 << 20, INT64_MAX, 60);
+	CHECK_INT(pull_all(), 1);
+	took = clock_monotonic_ms() - before;
+	CHECK(took >= 55);
+	queue_release(&queue);
+}
+
+static void *pull_thread(void *opaque)
+{
+	*(int *)opaque = pull_all();
+	return NULL;
+}
+
+static void many_threads_share_it_and_all_end(void)
+{
+	pthread_t threads[4];
+	int counts[4], sum = 0;
+
+	start(1 << 30);
+	for (int i = 0; i < 300; i++)
+		queue_push(&queue, message_unit(i % 2, i / 2, &red, 2, 10));
+	open_window(1 << 20, INT64_MAX, 300);
+	for (int i = 0; i < 4; i++)
+		pthread_create(&threads[i], NULL, pull_thread, &counts[i]);
+	for (int i = 0; i < 4; i++) {
+		pthread_join(threads[i], NULL);
+		sum += counts[i];
+	}
+	CHECK_INT(sum, 600);
+	CHECK_INT(queue.window.lanes[0].to, 150);
+	CHECK_INT(queue.window.lanes[1].to, 150);
+	queue_window_clear(&queue);
+	CHECK_INT(released, 300);
+	CHECK_INT(atomic_load(&queue.in_flight), 0);
+	queue_release(&queue);
+}
+
+static void the_reader_waits_at_the_bound(void)
+{
+	start(100);
+	CHECK(queue_wait_room(&queue, 0));
+	queue_push(&queue, message_unit(0, 0, &red, 1, 100));
+	CHECK(!queue_wait_room(&queue, 20));
+	queue_drain_begin(&queue);
+	open_window(1 << 20, INT64_MAX, 1000);
+	CHECK_INT(pull_all(), 1);
+	CHECK(queue_wait_room(&queue, 20));
+	queue_release(&queue);
+}
+
+static void a_refused_schema_becomes_quarantine(void)
+{
+	struct batch_schema *schema;
+
+	start(1 << 20);
+	queue_push(&queue, message_unit(0, 0, &blue, 1, 10));
+	queue_push(&queue, message_unit(0, 1, &red, 1, 10));
+	queue_refuse_schema(&queue, &blue, "not this table's columns");
+	CHECK(queue_wait_work(&queue, 0, 0, 0, &schema));
+	CHECK(schema == &red);
+	queue_drain_begin(&queue);
+	open_window(1 << 20, INT64_MAX, 1000);
+	CHECK_INT(pull_all(), 1);
+	CHECK_INT(queue.window.lanes[0].quarantined, 1);
+	CHECK_TEXT(queue.window.quarantined->reason, "not this table's columns");
+	CHECK_INT(queue.window.lanes[0].to, 2);
+	queue_release(&queue);
+}
+
+static void one_message_a_window_when_careful(void)
+{
+	start(1 << 20);
+	queue_push(&queue, message_unit(0, 0, &red, 2, 10));
+	queue_push(&queue, message_unit(0, 1, &red, 2, 10));
+	open_window(1 << 20, 1, 1000);
+	CHECK_INT(pull_all(), 2);
+	CHECK_INT(queue.window.lanes[0].to, 1);
+	queue_release(&queue);
+}
+
+int main(int argc, char **argv)
+{
+	return CHECK_MAIN(argc, argv, TEST(takes_a_prefix_up_to_the_bytes), TEST(another_schema_ends_it),
+			  TEST(a_lane_that_changed_hands_is_dropped), TEST(a_lane_that_came_later_waits_for_the_next_window),
+			  TEST(quarantine_goes_along_in_order), TEST(time_ends_it), TEST(many_threads_share_it_and_all_end),
+			  TEST(the_reader_waits_at_the_bound), TEST(a_refused_schema_becomes_quarantine),
+			  TEST(one_message_a_window_when_careful));
+}
