@@ -1,0 +1,143 @@
+/* base/: errors, buffers, secrets, faults, metrics. */
+#include "check.h"
+
+#include <unistd.h>
+
+#include "base/buffer.h"
+#include "base/error.h"
+#include "base/fault.h"
+#include "base/log.h"
+#include "base/metrics.h"
+
+static void an_error_is_wrapped_and_cut_not_overrun(void)
+{
+	struct error err = {0};
+	char longer[600];
+
+	CHECK_INT(error_set(&err, ERROR_CORRUPT, 7, "byte %d", 12), -1);
+	error_wrap(&err, "stream %s", "events");
+	CHECK_TEXT(err.message, "stream events: byte 12");
+	CHECK_INT(err.kind, ERROR_CORRUPT);
+	memset(longer, 'x', sizeof longer - 1);
+	longer[sizeof longer - 1] = 0;
+	error_wrap(&err, "%s", longer);
+	CHECK_INT(strlen(err.message), sizeof err.message - 1);
+	CHECK_INT(error_set(NULL, ERROR_FATAL, 0, "nobody listens"), -1);
+}
+
+static void a_buffer_fails_at_its_maximum_and_stays_failed(void)
+{
+	struct buffer buffer;
+
+	buffer_init(&buffer, 10);
+	buffer_text(&buffer, "12345");
+	buffer_text(&buffer, "678901");
+	CHECK(!buffer_ok(&buffer));
+	CHECK_TEXT(buffer_string(&buffer), "12345");
+	buffer_text(&buffer, "6");
+	CHECK_TEXT(buffer_string(&buffer), "12345");
+	buffer_clear(&buffer);
+	CHECK(buffer_ok(&buffer));
+	buffer_printf(&buffer, "%s", "1234567890");
+	CHECK_TEXT(buffer_string(&buffer), "1234567890");
+	buffer_release(&buffer);
+}
+
+static void quotes_double(void)
+{
+	struct buffer buffer;
+
+	buffer_init(&buffer, 100);
+	buffer_sql_name(&buffer, "a\"b");
+	buffer_sql_text(&buffer, "it's; DROP");
+	CHECK_TEXT(buffer_string(&buffer), "\"a\"\"b\"'it''s; DROP'");
+	buffer_release(&buffer);
+}
+
+static void json_text_is_always_valid(void)
+{
+	struct buffer buffer;
+
+	buffer_init(&buffer, 200);
+	buffer_json_text(&buffer, "a\"\\\n\x01\xc3\xa9\xff\xed\xa0\x80z", 12);
+	CHECK_TEXT(buffer_string(&buffer), "\"a\\\"\\\\\\n\\u0001\xc3\xa9\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbdz\"");
+	buffer_release(&buffer);
+}
+
+static void secrets_are_masked_longest_first(void)
+{
+	char text[] = "password=hunter2 key=hunter2-and-more!";
+
+	log_mask_secret("hunter2");
+	log_mask_secret("hunter2-and-more");
+	log_mask_secret("hunter2");
+	log_mask(text);
+	CHECK_TEXT(text, "password=*** key=***!");
+}
+
+static void a_secret_with_quotes_does_not_reach_the_log(void)
+{
+	char line[1024] = "";
+	int ends[2], before = dup(STDERR_FILENO);
+	ssize_t size;
+
+	log_mask_secret("top\"sec\\ret\n");
+	log_init(true, LOG_INFO);
+	if (pipe(ends) || dup2(ends[1], STDERR_FILENO) < 0)
+		exit(1);
+	log_event(EVENT_KAFKA, FIELDS(LOG_TEXT("field", "x top\"sec\\ret\n y")), "it is top\"sec\\ret\n!");
+	fflush(stderr);
+	dup2(before, STDERR_FILENO);
+	size = read(ends[0], line, sizeof line - 1);
+	close(ends[0]);
+	close(ends[1]);
+	close(before);
+	CHECK(size > 0);
+	CHECK_HAS(line, "\"message\":\"it is ***!\"");
+	CHECK_HAS(line, "\"field\":\"x *** y\"");
+}
+
+static void a_fault_hits_the_nth_time(void)
+{
+	struct error err = {0};
+
+	setenv("TARN_FAULT", "decode:2:error,commit.before:1:errors", 1);
+	CHECK_INT(fault_init(&err), 0);
+	CHECK(!fault_hit(FAULT_DECODE));
+	CHECK(fault_error(FAULT_DECODE, &err));
+	CHECK_TEXT(err.message, "fault injected at decode");
+	CHECK(!fault_hit(FAULT_DECODE));
+	CHECK(fault_hit(FAULT_COMMIT_BEFORE));
+	CHECK(fault_hit(FAULT_COMMIT_BEFORE));
+	CHECK(!fault_hit(FAULT_BEGIN_BEFORE));
+	setenv("TARN_FAULT", "comit:1:kill", 1);
+	CHECK_INT(fault_init(&err), -1);
+	CHECK_HAS(err.message, "no point 'comit'; there are: decode");
+	setenv("TARN_FAULT", "decode:0:kill", 1);
+	CHECK_INT(fault_init(&err), -1);
+	unsetenv("TARN_FAULT");
+}
+
+static void metrics_have_help_type_and_labels(void)
+{
+	struct metrics *lane = metrics_set("a\"b", 3), *stream = metrics_set("a\"b", -1);
+	struct buffer out;
+
+	CHECK(lane == metrics_set("a\"b", 3));
+	metric_add(lane, METRIC_MESSAGES, 5);
+	metric_put(stream, METRIC_IN_FLIGHT, 17);
+	buffer_init(&out, 1 << 20);
+	metrics_write(&out);
+	CHECK_HAS(buffer_string(&out), "# TYPE tarn_messages_received_total counter\n");
+	CHECK_HAS(buffer_string(&out), "tarn_messages_received_total{stream=\"a\\\"b\",partition=\"3\"} 5\n");
+	CHECK_HAS(buffer_string(&out), "tarn_in_flight_bytes{stream=\"a\\\"b\"} 17\n");
+	buffer_release(&out);
+}
+
+int main(int argc, char **argv)
+{
+	return CHECK_MAIN(argc, argv, TEST(an_error_is_wrapped_and_cut_not_overrun),
+			  TEST(a_buffer_fails_at_its_maximum_and_stays_failed), TEST(quotes_double), TEST(json_text_is_always_valid),
+			  TEST(secrets_are_masked_longest_first), TEST(a_secret_with_quotes_does_not_reach_the_log),
+			  TEST(a_fault_hits_the_nth_time), TEST(metrics_have_help_type_and_labels));
+}
