@@ -19,6 +19,7 @@
 
 #define RETRY_MIN_MS 100
 #define RETRY_MAX_MS 5000
+#define ASK_OTHERS_MS 1000
 
 /* One transaction's view of its lanes: the fenced ones, packed. */
 struct attempt {
@@ -426,6 +427,41 @@ static bool nothing_left(struct stream *stream)
 	return !left;
 }
 
+/* The lanes of other processes, as the lake has them: are they at their targets? */
+static bool others_are_done(struct stream *stream)
+{
+	OWNED_FREE struct lake_lane *others = calloc(LANES_MAX, sizeof *others), *now = calloc(LANES_MAX, sizeof *now);
+	struct attempt attempt = {.lanes = others};
+	struct error ignored;
+
+	if (!others || !now)
+		return false;
+	pthread_mutex_lock(&stream->queue.lock);
+	for (int i = 0; i < stream->lane_count; i++)
+		if (stream->lanes[i].state == LANE_FREE && stream->lanes[i].target > stream->lanes[i].low)
+			others[attempt.count++].partition = i;
+	pthread_mutex_unlock(&stream->queue.lock);
+	/* A lane that nobody claimed yet may have no table: not done. */
+	if (attempt.count && read_lake(stream, &attempt, now, &ignored))
+		return false;
+	for (int i = 0; i < attempt.count; i++)
+		if (now[i].epoch < 0 || now[i].next_offset < stream->lanes[others[i].partition].target)
+			return false;
+	return true;
+}
+
+static bool is_finished(struct stream *stream)
+{
+	int done = stream_wants_end(stream);
+
+	if (done >= 0)
+		return done > 0;
+	if (clock_monotonic_ms() < stream->others_asked_ms + ASK_OTHERS_MS)
+		return false;
+	stream->others_asked_ms = clock_monotonic_ms();
+	return others_are_done(stream);
+}
+
 void *committer_main(void *opaque)
 {
 	struct stream *stream = opaque;
@@ -445,7 +481,7 @@ void *committer_main(void *opaque)
 				pause_ms = smaller(pause_ms * 2, RETRY_MAX_MS);
 			}
 		}
-		if (stream_wants_end(stream))
+		if (is_finished(stream))
 			stream_stop(stream);
 	}
 	return NULL;

@@ -176,6 +176,8 @@ static void start_lane(struct stream *stream, const struct lake_lane *claimed)
 	pthread_mutex_lock(&stream->queue.lock);
 	lane->lake = *claimed;
 	lane->read_next = claimed->next_offset;
+	lane->poison = -1;
+	lane->careful_until = 0;
 	stream->generations[claimed->partition]++;
 	if (lane->state != LANE_READING)
 		lane_move(stream, claimed->partition, LANE_READING);
@@ -294,10 +296,16 @@ static int seek_lane(struct stream *stream, int32_t partition, struct error *err
 	pthread_mutex_lock(&stream->queue.lock);
 	lane->read_next = lane->lake.next_offset;
 	stream->generations[partition]++;
+	pthread_mutex_unlock(&stream->queue.lock);
+	/* Not READING before the source is where the lake is: a message from further ahead would make the offsets between
+	 * look as if they held none. */
+	if (stream->source->ops->seek(stream->source, partition, lane->read_next, err))
+		return -1;
+	metric_put(lane->metrics, METRIC_POSITION, lane->read_next);
+	pthread_mutex_lock(&stream->queue.lock);
 	lane_move(stream, partition, LANE_READING);
 	pthread_mutex_unlock(&stream->queue.lock);
-	metric_put(lane->metrics, METRIC_POSITION, lane->read_next);
-	return stream->source->ops->seek(stream->source, partition, lane->read_next, err);
+	return 0;
 }
 
 /* Lanes whose state another thread changed: back to the lake's offset, or claimed again after a conflict. */
@@ -380,17 +388,19 @@ static int lane_end(struct stream *stream, const struct message *message, struct
 	return 0;
 }
 
+/* Of every partition, owned or not: with several processes, the others' lanes count too. */
 static int set_targets(struct stream *stream, struct error *err)
 {
-	int64_t low, high;
+	int32_t count;
 
-	for (int i = 0; i < stream->lane_count; i++) {
-		if (stream->lanes[i].state == LANE_FREE)
-			continue;
-		if (stream->source->ops->watermarks(stream->source, i, &low, &high, err))
+	if (stream->source->ops->partition_count(stream->source, &count, err))
+		return -1;
+	for (int32_t i = 0; i < count; i++) {
+		struct lane *lane = lane_at(stream, i, err);
+
+		if (!lane || stream->source->ops->watermarks(stream->source, i, &lane->low, &lane->target, err))
 			return -1;
-		stream->lanes[i].target = high;
-		metric_put(stream->lanes[i].metrics, METRIC_HIGH_WATERMARK, high);
+		metric_put(lane->metrics, METRIC_HIGH_WATERMARK, lane->target);
 	}
 	pthread_mutex_lock(&stream->queue.lock);
 	stream->targets_set = true;
@@ -401,7 +411,7 @@ static int set_targets(struct stream *stream, struct error *err)
 /* Everything up to the targets is queued: what is left to do is to commit it, without waiting for more. */
 static void drain_at_targets(struct stream *stream)
 {
-	if (!stream->targets_set || stream->targets_read)
+	if (!stream->targets_set || stream->targets_read || !stream->ready)
 		return;
 	for (int i = 0; i < stream->lane_count; i++)
 		if (stream->lanes[i].state != LANE_FREE && stream->lanes[i].read_next < stream->lanes[i].target)
@@ -417,7 +427,7 @@ static int read_once(struct stream *stream, struct error *err)
 
 	if (keep_within_memory(stream, err) || restart_lanes(stream, err))
 		return -1;
-	if (stream->finish && stream->ready && !stream->targets_set && set_targets(stream, err))
+	if (stream->finish && !stream->targets_set && set_targets(stream, err))
 		return -1;
 	drain_at_targets(stream);
 	result = stream->source->ops->poll(stream->source, POLL_MS, &message, err);

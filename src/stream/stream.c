@@ -63,25 +63,24 @@ void stream_reset(struct stream *stream)
 	queue_drop_all(&stream->queue);
 }
 
-/* Finished: every lane's target is in the lake. */
-bool stream_wants_end(struct stream *stream)
+int stream_wants_end(struct stream *stream)
 {
-	bool done;
-	int owned = 0;
+	int done;
 
 	pthread_mutex_lock(&stream->queue.lock);
 	done = stream->finish && stream->targets_set && !stream->stop;
 	for (int i = 0; done && i < stream->lane_count; i++) {
 		const struct lane *lane = &stream->lanes[i];
 
+		if (lane->target <= lane->low)
+			continue; /* no such partition, or nothing in it */
 		if (lane->state == LANE_FREE)
-			continue;
-		owned++;
-		if (lane->target < 0 || lane->lake.next_offset < lane->target || lane->state != LANE_READING)
-			done = false;
+			done = -1;
+		else if (lane->state != LANE_READING || lane->lake.next_offset < lane->target)
+			done = 0;
 	}
 	pthread_mutex_unlock(&stream->queue.lock);
-	return done && owned;
+	return done;
 }
 
 static void name_owner(struct stream *stream)

@@ -29,6 +29,7 @@ struct lane {
 	struct lake_lane lake;	/* what the lake holds, as this owner believes */
 	int64_t read_next;	/* the next offset expected from the source (reader thread) */
 	int64_t target;		/* finish: commit up to here; -1: no target */
+	int64_t low;		/* the topic's oldest offset when the target was set */
 	int64_t careful_until;	/* below this offset windows hold one message: one of them cannot be stored */
 	int64_t poison;		/* this offset cannot be stored; -1: none */
 	char *poison_reason;
@@ -75,6 +76,7 @@ struct stream {
 	/* Owned by the committer thread. */
 	struct lake_session *session;
 	struct append_target *target;
+	int64_t others_asked_ms;
 };
 
 void *reader_main(void *stream);
@@ -90,6 +92,7 @@ void stream_fail(struct stream *stream, const struct error *err);
 void stream_problem(struct stream *stream, const char *problem);
 /* Every lane goes back to the lake's offset; all that is queued is dropped. */
 void stream_reset(struct stream *stream);
-bool stream_wants_end(struct stream *stream);
+/* 1: every target is in the lake; 0: not yet; -1: as far as this process's lanes go, but others' are not known. */
+int stream_wants_end(struct stream *stream);
 
 #endif
