@@ -1,0 +1,56 @@
+/*
+ * random.h - random numbers that are the same everywhere.
+ *
+ * xoshiro256** 1.0 and splitmix64, written from their published description (Blackman and Vigna, "Scrambled linear
+ * pseudorandom number generators", 2018-2021; https://prng.di.unimi.it/). Not for secrets.
+ */
+#ifndef TARN_PRODUCE_RANDOM_H
+#define TARN_PRODUCE_RANDOM_H
+
+#include <stdint.h>
+
+struct random {
+	uint64_t s[4];
+};
+
+/* A bijection of 64 bits: different inputs give different outputs. */
+static inline uint64_t random_mix(uint64_t z)
+{
+	z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+	z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+	return z ^ (z >> 31);
+}
+
+static inline void random_seed(struct random *random, uint64_t seed, uint64_t stream)
+{
+	uint64_t state = random_mix(seed + UINT64_C(0x9e3779b97f4a7c15)) ^ stream;
+
+	for (int i = 0; i < 4; i++)
+		random->s[i] = random_mix(state += UINT64_C(0x9e3779b97f4a7c15));
+}
+
+static inline uint64_t random_rotate(uint64_t x, int k)
+{
+	return (x << k) | (x >> (64 - k));
+}
+
+static inline uint64_t random_next(struct random *random)
+{
+	uint64_t *s = random->s, result = random_rotate(s[1] * 5, 7) * 9, t = s[1] << 17;
+
+	s[2] ^= s[0];
+	s[3] ^= s[1];
+	s[1] ^= s[2];
+	s[0] ^= s[3];
+	s[2] ^= t;
+	s[3] = random_rotate(s[3], 45);
+	return result;
+}
+
+/* 0 <= result < limit, limit > 0; off by less than limit / 2^32 (Lemire's multiplication, without its rejection). */
+static inline uint32_t random_below(struct random *random, uint32_t limit)
+{
+	return (uint32_t)(((random_next(random) >> 32) * limit) >> 32);
+}
+
+#endif
