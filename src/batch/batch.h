@@ -6,6 +6,7 @@
  *     indices are inside their dictionaries. DuckDB reads the pointers without a further check.
  *  2. The message's bytes live until the last array made from it is released, and no longer (DESIGN invariant 6).
  *  3. A message is decoded whole before any of it is handed on: a message is accepted or refused, never half.
+ *  4. Every array's offset is 0, its null_count is exact, and no dictionary leaves (convert.c: what leaves as what).
  *
  * Life cycle: batch_decoder_new (one per reading thread) -> ipc_decode per message -> batch_set, whose arrays are moved
  * out one by one (or dropped by batch_set_release).
@@ -51,7 +52,7 @@ struct batch_bytes {
 
 /* What decoding one message cost; added to, never reset. Bytes. */
 struct batch_counters {
-	_Atomic int64_t copied;	   /* metadata to aligned scratch, and buffers that the machine needs aligned */
+	_Atomic int64_t copied;	   /* what convert.c makes, a new schema, and buffers that the machine needs aligned */
 	_Atomic int64_t decompressed;
 	_Atomic int64_t payload;
 };

@@ -8,6 +8,8 @@
  *   interval day-time             interval month-day-nano: DuckDB reads the two int32 as one int64 of milliseconds
  *   float16                       float32: DuckDB has no such type
  *   union with other type ids     type ids that count from 0: DuckDB takes them for positions
+ *   null struct or fixed list     its lists, fixed size binaries and union members are null too: DuckDB forgets the parent's
+ *                                 nulls there, and its Parquet writer then shifts the values of the column
  */
 #include "batch/decode.h"
 
@@ -332,12 +334,65 @@ static int renumber_union(struct decode *decode, const struct field *field, stru
 	return 0;
 }
 
+/* Null where `parent` is; a row of it is `each` values of this field. */
+static int hide_values(struct decode *decode, const struct field *field, const struct node *parent, int64_t each)
+{
+	struct node *node = node_of(decode, field);
+	int64_t nulls = 0, bytes = (node->length + 7) / 8;
+	uint8_t *valid;
+	bool keep;
+
+	if (node->kind == KIND_NULL)
+		return 0;
+	valid = make(decode, field, bytes);
+	if (!valid)
+		return -1;
+	memset(valid, 0, (size_t)bytes);
+	for (int64_t i = 0; i < node->length; i++) {
+		keep = node_valid(node, i) && (i >= parent->length * each || node_valid(parent, i / each));
+		valid[i >> 3] |= (uint8_t)(keep << (i & 7));
+		nulls += !keep;
+	}
+	node->valid = nulls ? valid : NULL;
+	node->nulls = nulls;
+	return 0;
+}
+
+static int hide_under(struct decode *decode, const struct field *field, const struct node *parent, int64_t each)
+{
+	const struct node *node = node_of(decode, field);
+	bool is_list = kinds[node->kind].layout == LAYOUT_LIST32 || kinds[node->kind].layout == LAYOUT_LIST64;
+	bool inner = node->kind == KIND_STRUCT || node->kind == KIND_FIXED_LIST || node->kind == KIND_UNION;
+
+	if (node->kind == KIND_FIXED_LIST)
+		each *= field->list_size;
+	for (int i = 0; inner && i < field->child_count; i++) {
+		if (hide_under(decode, &field->children[i], parent, each))
+			return -1;
+		if (node->kind == KIND_UNION && hide_values(decode, &field->children[i], parent, each))
+			return -1;
+	}
+	if (!node->valid || !(node->kind == KIND_FIXED_BINARY || node->kind == KIND_FIXED_LIST || is_list))
+		return 0;
+	return hide_values(decode, field, parent, node->kind == KIND_FIXED_LIST ? each / field->list_size : each);
+}
+
+static int hide_children(struct decode *decode, const struct field *field, const struct node *node)
+{
+	for (int i = 0; node->valid && i < field->child_count; i++)
+		if (hide_under(decode, &field->children[i], node, field->kind == KIND_FIXED_LIST ? field->list_size : 1))
+			return -1;
+	return 0;
+}
+
 int convert_node(struct decode *decode, const struct field *field, struct node *node)
 {
 	if (field->value)
 		return look_up(decode, field, node);
 	node->kind = field->out;
 	switch (field->kind) {
+	case KIND_STRUCT:
+	case KIND_FIXED_LIST: return hide_children(decode, field, node);
 	case KIND_RUN_END: return expand_runs(decode, field, node);
 	case KIND_HALF: return widen_halves(decode, field, node);
 	case KIND_INTERVAL_DAY_TIME: return widen_intervals(decode, field, node);

@@ -1,5 +1,5 @@
 /*
- * ipc_write.c - writes Arrow IPC streams. Alone sees nanoarrow.
+ * ipc_write.c - writes Arrow IPC streams, by nanoarrow.
  *
  * nanoarrow 0.9.0 writes every type but dictionaries, string and binary views and list views; those are INVALID here. The
  * same schema and arrays give the same bytes.
@@ -43,12 +43,25 @@ static int fail(const struct ipc_writer *writer, int code, const struct ArrowErr
 			 *reason->message ? reason->message : "this schema or array cannot be written");
 }
 
+/* The C data interface allows a field without a name; the encoder takes its length all the same. */
+static bool is_named(const struct ArrowSchema *schema)
+{
+	bool named = true;
+
+	for (int64_t i = 0; named && i < schema->n_children; i++)
+		named = schema->children[i]->name && is_named(schema->children[i]);
+	return named && (!schema->dictionary || is_named(schema->dictionary));
+}
+
 static int start(struct ipc_writer *writer, const struct ArrowSchema *schema, struct error *err)
 {
 	struct ArrowIpcOutputStream stream = {.write = pass_on, .release = release_stream, .private_data = writer};
 	struct ArrowError reason = {""};
-	int code = ArrowIpcWriterInit(&writer->writer, &stream);
+	int code;
 
+	if (!is_named(schema))
+		return error_set(err, ERROR_INVALID, 0, "writing an Arrow stream: a field has no name");
+	code = ArrowIpcWriterInit(&writer->writer, &stream);
 	if (!code)
 		code = ArrowArrayViewInitFromSchema(&writer->view, schema, &reason);
 	if (!code)

@@ -6,6 +6,7 @@ broken samples. Names beginning with "ok_" must decode; names beginning with "ba
 
 import datetime
 import decimal
+import struct
 import sys
 from pathlib import Path
 
@@ -50,7 +51,7 @@ def scalars():
         columns["timestamp " + unit] = with_nulls(lambda i: at + datetime.timedelta(i), pa.timestamp(unit))
         columns["zoned " + unit] = with_nulls(lambda i: at + datetime.timedelta(i), pa.timestamp(unit, "Europe/Berlin"))
         columns["duration " + unit] = with_nulls(lambda i: datetime.timedelta(seconds=i), pa.duration(unit))
-    columns["interval"] = with_nulls(lambda i: pa.MonthDayNano([i, -i, i * 1000]), pa.month_day_nano_interval())
+    columns["interval"] = with_nulls(lambda i: pa.MonthDayNano([i, i + 1, i * 1000]), pa.month_day_nano_interval())
     for t in (pa.string(), pa.large_string(), pa.string_view()):
         columns[str(t)] = with_nulls(lambda i: text[i % 5], t)
     for t in (pa.binary(), pa.large_binary(), pa.binary_view()):
@@ -143,6 +144,68 @@ def under_null():
     return stream([batch(t=text)])
 
 
+def shared_children(depth):
+    """A schema of maps whose keys and values are the same table: few bytes, 2**depth fields for who walks them all."""
+    out = bytearray(4)
+
+    def pad(size):
+        out.extend(bytes(-len(out) % size))
+
+    def table(fields, size):
+        entries = max(fields) + 1
+        while (len(out) + 4 + 2 * entries) % 8:
+            out.append(0)
+        vtable = len(out)
+        out.extend(struct.pack("<HH", 4 + 2 * entries, size))
+        for i in range(entries):
+            out.extend(struct.pack("<H", fields.get(i, 0)))
+        out.extend(struct.pack("<i", len(out) - vtable) + bytes(size - 4))
+        return len(out) - size
+
+    def refer(slots, to):
+        for slot in slots:
+            struct.pack_into("<I", out, slot, to - slot)
+
+    def vector(count):
+        pad(4)
+        out.extend(struct.pack("<I", count) + bytes(4 * count))
+        return len(out) - 4 - 4 * count
+
+    def field(slots, type_type, children):
+        at = table({0: 4, 2: 8, 3: 12, 5: 16}, 20)
+        refer(slots, at)
+        out[at + 8] = type_type
+        refer([at + 4], vector(1))
+        out[-4:] = b"f\0\0\0"
+        refer([at + 12], table({0: 4, 1: 8}, 12))
+        if type_type == 2:
+            out[len(out) - 8] = 32
+        below = vector(children)
+        refer([at + 16], below)
+        return [below + 4 + 4 * i for i in range(children)]
+
+    message = table({0: 4, 1: 6, 2: 8, 3: 16}, 24)
+    refer([0], message)
+    out[message + 4], out[message + 6] = 4, 1
+    schema = table({1: 4}, 8)
+    refer([message + 8], schema)
+    columns = vector(1)
+    refer([schema + 4], columns)
+    slots = [columns + 4]
+    for _ in range(depth):
+        slots = field(field(slots, 17, 1), 13, 2)
+    field(slots, 2, 0)
+    pad(8)
+    return struct.pack("<Ii", 0xFFFFFFFF, len(out)) + bytes(out)
+
+
+def bomb():
+    """One compressed buffer that says it holds a terabyte."""
+    data = stream([batch(a=pa.array([0] * 500, pa.int64()))], compression="zstd")
+    at = data.index(struct.pack("<q", 4000))
+    return data[:at] + struct.pack("<q", 1 << 40) + data[at + 8 :]
+
+
 def file_format(one):
     sink = pa.BufferOutputStream()
     with ipc.new_file(sink, one.schema) as writer:
@@ -174,6 +237,8 @@ def samples():
     yield "ok_no_batches", stream([], schema=pa.schema([("a", pa.int32())]))
     yield "bad_trailing", stream([batch(a=[1])]) + b"\0" * 8
     yield "bad_two_streams", stream([batch(a=[1])])[:-8] + stream([batch(a=[1])])
+    yield "bad_shared_children", shared_children(20)
+    yield "bad_bomb", bomb()
     yield "bad_empty", b""
     yield "bad_json", b'{"a": 1, "b": "text"}'
 
