@@ -159,7 +159,7 @@ static void append_human(struct buffer *line, enum log_event event, const struct
 
 void log_write(enum log_event event, const struct log_field *fields, int count, const char *format, ...)
 {
-	OWNED_BUFFER struct buffer line;
+	OWNED_BUFFER struct buffer line = {0};
 	char message[2048];
 	va_list args;
 
