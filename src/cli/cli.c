@@ -4,13 +4,14 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/log.h"
 
-static volatile sig_atomic_t interrupted;
+static atomic_bool interrupted;
 static int interrupt_pipe[2] = {-1, -1};
 
 static void on_signal(int number)
@@ -19,7 +20,7 @@ static void on_signal(int number)
 
 	if (interrupted)
 		_exit(EXIT_INTERRUPTED);
-	interrupted = 1;
+	interrupted = true;
 	/* A full pipe is readable as well. */
 	if (interrupt_pipe[1] >= 0 && write(interrupt_pipe[1], "", 1) < 0)
 		errno = before;
@@ -42,6 +43,11 @@ void cli_catch_signals(void)
 bool cli_interrupted(void)
 {
 	return interrupted;
+}
+
+const atomic_bool *cli_interrupt_flag(void)
+{
+	return &interrupted;
 }
 
 int cli_interrupt_fd(void)
@@ -89,6 +95,9 @@ int cli_finish(int status)
 {
 	int code;
 
+	/* The command saw it and said so. */
+	if (status == EXIT_OUTPUT || status == EXIT_PIPE)
+		return status;
 	errno = 0;
 	if (!fflush(stdout) && !ferror(stdout))
 		return status;

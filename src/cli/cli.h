@@ -8,6 +8,8 @@
 #ifndef TARN_CLI_CLI_H
 #define TARN_CLI_CLI_H
 
+#include <stdatomic.h>
+
 #include "base/error.h"
 #include "cli/options.h"
 
@@ -27,6 +29,7 @@ int cli_finish(int status);
  * ends the process at once. */
 void cli_catch_signals(void);
 bool cli_interrupted(void);
+const atomic_bool *cli_interrupt_flag(void); /* the same, for who only knows flags */
 /* Never read it: it stays readable. -1 before cli_catch_signals. */
 int cli_interrupt_fd(void);
 

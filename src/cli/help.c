@@ -13,6 +13,15 @@
 #define WIDTH 80
 #define OPTION_COLUMN 26
 
+/* Bytes of the word at `text`. What stands in brackets is one. */
+static size_t word_size(const char *text, const char *end)
+{
+	size_t size = *text == '[' ? strcspn(text, "]") : 0;
+
+	size += strcspn(text + size, " ");
+	return text + size > end ? (size_t)(end - text) : size;
+}
+
 /* Text wrapped at WIDTH without its backquotes; `column` is where the cursor is, `indent` that of further lines. */
 static void append_wrapped(struct buffer *out, const char *text, size_t text_size, size_t column, size_t indent)
 {
@@ -20,10 +29,8 @@ static void append_wrapped(struct buffer *out, const char *text, size_t text_siz
 	bool first = true;
 
 	while (text < end) {
-		size_t size = strcspn(text, " "), shown = 0;
+		size_t size = word_size(text, end), shown = 0;
 
-		if (text + size > end)
-			size = (size_t)(end - text);
 		for (size_t i = 0; i < size; i++)
 			shown += text[i] != '`';
 		if (!first && column + 1 + shown > WIDTH) {
@@ -183,7 +190,7 @@ int cmd_help(const struct invocation *invocation)
 	if (invocation->positional_count) {
 		command = command_find(invocation->positional[0]);
 		if (command == COMMAND_COUNT) {
-			error_set(&err, ERROR_INVALID, 0, "there is no command %s: `tarn help` lists them",
+			error_set(&err, ERROR_INVALID, 0, "there is no command %s",
 				  quote_text(quoted, invocation->positional[0]));
 			return cli_usage(COMMAND_HELP, &err);
 		}

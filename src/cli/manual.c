@@ -96,7 +96,7 @@ void help_man(struct buffer *out)
 	const struct exit_row *exits;
 	int count;
 
-	buffer_text(out, ".\\\" Made by `tarn help --man`.\n.TH TARN 1 \"\" \"Tarn " TARN_VERSION "\" \"Tarn\"\n"
+	buffer_text(out, ".\\\" Made by `tarn help --man`.\n.TH TARN 1 \"\" \"Tarn " TARN_VERSION "\" \"Tarn\"\n.nh\n.ad l\n"
 			 ".SH NAME\ntarn \\- " HELP_TITLE "\n"
 			 ".SH SYNOPSIS\n\\fBtarn\\fR \\fICOMMAND\\fR [\\fIARGUMENT\\fR...] [\\fIOPTION\\fR...]\n"
 			 ".SH DESCRIPTION\n"

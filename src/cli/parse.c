@@ -3,6 +3,7 @@
  * --name=VALUE, -n VALUE or -nVALUE; `--` ends them.
  */
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,13 +32,13 @@ static int wrong(const struct parsing *parsing, const struct option *option, con
 /* --NAME: 'TEXT' FORMAT */
 static int wrong(const struct parsing *parsing, const struct option *option, const char *text, const char *format, ...)
 {
-	char quoted[QUOTED_SIZE];
+	char quoted[QUOTED_SIZE], problem[256];
 	va_list args;
 
 	va_start(args, format);
-	error_vset(parsing->err, ERROR_INVALID, 0, format, args);
+	vsnprintf(problem, sizeof problem, format, args);
 	va_end(args);
-	return error_wrap(parsing->err, "--%s: %s", option->name, quote_text(quoted, text));
+	return error_set(parsing->err, ERROR_INVALID, 0, "--%s: %s %s", option->name, quote_text(quoted, text), problem);
 }
 
 /* "256Mi" for 268435456 */
@@ -227,7 +228,7 @@ static int parse_word(struct parsing *parsing, const char *text)
 	quote_text(quoted, text);
 	if (nearest)
 		return error_set(parsing->err, ERROR_INVALID, 0, "there is no command %s: did you mean %s?", quoted, nearest);
-	return error_set(parsing->err, ERROR_INVALID, 0, "there is no command %s: `tarn help` lists them", quoted);
+	return error_set(parsing->err, ERROR_INVALID, 0, "there is no command %s", quoted);
 }
 
 static int parse_all(struct parsing *parsing)
@@ -325,7 +326,7 @@ int options_parse(int argc, char *const *argv, struct invocation *ret_invocation
 	failed = set_defaults(&parsing) || parse_all(&parsing);
 	if (!failed && !asks_for_help(&invocation)) {
 		if (invocation.command == COMMAND_COUNT)
-			failed = error_set(err, ERROR_INVALID, 0, "there is no command: `tarn help` lists them");
+			failed = error_set(err, ERROR_INVALID, 0, "say which command");
 		else
 			failed = check_complete(&parsing);
 	}

@@ -1,0 +1,224 @@
+/*
+ * query.c - `tarn query`: one statement of SQL asked of a lake.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/owned.h"
+#include "cli/cli.h"
+#include "cli/query_write.h"
+#include "lake/lake.h"
+#include "spec/spec.h"
+
+#define SQL_MAXIMUM_BYTES (16 << 20)
+
+static const struct {
+	const char *name;
+	int (*write)(struct query *, struct output *, struct error *);
+	bool binary;
+} formats[] = {
+	{"table", query_write_table, false}, {"csv", query_write_csv, false},	  {"json", query_write_json, false},
+	{"arrow", query_write_arrow, true},  {"parquet", query_write_parquet, true},
+};
+
+static int format_of(const struct invocation *invocation)
+{
+	int i = 0;
+
+	while (strcmp(formats[i].name, option_text(invocation, "format")))
+		i++;
+	return i;
+}
+
+/* ---- where it goes */
+
+/* Another file than a plain one (a pipe, /dev/null) is written in place; a plain one appears when it is complete. */
+static int output_open(struct output *output, const char *path, bool binary, struct error *err)
+{
+	struct stat there;
+
+	*output = (struct output){.file = stdout, .path = path};
+	if (!path && binary && isatty(STDOUT_FILENO))
+		return error_set(err, ERROR_INVALID, 0, "this format is not for a terminal: --output PATH, or a pipe, would be right");
+	if (!path)
+		return 0;
+	if (!stat(path, &there) && !S_ISREG(there.st_mode)) {
+		output->file = fopen(path, "we");
+	} else if (asprintf(&output->temporary, "%s.%ld.part", path, (long)getpid()) < 0) {
+		output->temporary = NULL;
+		return error_no_memory(err);
+	} else {
+		output->file = fopen(output->temporary, "we");
+	}
+	if (!output->file)
+		return error_set(err, ERROR_INVALID, errno, "cannot write %s: %s", path, strerror(errno));
+	return 0;
+}
+
+/* Closes, and shows the file under its name where all went well. */
+static void output_close(struct output *output, bool complete)
+{
+	errno = 0;
+	if (output->file && fflush(output->file) && !output->code)
+		output->code = errno ? errno : EIO;
+	if (output->file && output->path && fclose(output->file) && !output->code)
+		output->code = errno ? errno : EIO;
+	if (output->temporary && complete && !output->code && rename(output->temporary, output->path))
+		output->code = errno;
+	if (output->temporary && (!complete || output->code))
+		unlink(output->temporary);
+	free(output->temporary);
+	output->temporary = NULL;
+}
+
+static int output_status(const struct output *output)
+{
+	struct error err;
+
+	if (output->code == EPIPE)
+		return EXIT_PIPE;
+	error_set(&err, ERROR_TRANSIENT, output->code, "cannot write %s: %s", output->path ? output->path : "the output",
+		  strerror(output->code));
+	cli_fail(&err);
+	return EXIT_OUTPUT;
+}
+
+/* ---- SIGINT ends the statement, so that nothing half written stays */
+
+struct watch {
+	struct duck_connection *connection;
+	pthread_t thread;
+	int end[2]; /* a pipe: closed for writing when the statement is over */
+	bool runs;
+};
+
+static void *watch_main(void *argument)
+{
+	struct watch *watch = argument;
+	struct pollfd fds[] = {{.fd = cli_interrupt_fd(), .events = POLLIN}, {.fd = watch->end[0], .events = POLLIN}};
+
+	while (poll(fds, 2, -1) < 0 && errno == EINTR)
+		;
+	/* An interrupt that comes before the statement runs would be lost: it is said again until the end. */
+	while (fds[0].revents) {
+		query_interrupt(watch->connection);
+		if (poll(&fds[1], 1, 20) > 0)
+			break;
+	}
+	return NULL;
+}
+
+static void watch_begin(struct watch *watch, struct duck_connection *connection)
+{
+	*watch = (struct watch){.connection = connection};
+	cli_catch_signals();
+	if (pipe2(watch->end, O_CLOEXEC))
+		return;
+	watch->runs = !pthread_create(&watch->thread, NULL, watch_main, watch);
+	if (!watch->runs) {
+		close(watch->end[0]);
+		close(watch->end[1]);
+	}
+}
+
+static void watch_end(struct watch *watch)
+{
+	if (!watch->runs)
+		return;
+	close(watch->end[1]);
+	pthread_join(watch->thread, NULL);
+	close(watch->end[0]);
+}
+
+/* ---- the command */
+
+/* `-` is standard input. */
+static int read_sql(const char *argument, struct buffer *sql, struct error *err)
+{
+	char block[4096];
+	size_t got;
+
+	if (strcmp(argument, "-")) {
+		buffer_text(sql, argument);
+	} else {
+		while ((got = fread(block, 1, sizeof block, stdin)))
+			buffer_append(sql, block, got);
+		if (ferror(stdin))
+			return error_set(err, ERROR_INVALID, errno, "cannot read SQL from standard input");
+	}
+	if (!buffer_ok(sql))
+		return error_set(err, ERROR_INVALID, 0, "the statement has more than %d MiB", SQL_MAXIMUM_BYTES >> 20);
+	if (strlen(buffer_string(sql)) != sql->size)
+		return error_set(err, ERROR_INVALID, 0, "the statement has a 0 byte in it");
+	return 0;
+}
+
+static int run(const struct invocation *invocation, struct lake_session *session, const char *sql, struct error *err)
+{
+	int format = format_of(invocation), failed;
+	struct output output;
+	struct query *query = query_open(lake_connection(session), sql, err);
+
+	if (!query)
+		return cli_fail(err);
+	failed = output_open(&output, option_text(invocation, "output"), formats[format].binary, err);
+	if (!failed)
+		failed = formats[format].write(query, &output, err);
+	query_close(query);
+	output_close(&output, !failed);
+	if (cli_interrupted() && (failed || output.code)) {
+		error_set(err, ERROR_NONE, 0, "interrupted");
+		cli_fail(err);
+		return EXIT_INTERRUPTED;
+	}
+	if (output.code)
+		return output_status(&output);
+	return failed ? cli_fail(err) : EXIT_DONE;
+}
+
+static int ask(const struct invocation *invocation, struct lake *lake, const char *sql, struct error *err)
+{
+	struct lake_session *session = lake_session_new(lake, err);
+	int64_t at = option_given(invocation, "at") ? option_int(invocation, "at") : -1;
+	struct watch watch;
+	int status;
+
+	if (!session)
+		return cli_fail(err);
+	watch_begin(&watch, lake_connection(session));
+	status = lake_use(session, at, err) ? cli_fail(err) : run(invocation, session, sql, err);
+	watch_end(&watch);
+	lake_session_free(session);
+	return status;
+}
+
+int cmd_query(const struct invocation *invocation)
+{
+	OWNED_BUFFER struct buffer sql;
+	struct manifest *manifest;
+	struct spec_catalog *catalog;
+	struct lake *lake = NULL;
+	struct error err;
+	int status;
+
+	buffer_init(&sql, SQL_MAXIMUM_BYTES);
+	if (read_sql(invocation->positional[1], &sql, &err))
+		return cli_fail(&err);
+	manifest = manifest_load(invocation->positional[0], &err);
+	if (!manifest)
+		return cli_fail(&err);
+	catalog = manifest_catalog(manifest, option_text(invocation, "catalog"), &err);
+	if (catalog)
+		lake = lake_open(catalog, &(struct lake_options){0}, &err);
+	status = lake ? ask(invocation, lake, buffer_string(&sql), &err) : cli_fail(&err);
+	lake_close(lake);
+	manifest_free(manifest);
+	return status;
+}

@@ -1,0 +1,38 @@
+/*
+ * query_write.h - the rows of a query in each form, to a place that may fail.
+ *
+ * Every function returns 0, or -1 where either *err is filled or output->code is: what could not be read is an error of the
+ * query, what could not be written is one of the output.
+ */
+#ifndef TARN_CLI_QUERY_WRITE_H
+#define TARN_CLI_QUERY_WRITE_H
+
+#include <stddef.h>
+#include <stdio.h>
+
+#include "base/buffer.h"
+#include "base/error.h"
+#include "lake/query.h"
+
+struct output {
+	FILE *file;
+	const char *path; /* that it will have; NULL: standard output */
+	char *temporary;  /* that it has until it is complete; owned; NULL: written in place */
+	int code;	  /* errno of the first write that failed; 0: none */
+};
+
+/* A terminal shows at most so many rows of a table. */
+#define QUERY_TABLE_ROWS 10000
+
+int query_write_table(struct query *query, struct output *output, struct error *err);
+int query_write_csv(struct query *query, struct output *output, struct error *err);
+int query_write_json(struct query *query, struct output *output, struct error *err);
+int query_write_arrow(struct query *query, struct output *output, struct error *err);
+int query_write_parquet(struct query *query, struct output *output, struct error *err);
+
+/* A field of RFC 4180, quoted where it must be; NULL is empty and an empty text is "". */
+void csv_field(struct buffer *out, const struct query_cell *cell);
+/* A JSON value of a cell. */
+void json_value(struct buffer *out, const struct query_cell *cell, enum query_type type);
+
+#endif
