@@ -23,6 +23,9 @@ only 'yaml\.h' '^src/spec/yaml'
 only 'microhttpd' '^src/serve/http'
 only 'yyjson' '^src/base/'
 
+hits=$(git grep -nE 'OWNED_BUFFER struct buffer [^={]*;' -- 'src/*.c')
+[ -z "$hits" ] || say "an owned buffer without = {0} is released uninitialised by an early return: $hits"
+
 # Functions that this project does not use: unbounded, or not safe between threads.
 hits=$(git grep -nE '\b(strcpy|strcat|sprintf|vsprintf|gets|strtok|asctime|ctime|localtime|gmtime|rand)\(' -- 'src/*.c')
 [ -z "$hits" ] || say "banned functions: $hits"

@@ -47,6 +47,7 @@ static inline bool buffer_ok(const struct buffer *buffer)
 	return !buffer->failed;
 }
 
+/* Always with = {0}: a return before buffer_init must find something to release. `make lint` looks. */
 #define OWNED_BUFFER __attribute__((cleanup(buffer_release)))
 
 #endif

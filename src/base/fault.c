@@ -44,7 +44,7 @@ static int find_point(const char *name)
 
 static int no_such_point(const char *name, struct error *err)
 {
-	OWNED_BUFFER struct buffer list;
+	OWNED_BUFFER struct buffer list = {0};
 
 	buffer_init(&list, 4096);
 	for (int i = 0; i < FAULT_COUNT; i++)

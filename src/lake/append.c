@@ -67,7 +67,7 @@ static void append_name(const struct append_target *target, struct buffer *sql)
 /* name and type of each column of the table; no rows where there is no such table */
 static int read_table(struct append_target *target, struct duck_rows *ret_rows, struct error *err)
 {
-	OWNED_BUFFER struct buffer sql;
+	OWNED_BUFFER struct buffer sql = {0};
 
 	buffer_init(&sql, 65536);
 	buffer_text(&sql, "SELECT column_name, data_type FROM duckdb_columns() WHERE database_name = 'lake' AND schema_name = ");
@@ -80,7 +80,7 @@ static int read_table(struct append_target *target, struct duck_rows *ret_rows, 
 
 static int read_source(struct append_target *target, struct duck_rows *ret_rows, struct error *err)
 {
-	OWNED_BUFFER struct buffer sql;
+	OWNED_BUFFER struct buffer sql = {0};
 
 	buffer_init(&sql, 4096);
 	buffer_printf(&sql, "SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM %s())", target->name);
@@ -89,7 +89,7 @@ static int read_source(struct append_target *target, struct duck_rows *ret_rows,
 
 static int create_table(struct append_target *target, struct error *err)
 {
-	OWNED_BUFFER struct buffer sql;
+	OWNED_BUFFER struct buffer sql = {0};
 	struct duck_connection *connection = target->session->connection;
 
 	buffer_init(&sql, 65536);

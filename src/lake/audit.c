@@ -11,7 +11,7 @@
 
 static int table_exists(struct lake_session *session, const char *schema, const char *table, bool *ret_exists, struct error *err)
 {
-	OWNED_BUFFER struct buffer sql;
+	OWNED_BUFFER struct buffer sql = {0};
 	OWNED_DUCK_ROWS struct duck_rows rows = {0};
 
 	buffer_init(&sql, 65536);
@@ -28,7 +28,7 @@ static int table_exists(struct lake_session *session, const char *schema, const 
 /* The names of the stream's offsets tables: one, or one a lane. */
 static int append_offsets(struct lake_session *session, const char *stream, struct buffer *sql, struct error *err)
 {
-	OWNED_BUFFER struct buffer find;
+	OWNED_BUFFER struct buffer find = {0};
 	OWNED_DUCK_ROWS struct duck_rows rows = {0};
 
 	buffer_init(&find, 65536);
@@ -116,7 +116,7 @@ static int take_lanes(const struct duck_rows *rows, struct stream_audit *audit, 
 static int audit_table(struct lake_session *session, const char *stream, const char *schema, const char *table,
 		       struct stream_audit *audit, struct error *err)
 {
-	OWNED_BUFFER struct buffer sql;
+	OWNED_BUFFER struct buffer sql = {0};
 	OWNED_DUCK_ROWS struct duck_rows rows = {0}, count = {0};
 	bool exists;
 
@@ -150,7 +150,7 @@ static int audit_table(struct lake_session *session, const char *stream, const c
 static int audit_in_transaction(struct lake_session *session, const char *stream, const char *topic, const char *schema,
 				const char *table, struct stream_audit *audit, struct error *err)
 {
-	OWNED_BUFFER struct buffer offsets, sql;
+	OWNED_BUFFER struct buffer offsets = {0}, sql = {0};
 	OWNED_DUCK_ROWS struct duck_rows rows = {0};
 	bool exists;
 

@@ -205,7 +205,7 @@ static int take_rows(duckdb_result *result, struct duck_rows *rows, struct error
 
 int duck_query(struct duck_connection *connection, const char *sql, struct duck_rows *ret_rows, struct error *err)
 {
-	OWNED_BUFFER struct buffer all;
+	OWNED_BUFFER struct buffer all = {0};
 	OWNED_DUCK_ROWS struct duck_rows rows = {0};
 	duckdb_result result;
 	int failed = 0;

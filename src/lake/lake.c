@@ -128,7 +128,7 @@ static void append_attach(const struct lake *lake, struct buffer *sql)
 		[BACKEND_FILE] = "",
 	};
 	const struct spec_catalog *catalog = lake->catalog;
-	OWNED_BUFFER struct buffer address;
+	OWNED_BUFFER struct buffer address = {0};
 
 	buffer_init(&address, 65536);
 	buffer_text(&address, prefixes[catalog->backend.type]);
@@ -177,7 +177,7 @@ static int set_options(const struct lake *lake, struct duck_connection *connecti
 
 static int attach(struct lake *lake, struct error *err)
 {
-	OWNED_BUFFER struct buffer sql;
+	OWNED_BUFFER struct buffer sql = {0};
 	struct duck_connection *connection = duck_connect(lake->duck, err);
 	int failed;
 
@@ -306,7 +306,7 @@ int lake_begin(struct lake_session *session, struct error *err)
 
 enum commit_outcome lake_commit(struct lake_session *session, const char *note, struct error *err)
 {
-	OWNED_BUFFER struct buffer sql;
+	OWNED_BUFFER struct buffer sql = {0};
 	int failed = 0;
 
 	buffer_init(&sql, 1 << 20);
@@ -354,7 +354,7 @@ int lake_table_size(struct lake_session *session, const char *schema, const char
 		    struct error *err)
 {
 	OWNED_DUCK_ROWS struct duck_rows rows = {0}, count = {0};
-	OWNED_BUFFER struct buffer sql;
+	OWNED_BUFFER struct buffer sql = {0};
 
 	*ret_size = (struct lake_table_size){0};
 	buffer_init(&sql, 65536);
@@ -382,8 +382,9 @@ int lake_table_size(struct lake_session *session, const char *schema, const char
 
 int lake_use(struct lake_session *session, int64_t at, struct error *err)
 {
-	OWNED_BUFFER struct buffer sql;
+	OWNED_BUFFER struct buffer sql = {0};
 
+	buffer_init(&sql, 65536);
 	if (at < 0)
 		return duck_exec(session->connection, "USE lake", NULL, err);
 	if (!lake_has_snapshots(session->lake))
@@ -391,7 +392,6 @@ int lake_use(struct lake_session *session, int64_t at, struct error *err)
 				 "catalog %s has backend file, which keeps no snapshots: --at needs sqlite, postgres or duckdb",
 				 session->lake->catalog->name);
 	/* The whole lake as of one snapshot: attached anew at that version. */
-	buffer_init(&sql, 65536);
 	if (duck_exec(session->connection, "DETACH lake", NULL, err))
 		return -1;
 	append_attach(session->lake, &sql);

@@ -68,7 +68,7 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
 			      const char *version, const char *upload, size_t *upload_size, void **state)
 {
 	static int seen;
-	OWNED_BUFFER struct buffer body;
+	OWNED_BUFFER struct buffer body = {0};
 	const char *type;
 	unsigned status;
 

@@ -127,7 +127,7 @@ static int write_quarantine(struct stream *stream, struct error *err)
 {
 	for (struct unit *unit = stream->queue.window.quarantined; unit; unit = unit->next) {
 		const struct message *message = &unit->held->message;
-		OWNED_BUFFER struct buffer headers;
+		OWNED_BUFFER struct buffer headers = {0};
 		struct quarantine_row row = {
 			.partition = message->partition,
 			.topic_id = stream->lanes[unit->lane].lake.topic_id,

@@ -11,6 +11,8 @@
 #include "base/owned.h"
 #include "stream/stream_private.h"
 
+#define LAKE_BYTES_MIN ((int64_t)160 << 20) /* DuckDB writes no file of a wide table with less */
+
 static const bool allowed[LANE_STATES][LANE_STATES] = {
 	[LANE_FREE] = {[LANE_READING] = true},
 	[LANE_READING] = {[LANE_FREE] = true, [LANE_SEEKING] = true, [LANE_CONFLICTED] = true},
@@ -83,6 +85,16 @@ int stream_wants_end(struct stream *stream)
 	return done;
 }
 
+struct stream_memory stream_memory(const struct spec_stream *spec)
+{
+	struct stream_memory memory = {.prefetch = spec->memory_bytes / 8, .queue = spec->memory_bytes / 4};
+
+	memory.lake = spec->memory_bytes - memory.prefetch - memory.queue;
+	if (memory.lake < LAKE_BYTES_MIN)
+		memory.lake = LAKE_BYTES_MIN;
+	return memory;
+}
+
 static void name_owner(struct stream *stream)
 {
 	char host[64] = "localhost";
@@ -102,7 +114,7 @@ static int open_source(struct stream *stream, struct error *err)
 		.group = spec->kafka.group,
 		.properties = properties,
 		.property_count = spec->kafka.property_count,
-		.prefetch_bytes = spec->memory_bytes / 8,
+		.prefetch_bytes = stream_memory(spec).prefetch,
 		.stream_name = spec->name,
 	};
 
@@ -129,8 +141,7 @@ static int init_lanes(struct stream *stream, struct error *err)
 		stream->lanes[i].target = -1;
 		stream->lanes[i].poison = -1;
 	}
-	/* A quarter for what is read ahead; librdkafka holds an eighth (prefetch), DuckDB's writers the rest. */
-	return queue_init(&stream->queue, stream->spec->memory_bytes / 4, stream->generations, LANES_MAX, err);
+	return queue_init(&stream->queue, stream_memory(stream->spec).queue, stream->generations, LANES_MAX, err);
 }
 
 static int open_parts(struct stream *stream, struct error *err)

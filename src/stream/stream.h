@@ -35,6 +35,14 @@ struct stream_options {
 	void *source_context;
 };
 
+/* How the memory that a stream declares is divided; the lake's share is for lake_options. Bytes. */
+struct stream_memory {
+	int64_t prefetch; /* librdkafka's own queue */
+	int64_t queue;	  /* decoded messages, until the last array in them is released */
+	int64_t lake;	  /* DuckDB's writers */
+};
+struct stream_memory stream_memory(const struct spec_stream *spec);
+
 /* Borrows spec and lake until stream_free. The threads run when it returns. */
 struct stream *stream_start(const struct spec_stream *spec, struct lake *lake, const struct stream_options *options,
 			    struct error *err);
