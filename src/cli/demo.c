@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "base/owned.h"
 #include "cli/cli.h"
 #include "cli/runtime.h"
@@ -258,6 +259,12 @@ static int ask_two(struct demo *demo, struct lake_session *session, struct error
 	return 0;
 }
 
+/* Offsets between the lake and the topic's end, as the broker told it when the producer was done. */
+static int64_t lane_lag(const struct demo *demo, const struct verified_lane *lane)
+{
+	return metric_get(metrics_set(demo->spec->name, lane->audit.partition), METRIC_HIGH_WATERMARK) - lane->audit.next_offset;
+}
+
 static void print_figures(const struct demo *demo, const struct lake_table_size *size, const struct verification *verification)
 {
 	char rows[HUMAN_SIZE], rate[HUMAN_SIZE], wire[HUMAN_SIZE], disk[HUMAN_SIZE], copied[HUMAN_SIZE], peak[HUMAN_SIZE];
@@ -265,9 +272,7 @@ static void print_figures(const struct demo *demo, const struct lake_table_size 
 	double wire_bytes = (double)demo->produced.bytes;
 
 	for (int i = 0; i < verification->lane_count; i++)
-		if (verification->lanes[i].current)
-			lag += verification->lanes[i].audit.messages;
-	lag = demo->produced.messages - lag;
+		lag += lane_lag(demo, &verification->lanes[i]);
 	printf("rows          %s in %.1f s, %s rows/s, %.0f MB/s (broker, producer and ingest in one process)\n",
 	       human_count(demo->status.rows, rows), demo->seconds,
 	       human_count((int64_t)((double)demo->status.rows / demo->seconds), rate), wire_bytes / demo->seconds / 1e6);
@@ -281,7 +286,7 @@ static void print_figures(const struct demo *demo, const struct lake_table_size 
 	printf("lag           %" PRId64 " messages, in %d lanes\n", lag, verification->lane_count);
 }
 
-static int print_lanes(const struct verification *verification, struct error *err)
+static int print_lanes(const struct demo *demo, const struct verification *verification, struct error *err)
 {
 	static const char *const headers[] = {"partition", "first", "next", "messages", "rows", "lag", "gaps", "duplicates"};
 	OWNED_TABLE struct table *table = table_new(COUNT_OF(headers), headers);
@@ -291,7 +296,7 @@ static int print_lanes(const struct verification *verification, struct error *er
 	for (int i = 0; i < verification->lane_count; i++) {
 		const struct verified_lane *lane = &verification->lanes[i];
 		const int64_t values[] = {lane->audit.partition, lane->audit.first_offset, lane->audit.next_offset,
-					  lane->audit.messages,	 lane->audit.rows,	   0,
+					  lane->audit.messages,	 lane->audit.rows,	   lane_lag(demo, lane),
 					  lane->gaps,		 lane->duplicates};
 		char numbers[COUNT_OF(values)][24];
 		const char *cells[COUNT_OF(values)];
@@ -314,7 +319,7 @@ static int report_on(struct demo *demo, struct lake_session *session, const char
 	if (verify_stream(demo->spec, session, false, NULL, &verification, err))
 		return -1;
 	passed = verification.passed && verification.rows == demo->produced.rows;
-	if (lake_table_size(session, demo->spec->schema, demo->spec->table, &size, err) || print_lanes(&verification, err)) {
+	if (lake_table_size(session, demo->spec->schema, demo->spec->table, &size, err) || print_lanes(demo, &verification, err)) {
 		verification_release(&verification);
 		return -1;
 	}

@@ -48,7 +48,7 @@ static struct table *lanes_table(void)
 static int print_json(const char *stream, const struct verification *verification, struct error *err)
 {
 	OWNED_TABLE struct table *table = lanes_table();
-	OWNED_BUFFER struct buffer out;
+	OWNED_BUFFER struct buffer out = {0};
 
 	for (int i = 0; i < verification->lane_count; i++)
 		add_lane(table, stream, &verification->lanes[i]);

@@ -93,7 +93,7 @@ static void append_catalogs(struct buffer *out, const struct manifest *manifest)
 static int no_catalog(const struct checking *c, const struct document *document, const char *reference)
 {
 	const struct yaml_node *node = place(document, "spec.catalogRef");
-	OWNED_BUFFER struct buffer names;
+	OWNED_BUFFER struct buffer names = {0};
 	char quoted[QUOTED_SIZE] = "";
 	int line = reference ? node->line : node->key_line, column = reference ? node->column : node->key_column;
 

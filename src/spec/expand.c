@@ -123,7 +123,7 @@ static int read_secret(const char *path, struct buffer *out)
 static int read_reference(const struct reading *reading, const struct yaml_node *node, const char *reference,
                           char **ret_text)
 {
-	OWNED_BUFFER struct buffer content;
+	OWNED_BUFFER struct buffer content = {0};
 	OWNED_FREE char *path = NULL;
 	char field[YAML_PATH_SIZE], quoted[QUOTED_SIZE];
 	int rc;
@@ -156,7 +156,7 @@ int expand_text(const struct reading *reading, const struct yaml_node *node, boo
 {
 	/* decided before expansion: a variable must not be able to name a file (invariant 1) */
 	bool reference = files && !strncmp(node->text, FILE_PREFIX, strlen(FILE_PREFIX));
-	OWNED_BUFFER struct buffer out;
+	OWNED_BUFFER struct buffer out = {0};
 
 	buffer_init(&out, YAML_MAXIMUM_BYTES);
 	/* a path is not a secret; masking its parts would hide which file is meant */

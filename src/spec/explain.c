@@ -105,7 +105,7 @@ static void append_all_kinds(struct buffer *out)
 
 static int explain_kind(const char *name, struct error *err)
 {
-	OWNED_BUFFER struct buffer names;
+	OWNED_BUFFER struct buffer names = {0};
 	char quoted[QUOTED_SIZE];
 
 	buffer_init(&names, 256);
@@ -120,7 +120,7 @@ static int explain_kind(const char *name, struct error *err)
 static int no_field(enum kind_id kind, const char *parent, const char *name, struct error *err)
 {
 	const struct field *field = field_find(kind, parent);
-	OWNED_BUFFER struct buffer names;
+	OWNED_BUFFER struct buffer names = {0};
 	char quoted[QUOTED_SIZE];
 
 	buffer_init(&names, 256);

@@ -120,7 +120,7 @@ void fill_right(struct buffer *out, const struct field *field)
 static int wrong_value(const struct filling *f, const struct yaml_node *node, const struct field *field,
                        const char *wrong)
 {
-	OWNED_BUFFER struct buffer right;
+	OWNED_BUFFER struct buffer right = {0};
 	char path[YAML_PATH_SIZE], quoted[QUOTED_SIZE];
 	bool show = node->kind == YAML_TEXT && *node->text && field->type != TYPE_SECRET && !yaml_is_null(node);
 
@@ -334,7 +334,7 @@ static int fill_map(const struct filling *f, const struct field *field, const st
 static int unknown_field(const struct filling *f, const struct yaml_node *node, const char *parent)
 {
 	const struct field *nearest = field_nearest(f->kind, parent, node->key);
-	OWNED_BUFFER struct buffer right;
+	OWNED_BUFFER struct buffer right = {0};
 	char path[YAML_PATH_SIZE];
 
 	buffer_init(&right, 256);
@@ -405,7 +405,7 @@ static bool has_word(const char *words, const char *word)
 
 static int refuse_unused(const struct filling *f, const struct field *field, const struct yaml_node *node)
 {
-	OWNED_BUFFER struct buffer right;
+	OWNED_BUFFER struct buffer right = {0};
 	char path[YAML_PATH_SIZE];
 
 	buffer_init(&right, 128);
@@ -418,7 +418,7 @@ static int refuse_unused(const struct filling *f, const struct field *field, con
 static int missing(const struct filling *f, const struct field *field)
 {
 	const struct yaml_node *near = yaml_find_nearest(f->document, field->path);
-	OWNED_BUFFER struct buffer right;
+	OWNED_BUFFER struct buffer right = {0};
 
 	buffer_init(&right, 256);
 	fill_right(&right, field);
@@ -482,7 +482,7 @@ static const char *header(const struct reading *reading, struct yaml_node *docum
 {
 	struct yaml_node *node = yaml_find(document, name);
 	const char *right = strcmp(name, "kind") ? SPEC_API_VERSION : NULL;
-	OWNED_BUFFER struct buffer names;
+	OWNED_BUFFER struct buffer names = {0};
 
 	buffer_init(&names, 256);
 	if (node && node->kind == YAML_TEXT && !yaml_is_null(node))
@@ -499,7 +499,7 @@ static const char *header(const struct reading *reading, struct yaml_node *docum
 
 static int unknown_kind(const struct reading *reading, const struct yaml_node *node, const char *name)
 {
-	OWNED_BUFFER struct buffer right;
+	OWNED_BUFFER struct buffer right = {0};
 	char quoted[QUOTED_SIZE];
 	int nearest = -1;
 

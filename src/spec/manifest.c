@@ -80,7 +80,7 @@ static int fill_all(const struct reading *reading, struct yaml_node *nodes, stru
 
 static void says_nothing(const struct reading *reading)
 {
-	OWNED_BUFFER struct buffer right;
+	OWNED_BUFFER struct buffer right = {0};
 
 	buffer_init(&right, 256);
 	append_kinds(&right, " or ");
@@ -145,7 +145,7 @@ static char *folder_of(const char *file)
 
 struct manifest *manifest_load(const char *file, struct error *err)
 {
-	OWNED_BUFFER struct buffer text;
+	OWNED_BUFFER struct buffer text = {0};
 	OWNED_FREE char *folder = NULL;
 	int rc;
 
@@ -166,7 +166,7 @@ struct manifest *manifest_load(const char *file, struct error *err)
 
 struct spec_catalog *manifest_catalog(struct manifest *manifest, const char *name, struct error *err)
 {
-	OWNED_BUFFER struct buffer names;
+	OWNED_BUFFER struct buffer names = {0};
 
 	buffer_init(&names, 1 << 20);
 	if (!name && manifest->catalog_count == 1)
