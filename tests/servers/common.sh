@@ -9,7 +9,7 @@ die() {
 }
 
 usage() {
-	echo "usage: ${0##*/} start DIR | stop DIR" >&2
+	echo "usage: ${0##*/} start DIR | stop DIR | restart DIR" >&2
 	exit 2
 }
 

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# kafka.sh start DIR | stop DIR: a real Kafka 4.4 broker for tests, one KRaft node on 127.0.0.1.
+# kafka.sh start DIR | stop DIR | restart DIR: a real Kafka 4.4 broker for tests, one KRaft node on 127.0.0.1.
 #
 # start wipes DIR, waits until the broker answers, and prints one line: HOST:PORT for bootstrap.servers.
+# restart keeps DIR's data and port, and starts a broker that was stopped as well.
 # Its pid is in DIR/pid, what it said in DIR/broker.log. Classic and KIP-848 groups both work.
 # Settings beyond the defaults: KAFKA_TEST_HEAP (384m), and KAFKA_TEST_CONFIG, a file of broker
 # properties that is added at the end and so wins.
@@ -58,8 +59,9 @@ java_kafka() { # DIR CLASS ARGUMENT...
 try_start() { # DIR PORT: 0 ready, 1 the port was taken in between, anything else is final
 	local dir=$1 port=$2 pid end
 	write_config "$dir" "$port"
-	(java_kafka "$dir" kafka.tools.StorageTool format -t MkU3OEVBNTcwNTJENDM2Qk -c "$dir/server.properties") \
-		>"$dir/format.log" 2>&1 </dev/null || {
+	[ -e "$dir/data/meta.properties" ] ||
+		(java_kafka "$dir" kafka.tools.StorageTool format -t MkU3OEVBNTcwNTJENDM2Qk -c "$dir/server.properties") \
+			>"$dir/format.log" 2>&1 </dev/null || {
 		tail -n 20 "$dir/format.log" >&2
 		die "could not format $dir/data"
 	}
@@ -92,9 +94,20 @@ start() {
 	echo "127.0.0.1:$port"
 }
 
+restart() {
+	local dir port
+	dir=$(cd "$1" && pwd)
+	stop_server "$dir" TERM 30
+	port=$(sed -n 's/^advertised.listeners=.*://p' "$dir/server.properties" | head -n 1)
+	# 1: somebody took the port meanwhile, and clients know no other
+	try_start "$dir" "$port" || die "port $port is taken"
+	echo "127.0.0.1:$port"
+}
+
 [ $# = 2 ] || usage
 case $1 in
 start) start "$2" ;;
+restart) restart "$2" ;;
 stop) stop_server "$2" TERM 30 ;;
 *) usage ;;
 esac

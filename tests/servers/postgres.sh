@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# postgres.sh start DIR | stop DIR: a real PostgreSQL 15 for tests, on 127.0.0.1 and a socket in DIR.
+# postgres.sh start DIR | stop DIR | restart DIR: a real PostgreSQL 15 for tests, on 127.0.0.1 and a socket in DIR.
 #
 # start wipes DIR, waits until the server answers, and prints one line, a libpq connection string:
 #   host=127.0.0.1 port=N user=tarn password=... dbname=tarn
+# restart keeps DIR's data and port, prints the port alone, and starts a server that was stopped as well.
 # The pid is in DIR/pid, what the server said in DIR/server.log. PostgreSQL refuses to run as root;
 # run as root, this starts it as the user postgres that Debian's package makes.
 # POSTGRES_TEST_CONFIG may name a file of settings, added at the end.
@@ -97,9 +98,20 @@ start() {
 	echo "host=127.0.0.1 port=$port user=tarn password=$password dbname=tarn"
 }
 
+restart() {
+	local dir port
+	dir=$(cd "$1" && pwd)
+	stop_server "$dir" INT 30
+	port=$(sed -n 's/^port = //p' "$dir/data/tarn.conf" | head -n 1)
+	# 1: somebody took the port meanwhile, and clients know no other
+	try_start "$dir" "$port" || die "port $port is taken"
+	echo "$port"
+}
+
 [ $# = 2 ] || usage
 case $1 in
 start) start "$2" ;;
+restart) restart "$2" ;;
 stop) stop_server "$2" INT 30 ;; # INT ends it without waiting for its clients
 *) usage ;;
 esac
