@@ -119,7 +119,7 @@ static int64_t find_column(const struct duck_rows *rows, const char *name)
 	return -1;
 }
 
-/* The message's columns must be the table's: by name, in any order, of the same types. */
+/* The message's columns must be the table's: by name, in any order, of the same types. The table may have more: null. */
 static int compare_columns(const struct duck_rows *table, const struct duck_rows *source, struct error *err)
 {
 	for (int64_t i = 0; i < source->row_count; i++) {
@@ -132,10 +132,6 @@ static int compare_columns(const struct duck_rows *table, const struct duck_rows
 			return error_set(err, ERROR_INVALID, 0, "column '%s' is %s in the message and %s in the table",
 					 duck_cell(source, i, 0), duck_cell(source, i, 1), duck_cell(table, at, 1));
 	}
-	for (int64_t i = 0; i < table->row_count; i++)
-		if (find_column(source, duck_cell(table, i, 0)) < 0)
-			return error_set(err, ERROR_INVALID, 0, "the table's column '%s' (%s) is not in the message",
-					 duck_cell(table, i, 0), duck_cell(table, i, 1));
 	return 0;
 }
 
@@ -188,9 +184,17 @@ int append_rows(struct append_target *target, struct batch_schema *schema, const
 		struct error *err)
 {
 	struct duck_pull from = {.context = pull->context, .next = pull->next};
+	struct error why = {0};
 
-	if (fault_error(FAULT_INSERT_BEFORE, err) || duck_source_set(target->source, schema, &from, err) ||
-	    duck_exec(target->session->connection, buffer_string(&target->insert), ret_rows, err))
+	if (fault_error(FAULT_INSERT_BEFORE, err) || duck_source_set(target->source, schema, &from, err))
 		return -1;
+	if (duck_exec(target->session->connection, buffer_string(&target->insert), ret_rows, &why)) {
+		/* The table may have changed under us: look at it again before the next INSERT. */
+		target->checked[0] = 0;
+		if (why.kind == ERROR_INVALID && duck_is_about_catalog(why.code))
+			why.kind = ERROR_TRANSIENT;
+		*err = why;
+		return -1;
+	}
 	return fault_error(FAULT_INSERT_AFTER, err) ? -1 : 0;
 }

@@ -27,7 +27,7 @@ void append_target_free(struct append_target *target);
 
 /*
  * Makes the table from the schema where it is absent (ret_created), and checks that the columns are the table's: same
- * names, same types, any order. Outside a transaction of the caller's.
+ * names, same types, any order (the table may have more: they become null). Outside a transaction of the caller's.
  * Errors: INVALID - such a schema cannot be stored here, with the reason for quarantine; others as the lake gives them.
  */
 int append_prepare(struct append_target *target, struct batch_schema *schema, bool *ret_created, struct error *err);

@@ -54,6 +54,12 @@ enum error_kind duck_kind(int type, const char *message)
 	}
 }
 
+bool duck_is_about_catalog(int code)
+{
+	return code == DUCKDB_ERROR_CATALOG || code == DUCKDB_ERROR_BINDER || code == DUCKDB_ERROR_PARSER ||
+	       code == DUCKDB_ERROR_SYNTAX;
+}
+
 int duck_fail(int type, const char *message, struct error *err)
 {
 	char text[sizeof err->message];

@@ -18,6 +18,8 @@
 #define CLAIM_PATIENCE_MS 60000
 #define DRAIN_PATIENCE_MS 30000
 #define RECLAIM_AFTER_MS 5000
+#define RETRY_MS 200
+#define ONCE_PATIENCE_MS 15000
 
 static struct lane *lane_at(struct stream *stream, int32_t partition, struct error *err)
 {
@@ -445,12 +447,16 @@ static int read_once(struct stream *stream, struct error *err)
 	return 0;
 }
 
-/* A failure that another try may heal: the lanes start over from the lake. */
+/* A failure that another try may heal. With --once there is an end to waiting for a topic that nobody has made. */
 static bool survives(struct stream *stream, const struct error *err)
 {
 	if (err->kind != ERROR_TRANSIENT && err->kind != ERROR_CONFLICT)
 		return false;
-	log_event(EVENT_KAFKA, FIELDS(LOG_TEXT("stream", stream->spec->name)), "reading: %s", err->message);
+	if (stream->finish && !stream->targets_set && clock_monotonic_ms() > stream->started_ms + ONCE_PATIENCE_MS)
+		return false;
+	/* Said once, not at each try. */
+	if (strncmp(stream->problem, err->message, sizeof stream->problem - 1) != 0)
+		log_event(EVENT_KAFKA, FIELDS(LOG_TEXT("stream", stream->spec->name)), "reading: %s", err->message);
 	stream_problem(stream, err->message);
 	return true;
 }
@@ -460,6 +466,7 @@ void *reader_main(void *opaque)
 	struct stream *stream = opaque;
 	struct error err = {0};
 
+	stream->started_ms = clock_monotonic_ms();
 	while (!stream->stop && !stream->halt) {
 		if (read_once(stream, &err) == 0)
 			continue;
@@ -468,6 +475,7 @@ void *reader_main(void *opaque)
 			break;
 		}
 		err = (struct error){0};
+		nanosleep(&(struct timespec){.tv_nsec = RETRY_MS * 1000000L}, NULL);
 	}
 	pthread_mutex_lock(&stream->queue.lock);
 	stream->reading_done = true;

@@ -68,6 +68,7 @@ struct stream {
 	int64_t rows, messages, quarantined, commits, conflicts, commit_failures, last_commit_ms;
 
 	/* Owned by the reader thread. */
+	int64_t started_ms;
 	bool targets_read; /* the queue drains for good */
 	struct source *source;
 	struct lake_session *claims;
