@@ -191,7 +191,7 @@ static void zsh_arguments(struct buffer *out, enum command_id id)
 static void zsh_script(struct buffer *out)
 {
 	buffer_text(out, "#compdef tarn\n# zsh completion for tarn, made by `tarn completion zsh`\n_tarn()\n{\n"
-			 "\tlocal curcontext=\"$curcontext\" state line\n\tlocal -a commands\n\tcommands=(\n");
+			 "\tlocal curcontext=\"$curcontext\" state line result=1\n\tlocal -a commands\n\tcommands=(\n");
 	for (EACH_COMMAND(id)) {
 		buffer_printf(out, "\t\t'%s:", command_row(id)->name);
 		append_quoted(out, command_row(id)->summary, ":\\");
@@ -200,8 +200,8 @@ static void zsh_script(struct buffer *out)
 	buffer_text(out, "\t)\n\t_arguments -C");
 	for (EACH_OPTION(row, COMMAND_GLOBAL))
 		zsh_option(out, row, "\t\t");
-	buffer_text(out, " \\\n\t\t'1: :->command' '*:: :->arguments' && return\n\tcase $state in\n"
-			 "\tcommand) _describe -t commands command commands ;;\n\targuments)\n\t\tcase $words[1] in\n");
+	buffer_text(out, " \\\n\t\t'1: :->command' '*:: :->arguments' && result=0\n\tcase $state in\n"
+			 "\tcommand) _describe -t commands command commands && result=0 ;;\n\targuments)\n\t\tcase $words[1] in\n");
 	for (EACH_COMMAND(id)) {
 		buffer_printf(out, "\t\t%s) _arguments", command_row(id)->name);
 		for (EACH_OPTION(row, id))
@@ -209,9 +209,9 @@ static void zsh_script(struct buffer *out)
 		for (EACH_OPTION(row, COMMAND_GLOBAL))
 			zsh_option(out, row, "\t\t\t");
 		zsh_arguments(out, id);
-		buffer_text(out, " ;;\n");
+		buffer_text(out, " && result=0 ;;\n");
 	}
-	buffer_text(out, "\t\tesac ;;\n\tesac\n}\n"
+	buffer_text(out, "\t\tesac ;;\n\tesac\n\treturn result\n}\n"
 			 "if [ \"$funcstack[1]\" = \"_tarn\" ]; then\n\t_tarn \"$@\"\nelse\n\tcompdef _tarn tarn\nfi\n");
 }
 
@@ -275,7 +275,7 @@ bool completion_script(const char *shell, struct buffer *out)
 
 int cmd_completion(const struct invocation *invocation)
 {
-	OWNED_BUFFER struct buffer out;
+	OWNED_BUFFER struct buffer out = {0};
 	char quoted[QUOTED_SIZE];
 	struct error err;
 

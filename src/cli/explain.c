@@ -9,7 +9,7 @@
 
 int cmd_explain(const struct invocation *invocation)
 {
-	OWNED_BUFFER struct buffer out;
+	OWNED_BUFFER struct buffer out = {0};
 	struct error err;
 
 	buffer_init(&out, 1 << 22);

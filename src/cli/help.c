@@ -90,7 +90,7 @@ void help_option_form(const struct option *option, bool letter, struct buffer *o
 
 static void append_option(struct buffer *out, const struct option *option)
 {
-	OWNED_BUFFER struct buffer text;
+	OWNED_BUFFER struct buffer text = {0};
 	size_t start = out->size, column;
 
 	buffer_init(&text, 4096);
@@ -168,7 +168,7 @@ void help_overview(struct buffer *out)
 void help_command(enum command_id id, struct buffer *out)
 {
 	const struct command *command = command_row(id);
-	OWNED_BUFFER struct buffer synopsis;
+	OWNED_BUFFER struct buffer synopsis = {0};
 
 	buffer_init(&synopsis, 4096);
 	help_synopsis(id, &synopsis);
@@ -181,7 +181,7 @@ void help_command(enum command_id id, struct buffer *out)
 
 int cmd_help(const struct invocation *invocation)
 {
-	OWNED_BUFFER struct buffer out;
+	OWNED_BUFFER struct buffer out = {0};
 	enum command_id command = COMMAND_COUNT;
 	char quoted[QUOTED_SIZE];
 	struct error err;

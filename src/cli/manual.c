@@ -78,7 +78,7 @@ static void roff_options(struct buffer *out, enum command_id command)
 
 static void roff_command(struct buffer *out, enum command_id id)
 {
-	OWNED_BUFFER struct buffer synopsis;
+	OWNED_BUFFER struct buffer synopsis = {0};
 
 	buffer_init(&synopsis, 4096);
 	help_synopsis(id, &synopsis);
@@ -138,7 +138,7 @@ static void markdown_options(struct buffer *out, enum command_id command)
 
 	rows = option_rows(&count);
 	for (int i = 0; i < count; i++) {
-		OWNED_BUFFER struct buffer form;
+		OWNED_BUFFER struct buffer form = {0};
 
 		if (rows[i].command != command)
 			continue;

@@ -85,7 +85,7 @@ static void free_properties(struct kafka_property *properties, char **texts)
 
 static void print_json(const char *topic, const struct produce_report *report)
 {
-	OWNED_BUFFER struct buffer out;
+	OWNED_BUFFER struct buffer out = {0};
 
 	buffer_init(&out, 1 << 20);
 	buffer_text(&out, "{\"topic\": ");

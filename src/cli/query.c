@@ -201,7 +201,7 @@ static int ask(const struct invocation *invocation, struct lake *lake, const cha
 
 int cmd_query(const struct invocation *invocation)
 {
-	OWNED_BUFFER struct buffer sql;
+	OWNED_BUFFER struct buffer sql = {0};
 	struct manifest *manifest;
 	struct spec_catalog *catalog;
 	struct lake *lake = NULL;

@@ -155,7 +155,7 @@ void csv_field(struct buffer *out, const struct query_cell *cell)
 
 int query_write_csv(struct query *query, struct output *output, struct error *err)
 {
-	OWNED_BUFFER struct buffer out;
+	OWNED_BUFFER struct buffer out = {0};
 	const struct query_cell *cells;
 	int got = 0;
 
@@ -244,7 +244,7 @@ static void free_keys(struct buffer *keys, int count)
 
 static int write_objects(struct query *query, const struct buffer *keys, struct output *output, struct error *err)
 {
-	OWNED_BUFFER struct buffer out;
+	OWNED_BUFFER struct buffer out = {0};
 	const struct query_cell *cells;
 	int64_t rows = 0;
 	int got;

@@ -328,7 +328,7 @@ int table_render(const struct table *table, const struct table_style *style, str
 int table_print(const struct table *table, FILE *out, struct error *err)
 {
 	struct table_style style = table_style_of(out);
-	OWNED_BUFFER struct buffer row;
+	OWNED_BUFFER struct buffer row = {0};
 
 	buffer_init(&row, ROW_MAXIMUM);
 	return render(table, &style, &row, out, err);
@@ -365,7 +365,7 @@ static bool is_json_number(const char *text)
 
 static void append_key(const char *header, struct buffer *out)
 {
-	OWNED_BUFFER struct buffer key;
+	OWNED_BUFFER struct buffer key = {0};
 
 	buffer_init(&key, ROW_MAXIMUM);
 	for (const char *c = header; *c; c++)
@@ -405,7 +405,7 @@ int table_render_json(const struct table *table, struct buffer *out, struct erro
 
 int table_print_json(const struct table *table, FILE *out, struct error *err)
 {
-	OWNED_BUFFER struct buffer text;
+	OWNED_BUFFER struct buffer text = {0};
 
 	buffer_init(&text, BUFFER_DEFAULT_MAXIMUM);
 	if (table_render_json(table, &text, err))

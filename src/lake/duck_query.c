@@ -178,9 +178,10 @@ static bool can_prepare(struct query *query, const char *sql)
  * as FROM; PRAGMA and EXPLAIN may not. */
 static int find_from(struct query *query, duckdb_statement_type type, struct error *err)
 {
-	OWNED_BUFFER struct buffer sql;
+	OWNED_BUFFER struct buffer sql = {0};
 	size_t at = skip_blank(query->sql);
 
+	buffer_init(&sql, BUFFER_DEFAULT_MAXIMUM);
 	if (type == DUCKDB_STATEMENT_TYPE_EXPLAIN)
 		query->explain = true;
 	if (type == DUCKDB_STATEMENT_TYPE_SELECT)
@@ -191,7 +192,6 @@ static int find_from(struct query *query, duckdb_statement_type type, struct err
 		return 0;
 	if (!query->from)
 		return error_no_memory(err);
-	buffer_init(&sql, BUFFER_DEFAULT_MAXIMUM);
 	append_select(query, false, &sql);
 	if (!buffer_ok(&sql))
 		return error_no_memory(err);
@@ -297,7 +297,7 @@ bool query_is_explain(const struct query *query)
 static int start_select(struct query *query, struct error *err)
 {
 	duckdb_prepared_statement statement = NULL;
-	OWNED_BUFFER struct buffer sql;
+	OWNED_BUFFER struct buffer sql = {0};
 	int failed = 0;
 
 	buffer_init(&sql, BUFFER_DEFAULT_MAXIMUM);
@@ -438,7 +438,7 @@ struct duck_stream *query_arrow(struct query *query, struct error *err)
 
 int query_copy_parquet(struct query *query, const char *path, struct error *err)
 {
-	OWNED_BUFFER struct buffer sql;
+	OWNED_BUFFER struct buffer sql = {0};
 
 	if (!query->from)
 		return error_set(err, ERROR_INVALID, 0, "only the rows of a SELECT can be Parquet");

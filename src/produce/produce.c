@@ -96,7 +96,7 @@ static int keep_rate(struct run *run, struct error *err)
 
 static enum producer_result send_one(struct run *run, int rows, struct error *err)
 {
-	OWNED_BUFFER struct buffer bytes;
+	OWNED_BUFFER struct buffer bytes = {0};
 	enum producer_result result;
 
 	buffer_init(&bytes, MESSAGE_BYTES_MAX);
