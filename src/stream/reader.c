@@ -465,16 +465,22 @@ void *reader_main(void *opaque)
 {
 	struct stream *stream = opaque;
 	struct error err = {0};
+	bool troubled = false;
 
 	stream->started_ms = clock_monotonic_ms();
 	while (!stream->stop && !stream->halt) {
-		if (read_once(stream, &err) == 0)
+		if (read_once(stream, &err) == 0) {
+			if (troubled)
+				stream_problem(stream, NULL);
+			troubled = false;
 			continue;
+		}
 		if (!survives(stream, &err)) {
 			stream_fail(stream, &err);
 			break;
 		}
 		err = (struct error){0};
+		troubled = true;
 		nanosleep(&(struct timespec){.tv_nsec = RETRY_MS * 1000000L}, NULL);
 	}
 	pthread_mutex_lock(&stream->queue.lock);
