@@ -1,0 +1,78 @@
+# bash completion for tarn, made by `tarn completion bash`
+_tarn()
+{
+	local current=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} command= options= i
+	if [[ $current == "=" ]]; then
+		current=
+	elif [[ $before == "=" ]]; then
+		before=${COMP_WORDS[COMP_CWORD-2]}
+	fi
+	COMPREPLY=()
+	for ((i = 1; i < COMP_CWORD; i++)); do
+		case ${COMP_WORDS[i]} in
+		run|demo|produce|query|verify|status|explain|bench|completion|help|version) command=${COMP_WORDS[i]}; break ;;
+		esac
+	done
+	case "$command $before" in
+	"run --listen") :; return ;;
+	"demo --count"|"demo -n") :; return ;;
+	"demo --batch") :; return ;;
+	"demo --partitions") :; return ;;
+	"demo --seed") :; return ;;
+	"produce --topic"|"produce -t") :; return ;;
+	"produce --brokers"|"produce -b") :; return ;;
+	"produce --shape") COMPREPLY=($(compgen -W "posthog" -- "$current")); return ;;
+	"produce --format"|"produce -f") COMPREPLY=($(compgen -W "arrow" -- "$current")); return ;;
+	"produce --count"|"produce -n") :; return ;;
+	"produce --batch") :; return ;;
+	"produce --rate"|"produce -r") :; return ;;
+	"produce --partitions") :; return ;;
+	"produce --seed") :; return ;;
+	"produce --property"|"produce -X") :; return ;;
+	"produce --pace") :; return ;;
+	"produce --report") COMPREPLY=($(compgen -W "table json" -- "$current")); return ;;
+	"query --catalog"|"query -c") :; return ;;
+	"query --format"|"query -f") COMPREPLY=($(compgen -W "table csv json arrow parquet" -- "$current")); return ;;
+	"query --at") :; return ;;
+	"query --output"|"query -o") compopt -o default; return ;;
+	"verify --format"|"verify -f") COMPREPLY=($(compgen -W "table json" -- "$current")); return ;;
+	"status --format"|"status -f") COMPREPLY=($(compgen -W "table json" -- "$current")); return ;;
+	"bench --brokers"|"bench -b") :; return ;;
+	"bench --topic"|"bench -t") :; return ;;
+	"bench --count"|"bench -n") :; return ;;
+	"bench --runs") :; return ;;
+	"bench --memory") :; return ;;
+	"bench --format"|"bench -f") COMPREPLY=($(compgen -W "table json" -- "$current")); return ;;
+	"bench --stages") :; return ;;
+	*" --log-level") COMPREPLY=($(compgen -W "debug info warn error" -- "$current")); return ;;
+	*" --log-format") COMPREPLY=($(compgen -W "auto json" -- "$current")); return ;;
+	*" --color") COMPREPLY=($(compgen -W "auto always never" -- "$current")); return ;;
+	esac
+	case $command in
+	run) options=" --once --listen" ;;
+	demo) options=" --count -n --batch --partitions --seed --keep" ;;
+	produce) options=" --topic -t --brokers -b --shape --format -f --count -n --batch --rate -r --partitions --seed --property -X --pace --report" ;;
+	query) options=" --catalog -c --format -f --at --output -o" ;;
+	verify) options=" --topic --format -f" ;;
+	status) options=" --format -f" ;;
+	explain) options=" --markdown" ;;
+	bench) options=" --brokers -b --topic -t --count -n --runs --memory --format -f --stages" ;;
+	completion) options="" ;;
+	help) options=" --man --markdown" ;;
+	version) options="" ;;
+	esac
+	if [[ $current == -* ]]; then
+		COMPREPLY=($(compgen -W "$options --log-level --log-format --color --help -h --version -V" -- "$current"))
+		return
+	fi
+	case $command in
+	""|help) COMPREPLY=($(compgen -W "run demo produce query verify status explain bench completion help version" -- "$current")) ;;
+	completion) COMPREPLY=($(compgen -W "bash zsh fish" -- "$current")) ;;
+	run) compopt -o default ;;
+	demo) compopt -o default ;;
+	query) compopt -o default ;;
+	verify) compopt -o default ;;
+	status) compopt -o default ;;
+	esac
+}
+complete -F _tarn tarn
