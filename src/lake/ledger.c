@@ -94,9 +94,9 @@ int ledger_append(struct lake_session *session, const struct lane_key *key, cons
 		buffer_sql_text(&sql, table);
 		buffer_printf(&sql,
 			      ", %" PRId64 ", %" PRId64 ", %" PRId64 ", %" PRId64 ", %" PRId64 ", %" PRId64 ", %" PRId64
-			      ", %" PRId64 ", now())",
+			      ", %" PRId64 ", to_timestamp(%.3f))",
 			      row->epoch, row->from_offset, row->next_offset, row->messages, row->rows, row->quarantined,
-			      row->skipped, row->lost);
+			      row->skipped, row->lost, (double)clock_wall_ms() / 1000); /* now() is when the transaction began */
 	}
 	if (!buffer_ok(&sql))
 		return error_no_memory(err);
