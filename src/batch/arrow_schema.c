@@ -41,8 +41,6 @@ static bool extension_known(const struct field *field, enum kind out, const stru
 {
 	if (!strcmp(field->extension, "arrow.uuid"))
 		return out == KIND_FIXED_BINARY && of->width == 16;
-	if (!strcmp(field->extension, "arrow.bool8"))
-		return out == KIND_INT8;
 	return !strcmp(field->extension, "arrow.json") && kind_is_text(out);
 }
 

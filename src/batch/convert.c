@@ -8,6 +8,8 @@
  *   interval day-time             interval month-day-nano: DuckDB reads the two int32 as one int64 of milliseconds
  *   float16                       float32: DuckDB has no such type
  *   union with other type ids     type ids that count from 0: DuckDB takes them for positions
+ *   arrow.bool8                   bool; and a first column of nulls: int32. DuckDB lets go of an array with its first column, and
+ *                                 of these two before it has read the others
  *   null struct or fixed list     its lists, fixed size binaries and union members are null too: DuckDB forgets the parent's
  *                                 nulls there, and its Parquet writer then shifts the values of the column
  */
@@ -196,7 +198,7 @@ static inline void rows_put(struct rows *rows, const struct values *values, int6
 
 static void rows_take(const struct field *field, const struct rows *rows, const struct values *values, struct node *node)
 {
-	node->kind = field->out;
+	node->kind = values->kind == KIND_NULL ? KIND_NULL : field->out;
 	node->first = rows->data;
 	node->valid = rows->nulls && node->kind != KIND_NULL ? rows->valid : NULL;
 	node->nulls = rows->nulls;
@@ -385,12 +387,42 @@ static int hide_children(struct decode *decode, const struct field *field, const
 	return 0;
 }
 
-int convert_node(struct decode *decode, const struct field *field, struct node *node)
+static int pack_bools(struct decode *decode, const struct field *field, struct node *node)
+{
+	int64_t bytes = (node->length + 7) / 8;
+	uint8_t *to = make(decode, field, bytes);
+
+	if (!to)
+		return -1;
+	memset(to, 0, (size_t)bytes);
+	for (int64_t i = 0; i < node->length; i++)
+		to[i >> 3] |= (uint8_t)((node->first[i] != 0) << (i & 7));
+	node->first = to;
+	return 0;
+}
+
+static int spell_nulls(struct decode *decode, const struct field *field, struct node *node)
+{
+	int64_t size = node->length * kinds[field->out].width;
+	uint8_t *zeros = make(decode, field, size);
+
+	if (!zeros)
+		return -1;
+	memset(zeros, 0, (size_t)size);
+	node->kind = field->out;
+	node->first = zeros;
+	node->valid = node->nulls ? zeros : NULL;
+	return 0;
+}
+
+static int convert_kind(struct decode *decode, const struct field *field, struct node *node)
 {
 	if (field->value)
 		return look_up(decode, field, node);
-	node->kind = field->out;
+	if (field->kind != KIND_NULL)
+		node->kind = field->out;
 	switch (field->kind) {
+	case KIND_INT8: return field->out == KIND_BOOL ? pack_bools(decode, field, node) : 0;
 	case KIND_STRUCT:
 	case KIND_FIXED_LIST: return hide_children(decode, field, node);
 	case KIND_RUN_END: return expand_runs(decode, field, node);
@@ -401,4 +433,11 @@ int convert_node(struct decode *decode, const struct field *field, struct node *
 	case KIND_UNION: return field->members_in_order ? 0 : renumber_union(decode, field, node);
 	default: return 0;
 	}
+}
+
+int convert_node(struct decode *decode, const struct field *field, struct node *node)
+{
+	if (convert_kind(decode, field, node))
+		return -1;
+	return node->kind == KIND_NULL && field->out != KIND_NULL ? spell_nulls(decode, field, node) : 0;
 }

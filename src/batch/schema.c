@@ -461,6 +461,8 @@ static void set_out(struct field *field)
 		field->value->out = kind_out(field->value->kind);
 		field->out = kind_looked_up(field->value->kind);
 	}
+	else if (field->kind == KIND_INT8 && !strcmp(field->extension, "arrow.bool8"))
+		field->out = KIND_BOOL;
 	if (field->kind == KIND_RUN_END)
 		field->out = kind_looked_up(field->children[1].kind);
 }
@@ -490,5 +492,7 @@ int schema_read(struct decode *decode, struct flat *flat, uint32_t table)
 	if (!decoder->dictionaries || !decoder->nodes)
 		return error_no_memory(decode->err);
 	set_out(root);
+	if (root->children[0].out == KIND_NULL)
+		root->children[0].out = KIND_INT32;
 	return bind_dictionaries(&reader, decoder, root);
 }

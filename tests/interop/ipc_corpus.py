@@ -123,6 +123,14 @@ def extensions():
     yield "ok_extensions", stream([pa.record_batch([pa.array([b"0123456789abcdef"], pa.binary(16)), ["{}"], ["x"]], schema=schema)])
 
 
+def first_columns():
+    """Columns that DuckDB would let go of too early, were they the first as they are."""
+    text = pa.array([f"a text that is long enough, number {i}" for i in range(ROWS)])
+    flags = pa.schema([pa.field("c", pa.int8(), metadata={"ARROW:extension:name": "arrow.bool8"}), ("t", pa.string())])
+    yield "ok_first_null", stream([batch(c=pa.nulls(ROWS), t=text)])
+    yield "ok_first_bool8", stream([pa.record_batch([pa.array([i % 3 for i in range(ROWS)], pa.int8()), text], schema=flags)])
+
+
 def refused():
     yield "bad_file_format", file_format(batch(a=[1]))
     yield "bad_decimal256", stream([batch(a=pa.array([decimal.Decimal(1)], pa.decimal256(50, 2)))])
@@ -232,6 +240,7 @@ def samples():
             yield f"flip_{name}_{part}", data[:at] + bytes([data[at] ^ (1 << part % 8)]) + data[at + 1 :]
     yield from dictionaries()
     yield from extensions()
+    yield from first_columns()
     yield from refused()
     yield "ok_utf8_under_null", under_null()
     yield "ok_no_batches", stream([], schema=pa.schema([("a", pa.int32())]))

@@ -299,10 +299,32 @@ static void extensions_only_over_their_storage(void)
 	free(file.data);
 }
 
+static void first_columns_can_own_the_rest(void)
+{
+	static const char *const names[] = {"ok_first_null", "ok_first_bool8"}, *const formats[] = {"i", "b"};
+	struct batch_decoder *decoder = batch_decoder_new(NULL, NULL);
+	struct batch_set set;
+	struct error err = {0};
+	int released;
+
+	for (int i = 0; i < 2; i++) {
+		struct file file = read_file(names[i]);
+
+		CHECK_INT(ipc_decode(decoder, bytes_of(file.data, file.size, &released), &set, &err), 0);
+		CHECK_TEXT(set.schema->arrow->children[0]->format, formats[i]);
+		CHECK_INT(set.arrays[0].children[0]->null_count, i ? 0 : 11);
+		if (i)
+			CHECK_INT(((const uint8_t *)set.arrays[0].children[0]->buffers[1])[0], 0xb6); /* 0 1 2 0 1 2 0 1 */
+		batch_set_release(&set);
+		free(file.data);
+	}
+	batch_decoder_free(decoder);
+}
+
 int main(int argc, char **argv)
 {
 	return CHECK_MAIN(argc, argv, TEST(corpus_is_taken_or_refused_by_name), TEST(every_truncation_is_seen),
 			  TEST(no_bit_flip_does_harm), TEST(reasons_say_where), TEST(a_schema_is_shared_and_printed),
 			  TEST(bytes_go_with_the_last_array_on_any_thread), TEST(encodings_leave_as_values),
-			  TEST(extensions_only_over_their_storage));
+			  TEST(extensions_only_over_their_storage), TEST(first_columns_can_own_the_rest));
 }
