@@ -1,9 +1,9 @@
 /*
- * arrow_schema.c - a decoded schema as its users see it: an ArrowSchema of what leaves batch/, shared by counted references,
- * and the fingerprint of what came in.
+ * arrow_schema.c - a decoded schema as its users see it: an ArrowSchema of what leaves batch/, shared by counted
+ * references, and the fingerprint of what came in.
  *
- * The fingerprint is FNV-1a of 128 bits (draft-eastlake-fnv, section 2) over each field in order: name, type on the wire,
- * the dictionary's type, nullability, extension name and number of children. Other metadata does not enter.
+ * The fingerprint is FNV-1a of 128 bits (draft-eastlake-fnv, section 2) over each field in order: name, type on the
+ * wire, the dictionary's type, nullability, extension name and number of children. Other metadata does not enter.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,7 +36,8 @@ static void write_format(const struct field *field, enum kind kind, char *format
 	}
 }
 
-/* Extension types that DuckDB reads, only over the storage it expects: it does not check, and would read past buffers. */
+/* Extension types that DuckDB reads, only over the storage it expects: it does not check, and would read past buffers.
+ */
 static bool extension_known(const struct field *field, enum kind out, const struct field *of)
 {
 	if (!strcmp(field->extension, "arrow.uuid"))
@@ -60,9 +61,10 @@ static void release_root(struct ArrowSchema *schema)
 
 static char *pool_text(struct pool *pool, const char *text)
 {
-	char *copy = pool_alloc(pool, strlen(text) + 1);
+	size_t size = strlen(text) + 1;
+	char *copy = pool_alloc(pool, size);
 
-	return copy ? strcpy(copy, text) : NULL;
+	return copy ? memcpy(copy, text, size) : NULL;
 }
 
 /* Metadata of the C data interface: the number of pairs, then each length and text, in native int32. */
@@ -85,7 +87,9 @@ static char *extension_metadata(struct pool *pool, const char *extension)
 
 static int export_field(struct pool *pool, const struct field *field, struct ArrowSchema *schema)
 {
-	const struct field *of = field->value ? field->value : field->kind == KIND_RUN_END ? &field->children[1] : field;
+	const struct field *of = field->value                  ? field->value
+	                         : field->kind == KIND_RUN_END ? &field->children[1]
+	                                                       : field;
 	int children = of == field ? field->child_count : 0;
 	const char *extension = "";
 	char format[FORMAT_MAX];
@@ -96,13 +100,14 @@ static int export_field(struct pool *pool, const struct field *field, struct Arr
 	else if (extension_known(of, field->out, of))
 		extension = of->extension;
 	*schema = (struct ArrowSchema){
-		.format = pool_text(pool, format),
-		.name = pool_text(pool, field->name),
-		.metadata = *extension ? extension_metadata(pool, extension) : NULL,
-		.flags = (field->nullable ? ARROW_FLAG_NULLABLE : 0) | (field->keys_sorted ? ARROW_FLAG_MAP_KEYS_SORTED : 0),
-		.n_children = children,
-		.children = pool_alloc(pool, ((size_t)children + 1) * sizeof *schema->children),
-		.release = release_nothing,
+	        .format = pool_text(pool, format),
+	        .name = pool_text(pool, field->name),
+	        .metadata = *extension ? extension_metadata(pool, extension) : NULL,
+	        .flags = (field->nullable ? ARROW_FLAG_NULLABLE : 0) |
+	                 (field->keys_sorted ? ARROW_FLAG_MAP_KEYS_SORTED : 0),
+	        .n_children = children,
+	        .children = pool_alloc(pool, ((size_t)children + 1) * sizeof *schema->children),
+	        .release = release_nothing,
 	};
 	if (!schema->format || !schema->name || !schema->children || (*extension && !schema->metadata))
 		return -1;
@@ -184,7 +189,7 @@ struct batch_schema *schema_export(const struct field *root)
 	schema->column_count = root->child_count;
 	hash_field(&hash, root);
 	snprintf(schema->fingerprint, sizeof schema->fingerprint, "%016llx%016llx", (unsigned long long)(hash >> 64),
-		 (unsigned long long)hash);
+	         (unsigned long long)hash);
 	return schema;
 }
 

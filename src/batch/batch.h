@@ -21,7 +21,8 @@
 
 #include "base/error.h"
 
-/* The Arrow C data interface (https://arrow.apache.org/docs/format/CDataInterface.html), defined in batch/arrow_abi.h. */
+/* The Arrow C data interface (https://arrow.apache.org/docs/format/CDataInterface.html), defined in batch/arrow_abi.h.
+ */
 struct ArrowSchema;
 struct ArrowArray;
 
@@ -31,8 +32,8 @@ struct ArrowArray;
 /* A schema that many messages share; counted references, freed with the last. */
 struct batch_schema {
 	atomic_int references;
-	struct ArrowSchema *arrow;  /* struct of the columns; owned */
-	char fingerprint[33];	    /* 128-bit hash of names, types, nullability and metadata that matter, as hex */
+	struct ArrowSchema *arrow; /* struct of the columns; owned */
+	char fingerprint[33]; /* 128-bit hash of names, types, nullability and metadata that matter, as hex */
 	int column_count;
 };
 
@@ -52,7 +53,7 @@ struct batch_bytes {
 
 /* What decoding one message cost; added to, never reset. Bytes. */
 struct batch_counters {
-	_Atomic int64_t copied;	   /* what convert.c makes, a new schema, and buffers that the machine needs aligned */
+	_Atomic int64_t copied; /* what convert.c makes, a new schema, and buffers that the machine needs aligned */
 	_Atomic int64_t decompressed;
 	_Atomic int64_t payload;
 };
@@ -60,7 +61,7 @@ struct batch_counters {
 /* All record batches of one message, cut to arrays of at most BATCH_ROWS_MAX rows, in order. */
 struct batch_set {
 	struct batch_schema *schema; /* owned; NULL: the message held no schema */
-	struct ArrowArray *arrays;   /* owned; each element's release is NULL once moved out */
+	struct ArrowArray *arrays; /* owned; each element's release is NULL once moved out */
 	int count;
 	int64_t rows;
 };
@@ -85,8 +86,9 @@ const char *batch_decoder_fingerprint(const struct batch_decoder *decoder);
 
 /* Writes an IPC stream: schema first, then arrays, then end. Output goes to `write` (returns 0 or -1). */
 struct ipc_writer;
-struct ipc_writer *ipc_writer_new(const struct ArrowSchema *schema, int (*write)(void *context, const void *bytes, size_t size),
-				  void *context, struct error *err);
+struct ipc_writer *ipc_writer_new(const struct ArrowSchema *schema,
+                                  int (*write)(void *context, const void *bytes, size_t size), void *context,
+                                  struct error *err);
 /* Borrows the array (a struct array of the columns). */
 int ipc_writer_write(struct ipc_writer *writer, const struct ArrowArray *array, struct error *err);
 /* Writes the end-of-stream marker and frees the writer. */

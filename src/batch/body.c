@@ -1,9 +1,9 @@
 /*
  * body.c - the columns of a record batch: which bytes of the body each buffer is, decompressed where it has to be.
  *
- * The wire lists a node (length, nulls) for each field and then the buffers of each field, both depth first. Here one walk
- * over the fields takes from both lists; after each field's children it is validated and converted.
- * Source: Message.fbs, RecordBatch; Arrow columnar format, "RecordBatch message".
+ * The wire lists a node (length, nulls) for each field and then the buffers of each field, both depth first. Here one
+ * walk over the fields takes from both lists; after each field's children it is validated and converted. Source:
+ * Message.fbs, RecordBatch; Arrow columnar format, "RecordBatch message".
  */
 #include "batch/decode.h"
 
@@ -27,21 +27,22 @@ static int decompress(struct decode *decode, const struct field *field, struct s
 
 	if (slot->size < 8)
 		return decode_error(decode, field, "the compressed buffer at byte %zu has %lld bytes", offset,
-				    (long long)slot->size);
+		                    (long long)slot->size);
 	size = load_i64(slot->data);
 	slot->data += 8;
 	slot->size -= 8;
 	if (size == -1)
 		return 0;
 	if (size < 0 || size > IPC_MADE_MAX)
-		return decode_error(decode, field, "the buffer at byte %zu says it has %lld bytes uncompressed, at most %lld do", offset,
-				    (long long)size, (long long)IPC_MADE_MAX);
+		return decode_error(decode, field,
+		                    "the buffer at byte %zu says it has %lld bytes uncompressed, at most %lld do",
+		                    offset, (long long)size, (long long)IPC_MADE_MAX);
 	to = decode_make(decode, field, size, &decode->decoder->counters->decompressed);
 	if (!to)
 		return -1;
 	if (size && codec_decompress(decode->codec, slot->data, (size_t)slot->size, to, (size_t)size))
-		return decode_error(decode, field, "the buffer at byte %zu does not decompress to its %lld bytes", offset,
-				    (long long)size);
+		return decode_error(decode, field, "the buffer at byte %zu does not decompress to its %lld bytes",
+		                    offset, (long long)size);
 	*slot = (struct slot){to, size};
 	return 0;
 }
@@ -74,8 +75,8 @@ static int next_buffer(struct decode *decode, const struct field *field, bool wa
 	decode->buffers_at += 16;
 	decode->buffers_left--;
 	if (offset < 0 || size < 0 || offset > decode->body_size || size > decode->body_size - offset)
-		return decode_error(decode, field, "a buffer at %lld of %lld bytes in a body of %lld", (long long)offset,
-				    (long long)size, (long long)decode->body_size);
+		return decode_error(decode, field, "a buffer at %lld of %lld bytes in a body of %lld",
+		                    (long long)offset, (long long)size, (long long)decode->body_size);
 	*slot = (struct slot){empty_buffer, 0};
 	if (!size || !wanted)
 		return 0;
@@ -124,8 +125,8 @@ static int read_buffers(struct decode *decode, const struct field *field, struct
 		if (node->nulls < 0 && !slot.size)
 			node->nulls = 0; /* unknown, and no bitmap: none */
 		if (node->nulls && slot.size < (node->length + 7) / 8)
-			return decode_error(decode, field, "a validity bitmap of %lld bytes for %lld values", (long long)slot.size,
-					    (long long)node->length);
+			return decode_error(decode, field, "a validity bitmap of %lld bytes for %lld values",
+			                    (long long)slot.size, (long long)node->length);
 		node->valid = node->nulls ? slot.data : NULL;
 	}
 	if (layout == LAYOUT_STRUCT || layout == LAYOUT_FIXED_LIST)
@@ -136,7 +137,8 @@ static int read_buffers(struct decode *decode, const struct field *field, struct
 	node->first_size = slot.size;
 	if (layout == LAYOUT_VIEW)
 		return next_views(decode, field, node);
-	if (layout != LAYOUT_STRING32 && layout != LAYOUT_STRING64 && layout != LAYOUT_LIST_VIEW32 && layout != LAYOUT_LIST_VIEW64)
+	if (layout != LAYOUT_STRING32 && layout != LAYOUT_STRING64 && layout != LAYOUT_LIST_VIEW32 &&
+	    layout != LAYOUT_LIST_VIEW64)
 		return 0;
 	if (next_buffer(decode, field, true, &slot))
 		return -1;
@@ -160,12 +162,13 @@ static int read_field(struct decode *decode, const struct field *field, int64_t 
 	decode->nodes_left--;
 	if (node->length < minimum || (exact && node->length != minimum))
 		return decode_error(decode, field, "%lld values where there are %lld rows", (long long)node->length,
-				    (long long)minimum);
+		                    (long long)minimum);
 	if (node->length > IPC_ROWS_MAX)
 		return decode_error(decode, field, "%lld values, a message holds at most %lld", (long long)node->length,
-				    (long long)IPC_ROWS_MAX);
+		                    (long long)IPC_ROWS_MAX);
 	if (node->nulls < -1 || node->nulls > node->length)
-		return decode_error(decode, field, "%lld nulls of %lld values", (long long)node->nulls, (long long)node->length);
+		return decode_error(decode, field, "%lld nulls of %lld values", (long long)node->nulls,
+		                    (long long)node->length);
 	if (read_buffers(decode, field, node))
 		return -1;
 	if (field->kind == KIND_STRUCT || field->kind == KIND_UNION)
@@ -191,14 +194,16 @@ int body_read(struct decode *decode, uint32_t table, const struct field *fields,
 	if (flat->bad)
 		return decode_error(decode, NULL, "the metadata points outside itself");
 	if (decode->codec > 1 || (compression && flat_field_u8(flat, compression, 1, 0)))
-		return decode_error(decode, NULL, "compression numbered %d: LZ4_FRAME and ZSTD can be read", decode->codec);
+		return decode_error(decode, NULL, "compression numbered %d: LZ4_FRAME and ZSTD can be read",
+		                    decode->codec);
 	if (rows < 0 || rows > IPC_ROWS_MAX)
-		return decode_error(decode, NULL, "%lld rows, a message holds 0 to %lld", (long long)rows, (long long)IPC_ROWS_MAX);
+		return decode_error(decode, NULL, "%lld rows, a message holds 0 to %lld", (long long)rows,
+		                    (long long)IPC_ROWS_MAX);
 	for (int i = 0; i < count; i++)
 		if (read_field(decode, &fields[i], rows, true))
 			return -1;
 	if (decode->nodes_left || decode->buffers_left)
-		return decode_error(decode, NULL, "%u nodes and %u buffers more than the schema has", decode->nodes_left,
-				    decode->buffers_left);
+		return decode_error(decode, NULL, "%u nodes and %u buffers more than the schema has",
+		                    decode->nodes_left, decode->buffers_left);
 	return 0;
 }

@@ -1,17 +1,16 @@
 /*
- * convert.c - what DuckDB 1.5.5 takes wrongly or not at all leaves in a form that it takes; all of it is counted as copied.
+ * convert.c - what DuckDB 1.5.5 takes wrongly or not at all leaves in a form that it takes; all of it is counted as
+ * copied.
  *
- *   dictionary, run-end encoded   the values themselves; text and binaries as views (16 bytes a row), whose bytes stay in place.
- *                                 DuckDB decodes the whole dictionary for every 2,048 rows, loses nulls of dictionaries inside
- *                                 lists, and reads run-end and dictionary children of lists and arrays as something else
- *   list view                     list: DuckDB reads past its child where views leave gaps
- *   interval day-time             interval month-day-nano: DuckDB reads the two int32 as one int64 of milliseconds
- *   float16                       float32: DuckDB has no such type
- *   union with other type ids     type ids that count from 0: DuckDB takes them for positions
- *   arrow.bool8                   bool; and a first column of nulls: int32. DuckDB lets go of an array with its first column, and
- *                                 of these two before it has read the others
- *   null struct or fixed list     its lists, fixed size binaries and union members are null too: DuckDB forgets the parent's
- *                                 nulls there, and its Parquet writer then shifts the values of the column
+ *   dictionary, run-end encoded   the values themselves; text and binaries as views (16 bytes a row), whose bytes stay
+ * in place. DuckDB decodes the whole dictionary for every 2,048 rows, loses nulls of dictionaries inside lists, and
+ * reads run-end and dictionary children of lists and arrays as something else list view                     list:
+ * DuckDB reads past its child where views leave gaps interval day-time             interval month-day-nano: DuckDB
+ * reads the two int32 as one int64 of milliseconds float16                       float32: DuckDB has no such type union
+ * with other type ids     type ids that count from 0: DuckDB takes them for positions arrow.bool8 bool; and a first
+ * column of nulls: int32. DuckDB lets go of an array with its first column, and of these two before it has read the
+ * others null struct or fixed list     its lists, fixed size binaries and union members are null too: DuckDB forgets
+ * the parent's nulls there, and its Parquet writer then shifts the values of the column
  */
 #include "batch/decode.h"
 
@@ -50,8 +49,8 @@ static int values_reserve(struct decode *decode, const struct field *field, stru
 }
 
 /* The byte buffers of `node` behind those that are there; *ret_base is the index of its first. */
-static int values_add_views(struct decode *decode, const struct field *field, struct values *values, const struct node *node,
-			    int32_t *ret_base)
+static int values_add_views(struct decode *decode, const struct field *field, struct values *values,
+                            const struct node *node, int32_t *ret_base)
 {
 	bool is_view = kinds[node->kind].layout == LAYOUT_VIEW;
 	int64_t count = is_view ? node->view_count : 1;
@@ -66,7 +65,8 @@ static int values_add_views(struct decode *decode, const struct field *field, st
 	if (values->view_count)
 		memcpy(views, values->views, (size_t)values->view_count * sizeof *views);
 	for (int64_t i = 0; i < count; i++)
-		views[values->view_count + i] = is_view ? node->views[i] : (struct view_buffer){node->second, node->second_size};
+		views[values->view_count + i] =
+		        is_view ? node->views[i] : (struct view_buffer){node->second, node->second_size};
 	values->views = views;
 	values->view_count += count;
 	return 0;
@@ -114,7 +114,7 @@ static void append_value(struct values *values, const struct node *node, int64_t
 		width = offset_width(node->kind);
 		begin = load_offset(node->first, width, row);
 		write_view(to, node->second + begin, (int32_t)(load_offset(node->first, width, row + 1) - begin), base,
-			   (int32_t)begin);
+		           (int32_t)begin);
 	}
 }
 
@@ -164,7 +164,7 @@ struct rows {
 };
 
 static int rows_make(struct decode *decode, const struct field *field, const struct values *values, int64_t length,
-		     struct rows *rows)
+                     struct rows *rows)
 {
 	int64_t bits = (length + 7) / 8, size = values->width * length;
 
@@ -196,7 +196,8 @@ static inline void rows_put(struct rows *rows, const struct values *values, int6
 		memcpy(rows->data + values->width * row, from, (size_t)values->width);
 }
 
-static void rows_take(const struct field *field, const struct rows *rows, const struct values *values, struct node *node)
+static void rows_take(const struct field *field, const struct rows *rows, const struct values *values,
+                      struct node *node)
 {
 	node->kind = values->kind == KIND_NULL ? KIND_NULL : field->out;
 	node->first = rows->data;
@@ -220,8 +221,9 @@ static int look_up(struct decode *decode, const struct field *field, struct node
 			continue;
 		index = load_integer(node->first + field->width * i, field->kind);
 		if (index < 0 || index >= values->length)
-			return decode_error(decode, field, "index %lld at row %lld is outside its dictionary of %lld values",
-					    (long long)index, (long long)i, (long long)values->length);
+			return decode_error(decode, field,
+			                    "index %lld at row %lld is outside its dictionary of %lld values",
+			                    (long long)index, (long long)i, (long long)values->length);
 		rows_put(&rows, values, i, index);
 	}
 	rows_take(field, &rows, values, node);
@@ -382,7 +384,8 @@ static int hide_under(struct decode *decode, const struct field *field, const st
 static int hide_children(struct decode *decode, const struct field *field, const struct node *node)
 {
 	for (int i = 0; node->valid && i < field->child_count; i++)
-		if (hide_under(decode, &field->children[i], node, field->kind == KIND_FIXED_LIST ? field->list_size : 1))
+		if (hide_under(decode, &field->children[i], node,
+		               field->kind == KIND_FIXED_LIST ? field->list_size : 1))
 			return -1;
 	return 0;
 }

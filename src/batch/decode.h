@@ -1,7 +1,8 @@
 /*
  * decode.h - what the files of the IPC decoder share; nothing outside batch/ includes it.
  *
- * The path of a message: ipc.c (framing) -> schema.c (fields) -> body.c (buffers, decompression) -> validate.c and utf8.c
+ * The path of a message: ipc.c (framing) -> schema.c (fields) -> body.c (buffers, decompression) -> validate.c and
+ * utf8.c
  * -> convert.c (what DuckDB would not take as it is) -> slice.c (arrays of at most BATCH_ROWS_MAX rows).
  *
  * Invariants:
@@ -18,28 +19,28 @@
 #include "batch/batch.h"
 #include "batch/flat.h"
 
-#define IPC_FIELDS_MAX 10000		       /* columns and nested fields of one schema */
-#define IPC_DEPTH_MAX 64		       /* of nested types */
-#define IPC_BATCHES_MAX 10000		       /* record batches of one message */
-#define IPC_ROWS_MAX ((int64_t)1 << 24)	       /* values of one column (or nested field) of one message */
-#define IPC_MADE_MAX ((int64_t)512 << 20)      /* bytes decompressed or converted for one message */
-#define IPC_FIXED_LIST_MAX 100000	       /* elements of nested fixed size lists, multiplied: DuckDB's own limit */
+#define IPC_FIELDS_MAX 10000 /* columns and nested fields of one schema */
+#define IPC_DEPTH_MAX 64 /* of nested types */
+#define IPC_BATCHES_MAX 10000 /* record batches of one message */
+#define IPC_ROWS_MAX ((int64_t)1 << 24) /* values of one column (or nested field) of one message */
+#define IPC_MADE_MAX ((int64_t)512 << 20) /* bytes decompressed or converted for one message */
+#define IPC_FIXED_LIST_MAX 100000 /* elements of nested fixed size lists, multiplied: DuckDB's own limit */
 
 enum layout {
-	LAYOUT_NONE,	    /* no buffers */
-	LAYOUT_BITS,	    /* validity, bits */
-	LAYOUT_FIXED,	    /* validity, values */
-	LAYOUT_STRING32,    /* validity, offsets, bytes */
+	LAYOUT_NONE, /* no buffers */
+	LAYOUT_BITS, /* validity, bits */
+	LAYOUT_FIXED, /* validity, values */
+	LAYOUT_STRING32, /* validity, offsets, bytes */
 	LAYOUT_STRING64,
-	LAYOUT_VIEW,	    /* validity, views, any number of byte buffers */
-	LAYOUT_LIST32,	    /* validity, offsets; one child */
+	LAYOUT_VIEW, /* validity, views, any number of byte buffers */
+	LAYOUT_LIST32, /* validity, offsets; one child */
 	LAYOUT_LIST64,
 	LAYOUT_LIST_VIEW32, /* validity, offsets, sizes; one child */
 	LAYOUT_LIST_VIEW64,
-	LAYOUT_FIXED_LIST,  /* validity; one child */
-	LAYOUT_STRUCT,	    /* validity; children */
-	LAYOUT_UNION,	    /* type ids; children */
-	LAYOUT_RUN_END,	    /* none; run ends, values */
+	LAYOUT_FIXED_LIST, /* validity; one child */
+	LAYOUT_STRUCT, /* validity; children */
+	LAYOUT_UNION, /* type ids; children */
+	LAYOUT_RUN_END, /* none; run ends, values */
 };
 
 enum kind {
@@ -66,26 +67,27 @@ struct pool {
 void *pool_alloc(struct pool *pool, size_t size); /* zeroed; NULL: out of memory */
 void pool_release(struct pool *pool);
 
-/* One column or nested field of a schema message. A dictionary-encoded field has the kind of its indices and a `value`. */
+/* One column or nested field of a schema message. A dictionary-encoded field has the kind of its indices and a `value`.
+ */
 struct field {
 	enum kind kind; /* on the wire */
-	enum kind out;	/* what leaves batch/: see convert.c */
-	int width;	/* bytes of one value on the wire, of LAYOUT_FIXED and LAYOUT_VIEW */
+	enum kind out; /* what leaves batch/: see convert.c */
+	int width; /* bytes of one value on the wire, of LAYOUT_FIXED and LAYOUT_VIEW */
 	int list_size;
 	int precision, scale;
 	bool nullable, keys_sorted;
 	const char *name;
-	const char *timezone;  /* "" without one */
+	const char *timezone; /* "" without one */
 	const char *extension; /* ARROW:extension:name, "" without one */
 	struct field *parent;
 	struct field *children;
 	int child_count;
 	struct field *value;
 	int64_t dictionary_id;
-	int dictionary;	      /* index of the decoder's dictionaries */
-	int8_t members[128];  /* of a union: type id -> child, -1 where there is none */
+	int dictionary; /* index of the decoder's dictionaries */
+	int8_t members[128]; /* of a union: type id -> child, -1 where there is none */
 	bool members_in_order; /* ... type id i is child i */
-	int index;	      /* of its node */
+	int index; /* of its node */
 };
 
 struct view_buffer {
@@ -97,7 +99,7 @@ struct view_buffer {
 struct node {
 	enum kind kind; /* the field's kind until convert.c made it its `out` */
 	int64_t length;
-	int64_t nulls;	      /* exact; 0: valid is NULL */
+	int64_t nulls; /* exact; 0: valid is NULL */
 	const uint8_t *valid;
 	const uint8_t *first; /* bits, values, offsets, views or type ids */
 	int64_t first_size;
@@ -112,7 +114,7 @@ struct values {
 	enum kind kind; /* strings and binaries are kept as views */
 	int width;
 	int64_t length, capacity;
-	uint8_t *data;	/* width bytes a value; of bools one byte */
+	uint8_t *data; /* width bytes a value; of bools one byte */
 	uint8_t *valid; /* one byte a value */
 	bool any_null;
 	struct view_buffer *views;
@@ -134,20 +136,21 @@ struct message {
 
 struct message *message_new(struct batch_bytes bytes);
 void message_unref(struct message *message);
-void *message_alloc(struct message *message, size_t size); /* 64-byte aligned, not zeroed, lives as long as the message */
+void *message_alloc(struct message *message,
+                    size_t size); /* 64-byte aligned, not zeroed, lives as long as the message */
 
 struct batch_decoder {
 	struct batch_counters *counters;
-	struct pool pool;	   /* of the fields below */
-	struct field root;	   /* struct of the columns */
+	struct pool pool; /* of the fields below */
+	struct field root; /* struct of the columns */
 	struct dictionary *dictionaries;
 	int dictionary_count;
 	int field_count;
-	struct node *nodes;	   /* field_count */
-	uint8_t *schema_bytes;	   /* the schema message that `root` was read from */
+	struct node *nodes; /* field_count */
+	uint8_t *schema_bytes; /* the schema message that `root` was read from */
 	size_t schema_size;
 	struct batch_schema *schema;
-	char fingerprint[33];	   /* of the last message; "" where it had no schema */
+	char fingerprint[33]; /* of the last message; "" where it had no schema */
 	struct batch_counters uncounted;
 };
 
@@ -156,9 +159,9 @@ struct decode {
 	struct batch_decoder *decoder;
 	struct message *message;
 	struct error *err;
-	size_t at;	 /* byte offset of the encapsulated message at hand, for reasons */
-	char place[64];	 /* "schema", "record batch 2" */
-	int64_t made;	 /* bytes so far, against IPC_MADE_MAX */
+	size_t at; /* byte offset of the encapsulated message at hand, for reasons */
+	char place[64]; /* "schema", "record batch 2" */
+	int64_t made; /* bytes so far, against IPC_MADE_MAX */
 	int batches;
 	/* the record batch at hand */
 	struct flat flat;
@@ -176,7 +179,7 @@ struct decode {
 
 /* CORRUPT with "at byte N: PLACE: column 'a.b': " before the reason; field may be NULL. Returns -1. */
 int decode_error(struct decode *decode, const struct field *field, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
+        __attribute__((format(printf, 3, 4)));
 /* Room for values that the message must own, inside IPC_MADE_MAX. NULL: *err is set. */
 void *decode_make(struct decode *decode, const struct field *field, int64_t size, _Atomic int64_t *counter);
 
@@ -197,7 +200,8 @@ int codec_decompress(int codec, const uint8_t *from, size_t from_size, uint8_t *
 int validate_node(struct decode *decode, const struct field *field, struct node *node);
 /* utf8.c */
 bool utf8_valid(const uint8_t *text, size_t size);
-/* The whole text is UTF-8 and each of the strings cut by `count` + 1 offsets begins a character. width: 4 or 8 bytes. */
+/* The whole text is UTF-8 and each of the strings cut by `count` + 1 offsets begins a character. width: 4 or 8 bytes.
+ */
 bool utf8_valid_strings(const uint8_t *data, const uint8_t *offsets, int width, int64_t count);
 
 /* convert.c: turns a validated node into its field's `out`. */

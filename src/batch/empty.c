@@ -17,6 +17,6 @@ int batch_schema_empty_array(const struct batch_schema *schema, struct ArrowArra
 	}
 	if (code != NANOARROW_OK)
 		return error_set(err, ERROR_INVALID, code, "an empty array of this schema cannot be made: %s",
-				 ArrowErrorMessage(&why));
+		                 ArrowErrorMessage(&why));
 	return 0;
 }

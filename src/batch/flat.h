@@ -2,8 +2,8 @@
  * flat.h - reads FlatBuffers where they lie, at any alignment, and checks each step against the buffer's end.
  *
  * Why not a generated reader after a verifier: that wants the header aligned (so copied), and a verifier's time doubles
- * with each level of nesting where tables share children: 5 KB of 60 levels keep flatcc's busy for years. Here the caller
- * bounds what it walks, and no step trusts an earlier one.
+ * with each level of nesting where tables share children: 5 KB of 60 levels keep flatcc's busy for years. Here the
+ * caller bounds what it walks, and no step trusts an earlier one.
  *
  * Invariants:
  *  1. No byte outside data[0..size) is read, whatever the bytes say.
@@ -33,14 +33,14 @@ static inline bool flat_has(struct flat *flat, uint64_t at, uint64_t bytes)
 	return false;
 }
 
-#define FLAT_LOAD(name, type)                                             \
-	static inline type name(struct flat *flat, uint64_t at)           \
-	{                                                                 \
-		type value = 0;                                           \
-                                                                          \
-		if (flat_has(flat, at, sizeof value))                     \
-			memcpy(&value, flat->data + at, sizeof value);    \
-		return value;                                             \
+#define FLAT_LOAD(name, type)                                                                                          \
+	static inline type name(struct flat *flat, uint64_t at)                                                        \
+	{                                                                                                              \
+		type value = 0;                                                                                        \
+                                                                                                                       \
+		if (flat_has(flat, at, sizeof value))                                                                  \
+			memcpy(&value, flat->data + at, sizeof value);                                                 \
+		return value;                                                                                          \
 	}
 FLAT_LOAD(flat_u8, uint8_t)
 FLAT_LOAD(flat_u16, uint16_t)
@@ -114,12 +114,12 @@ static inline uint32_t flat_vector(struct flat *flat, uint32_t table, int id, ui
 	return 0;
 }
 
-#define FLAT_FIELD(name, type, load)                                                                 \
-	static inline type name(struct flat *flat, uint32_t table, int id, type otherwise)           \
-	{                                                                                            \
-		uint32_t slot = flat_slot(flat, table, id);                                          \
-                                                                                                     \
-		return slot ? load(flat, slot) : otherwise;                                          \
+#define FLAT_FIELD(name, type, load)                                                                                   \
+	static inline type name(struct flat *flat, uint32_t table, int id, type otherwise)                             \
+	{                                                                                                              \
+		uint32_t slot = flat_slot(flat, table, id);                                                            \
+                                                                                                                       \
+		return slot ? load(flat, slot) : otherwise;                                                            \
 	}
 FLAT_FIELD(flat_field_u8, uint8_t, flat_u8)
 FLAT_FIELD(flat_field_i16, int16_t, flat_i16)

@@ -2,7 +2,8 @@
  * ipc.c - the framing of an Arrow IPC stream: encapsulated messages, one after the other, to the end of the payload.
  *
  * The metadata is read where it lies (flat.h) and the body is never copied: what leaves are pointers into the payload.
- * Source: Arrow columnar format, "Encapsulated message format" and "IPC streaming format"; Message.fbs for the field ids.
+ * Source: Arrow columnar format, "Encapsulated message format" and "IPC streaming format"; Message.fbs for the field
+ * ids.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,7 +51,7 @@ int decode_error(struct decode *decode, const struct field *field, const char *f
 	if (field)
 		write_path(field, path, sizeof path);
 	return error_set(decode->err, ERROR_CORRUPT, 0, "at byte %zu: %s%s%s%s%s%s", decode->at, decode->place,
-			 *decode->place ? ": " : "", *path ? "column '" : "", path, *path ? "': " : "", reason);
+	                 *decode->place ? ": " : "", *path ? "column '" : "", path, *path ? "': " : "", reason);
 }
 
 void *decode_make(struct decode *decode, const struct field *field, int64_t size, _Atomic int64_t *counter)
@@ -59,7 +60,7 @@ void *decode_make(struct decode *decode, const struct field *field, int64_t size
 
 	if (size > IPC_MADE_MAX - decode->made) {
 		decode_error(decode, field, "the message would take more than %lld MiB of memory: send smaller batches",
-			     (long long)(IPC_MADE_MAX >> 20));
+		             (long long)(IPC_MADE_MAX >> 20));
 		return NULL;
 	}
 	space = message_alloc(decode->message, (size_t)size);
@@ -126,7 +127,8 @@ static int read_frame(struct decode *decode, struct frame *frame, size_t *ret_ne
 	if (frame->end)
 		return 0;
 	if (metadata_size < 0 || (uint64_t)metadata_size > left - 8)
-		return decode_error(decode, NULL, "metadata of %lld bytes where %zu are left", (long long)metadata_size, left - 8);
+		return decode_error(decode, NULL, "metadata of %lld bytes where %zu are left", (long long)metadata_size,
+		                    left - 8);
 	frame->metadata = (struct flat){.data = at + 8, .size = (uint32_t)metadata_size};
 	root = flat_root(&frame->metadata);
 	version = flat_field_i16(&frame->metadata, root, 0, 0);
@@ -139,7 +141,8 @@ static int read_frame(struct decode *decode, struct frame *frame, size_t *ret_ne
 		return decode_error(decode, NULL, "metadata version V%d: V4 and V5 can be read", version + 1);
 	left -= 8 + (size_t)metadata_size;
 	if (body_size < 0 || (uint64_t)body_size > left)
-		return decode_error(decode, NULL, "a body of %lld bytes where %zu are left", (long long)body_size, left);
+		return decode_error(decode, NULL, "a body of %lld bytes where %zu are left", (long long)body_size,
+		                    left);
 	frame->body = at + 8 + metadata_size;
 	frame->body_size = body_size;
 	*ret_next += (size_t)metadata_size + (size_t)body_size;
@@ -153,7 +156,8 @@ static int read_schema(struct decode *decode, struct frame *frame)
 	struct flat *flat = &frame->metadata;
 
 	snprintf(decode->place, sizeof decode->place, "schema");
-	if (!decoder->schema || flat->size != decoder->schema_size || memcmp(flat->data, decoder->schema_bytes, flat->size)) {
+	if (!decoder->schema || flat->size != decoder->schema_size ||
+	    memcmp(flat->data, decoder->schema_bytes, flat->size)) {
 		forget_schema(decoder);
 		if (schema_read(decode, flat, frame->header))
 			return -1;
@@ -234,8 +238,9 @@ static int read_one(struct decode *decode, struct frame *frame, bool has_schema)
 	case HEADER_DICTIONARY: return read_dictionary(decode, frame);
 	case HEADER_BATCH: return read_batch(decode, frame);
 	default:
-		return decode_error(decode, NULL, "a header numbered %d: only schemas, dictionaries and record batches are read",
-				    frame->header_type);
+		return decode_error(decode, NULL,
+		                    "a header numbered %d: only schemas, dictionaries and record batches are read",
+		                    frame->header_type);
 	}
 }
 
@@ -246,8 +251,9 @@ static int read_stream(struct decode *decode)
 	struct frame frame;
 
 	if (size >= 6 && !memcmp(decode->message->bytes.data, "ARROW1", 6))
-		return decode_error(decode, NULL,
-				    "this is the Arrow IPC file format: send the stream format (pyarrow: ipc.new_stream)");
+		return decode_error(
+		        decode, NULL,
+		        "this is the Arrow IPC file format: send the stream format (pyarrow: ipc.new_stream)");
 	while (decode->at < size) {
 		decode->place[0] = '\0';
 		if (read_frame(decode, &frame, &next))
@@ -255,7 +261,8 @@ static int read_stream(struct decode *decode)
 		if (frame.end) {
 			decode->at = next;
 			if (next < size)
-				return decode_error(decode, NULL, "%zu bytes follow the end of the stream", size - next);
+				return decode_error(decode, NULL, "%zu bytes follow the end of the stream",
+				                    size - next);
 			break;
 		}
 		if (read_one(decode, &frame, has_schema))
@@ -291,9 +298,9 @@ int ipc_decode(struct batch_decoder *decoder, struct batch_bytes bytes, struct b
 		return -1;
 	}
 	*ret_set = (struct batch_set){.schema = batch_schema_retain(decoder->schema),
-				      .arrays = decode.arrays,
-				      .count = decode.array_count,
-				      .rows = decode.rows};
+	                              .arrays = decode.arrays,
+	                              .count = decode.array_count,
+	                              .rows = decode.rows};
 	message->bytes.release = bytes.release;
 	message_unref(message);
 	return 0;

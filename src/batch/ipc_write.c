@@ -1,8 +1,8 @@
 /*
  * ipc_write.c - writes Arrow IPC streams, by nanoarrow.
  *
- * nanoarrow 0.9.0 writes every type but dictionaries, string and binary views and list views; those are INVALID here. The
- * same schema and arrays give the same bytes.
+ * nanoarrow 0.9.0 writes every type but dictionaries, string and binary views and list views; those are INVALID here.
+ * The same schema and arrays give the same bytes.
  */
 #include <nanoarrow/nanoarrow.h>
 #include <nanoarrow/nanoarrow_ipc.h>
@@ -17,8 +17,8 @@ struct ipc_writer {
 	bool write_failed; /* the callback's fault, not the array's */
 };
 
-static ArrowErrorCode pass_on(struct ArrowIpcOutputStream *stream, const void *bytes, int64_t size, int64_t *ret_written,
-			      struct ArrowError *reason)
+static ArrowErrorCode pass_on(struct ArrowIpcOutputStream *stream, const void *bytes, int64_t size,
+                              int64_t *ret_written, struct ArrowError *reason)
 {
 	struct ipc_writer *writer = stream->private_data;
 
@@ -39,8 +39,9 @@ static int fail(const struct ipc_writer *writer, int code, const struct ArrowErr
 {
 	if (code == ENOMEM)
 		return error_no_memory(err);
-	return error_set(err, writer->write_failed ? ERROR_TRANSIENT : ERROR_INVALID, code, "writing an Arrow stream: %s",
-			 *reason->message ? reason->message : "this schema or array cannot be written");
+	return error_set(err, writer->write_failed ? ERROR_TRANSIENT : ERROR_INVALID, code,
+	                 "writing an Arrow stream: %s",
+	                 *reason->message ? reason->message : "this schema or array cannot be written");
 }
 
 /* The C data interface allows a field without a name; the encoder takes its length all the same. */
@@ -69,8 +70,9 @@ static int start(struct ipc_writer *writer, const struct ArrowSchema *schema, st
 	return code ? fail(writer, code, &reason, err) : 0;
 }
 
-struct ipc_writer *ipc_writer_new(const struct ArrowSchema *schema, int (*write)(void *context, const void *bytes, size_t size),
-				  void *context, struct error *err)
+struct ipc_writer *ipc_writer_new(const struct ArrowSchema *schema,
+                                  int (*write)(void *context, const void *bytes, size_t size), void *context,
+                                  struct error *err)
 {
 	struct ipc_writer *writer = calloc(1, sizeof *writer);
 

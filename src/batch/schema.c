@@ -1,7 +1,7 @@
 /*
  * schema.c - a Schema table of the IPC format becomes fields, or a reason why its columns cannot be taken.
- * Source: Schema.fbs of Arrow format 1.5 (https://github.com/apache/arrow/blob/main/format/Schema.fbs); the numbers below are
- * its field ids.
+ * Source: Schema.fbs of Arrow format 1.5 (https://github.com/apache/arrow/blob/main/format/Schema.fbs); the numbers
+ * below are its field ids.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,10 +18,33 @@ const struct kind_row kinds[KIND_COUNT] = {
 
 /* Values of the union `Type`, in their order. */
 enum wire_type {
-	WIRE_NONE, WIRE_NULL, WIRE_INT, WIRE_FLOAT, WIRE_BINARY, WIRE_UTF8, WIRE_BOOL, WIRE_DECIMAL, WIRE_DATE, WIRE_TIME,
-	WIRE_TIMESTAMP, WIRE_INTERVAL, WIRE_LIST, WIRE_STRUCT, WIRE_UNION, WIRE_FIXED_BINARY, WIRE_FIXED_LIST, WIRE_MAP,
-	WIRE_DURATION, WIRE_LARGE_BINARY, WIRE_LARGE_UTF8, WIRE_LARGE_LIST, WIRE_RUN_END, WIRE_BINARY_VIEW, WIRE_UTF8_VIEW,
-	WIRE_LIST_VIEW, WIRE_LARGE_LIST_VIEW,
+	WIRE_NONE,
+	WIRE_NULL,
+	WIRE_INT,
+	WIRE_FLOAT,
+	WIRE_BINARY,
+	WIRE_UTF8,
+	WIRE_BOOL,
+	WIRE_DECIMAL,
+	WIRE_DATE,
+	WIRE_TIME,
+	WIRE_TIMESTAMP,
+	WIRE_INTERVAL,
+	WIRE_LIST,
+	WIRE_STRUCT,
+	WIRE_UNION,
+	WIRE_FIXED_BINARY,
+	WIRE_FIXED_LIST,
+	WIRE_MAP,
+	WIRE_DURATION,
+	WIRE_LARGE_BINARY,
+	WIRE_LARGE_UTF8,
+	WIRE_LARGE_LIST,
+	WIRE_RUN_END,
+	WIRE_BINARY_VIEW,
+	WIRE_UTF8_VIEW,
+	WIRE_LIST_VIEW,
+	WIRE_LARGE_LIST_VIEW,
 };
 
 struct reader {
@@ -69,7 +92,7 @@ void pool_release(struct pool *pool)
 
 /* A string field as C text in the pool, "" where it is absent. */
 static int read_text(struct reader *reader, const struct field *field, uint32_t table, int id, const char *what,
-		     const char **ret_text)
+                     const char **ret_text)
 {
 	uint32_t size, at = flat_vector(reader->flat, table, id, 1, &size);
 	const uint8_t *bytes = reader->flat->data + at;
@@ -89,8 +112,8 @@ static int read_text(struct reader *reader, const struct field *field, uint32_t 
 
 static int read_int(struct reader *reader, struct field *field, uint32_t type, enum kind *ret_kind)
 {
-	static const enum kind ints[] = {KIND_UINT8, KIND_INT8, KIND_UINT16, KIND_INT16, KIND_UINT32, KIND_INT32,
-					 KIND_UINT64, KIND_INT64};
+	static const enum kind ints[] = {KIND_UINT8,  KIND_INT8,  KIND_UINT16, KIND_INT16,
+	                                 KIND_UINT32, KIND_INT32, KIND_UINT64, KIND_INT64};
 	int bits = flat_field_i32(reader->flat, type, 0, 0);
 	bool is_signed = flat_field_u8(reader->flat, type, 1, 0);
 
@@ -113,13 +136,14 @@ static int read_decimal(struct reader *reader, struct field *field, uint32_t typ
 	field->kind = bits == 32 ? KIND_DECIMAL32 : bits == 64 ? KIND_DECIMAL64 : KIND_DECIMAL128;
 	if (bits == 256)
 		return decode_error(reader->decode, field,
-				    "decimal256(%d, %d) cannot be stored: at most 38 digits in 128 bits can",
-				    field->precision, field->scale);
+		                    "decimal256(%d, %d) cannot be stored: at most 38 digits in 128 bits can",
+		                    field->precision, field->scale);
 	if (bits != 32 && bits != 64 && bits != 128)
 		return decode_error(reader->decode, field, "a decimal of %d bits", bits);
 	if (field->precision < 1 || field->precision > digits || field->scale < 0 || field->scale > field->precision)
-		return decode_error(reader->decode, field, "%s(%d, %d): digits are 1 to %d, and the scale is 0 to the digits",
-				    kinds[field->kind].name, field->precision, field->scale, digits);
+		return decode_error(reader->decode, field,
+		                    "%s(%d, %d): digits are 1 to %d, and the scale is 0 to the digits",
+		                    kinds[field->kind].name, field->precision, field->scale, digits);
 	return 0;
 }
 
@@ -145,8 +169,8 @@ static int read_time(struct reader *reader, struct field *field, uint32_t type)
 	return 0;
 }
 
-static int read_small_enum(struct reader *reader, struct field *field, uint32_t type, int otherwise, const enum kind *of,
-			   int count, const char *what)
+static int read_small_enum(struct reader *reader, struct field *field, uint32_t type, int otherwise,
+                           const enum kind *of, int count, const char *what)
 {
 	int number = flat_field_i16(reader->flat, type, 0, (int16_t)otherwise);
 
@@ -173,7 +197,8 @@ static int read_union(struct reader *reader, struct field *field, uint32_t type)
 		int id = ids ? flat_i32(reader->flat, ids + 4 * i) : (int)i;
 
 		if (id < 0 || id > 127 || field->members[id] >= 0)
-			return decode_error(reader->decode, field, "type id %d of a union member is double or not 0 to 127", id);
+			return decode_error(reader->decode, field,
+			                    "type id %d of a union member is double or not 0 to 127", id);
 		field->members[id] = (int8_t)i;
 		field->members_in_order &= id == (int)i;
 	}
@@ -191,8 +216,8 @@ static int read_sized(struct reader *reader, struct field *field, uint32_t type,
 	}
 	field->list_size = size;
 	if (size < 1 || size > IPC_FIXED_LIST_MAX)
-		return decode_error(reader->decode, field, "a fixed size list of %d elements: 1 to %d can be stored", size,
-				    IPC_FIXED_LIST_MAX);
+		return decode_error(reader->decode, field, "a fixed size list of %d elements: 1 to %d can be stored",
+		                    size, IPC_FIXED_LIST_MAX);
 	return 0;
 }
 
@@ -200,7 +225,8 @@ static int read_type(struct reader *reader, struct field *field, int wire, uint3
 {
 	static const enum kind floats[] = {KIND_HALF, KIND_FLOAT, KIND_DOUBLE};
 	static const enum kind dates[] = {KIND_DATE32, KIND_DATE64};
-	static const enum kind intervals[] = {KIND_INTERVAL_MONTHS, KIND_INTERVAL_DAY_TIME, KIND_INTERVAL_MONTH_DAY_NANO};
+	static const enum kind intervals[] = {KIND_INTERVAL_MONTHS, KIND_INTERVAL_DAY_TIME,
+	                                      KIND_INTERVAL_MONTH_DAY_NANO};
 
 	field->timezone = "";
 	switch ((enum wire_type)wire) {
@@ -219,7 +245,8 @@ static int read_type(struct reader *reader, struct field *field, int wire, uint3
 	case WIRE_STRUCT: field->kind = KIND_STRUCT; return 0;
 	case WIRE_RUN_END: field->kind = KIND_RUN_END; return 0;
 	case WIRE_INT: return read_int(reader, field, type, &field->kind);
-	case WIRE_FLOAT: return read_small_enum(reader, field, type, 0, floats, COUNT_OF(floats), "a floating point precision");
+	case WIRE_FLOAT:
+		return read_small_enum(reader, field, type, 0, floats, COUNT_OF(floats), "a floating point precision");
 	case WIRE_DECIMAL: return read_decimal(reader, field, type);
 	case WIRE_DATE: return read_small_enum(reader, field, type, 1, dates, COUNT_OF(dates), "a date unit");
 	case WIRE_TIME: return read_time(reader, field, type);
@@ -239,7 +266,8 @@ static int read_type(struct reader *reader, struct field *field, int wire, uint3
 		return read_text(reader, field, type, 1, "the time zone", &field->timezone);
 	case WIRE_NONE: break;
 	}
-	return decode_error(reader->decode, field, "has a type numbered %d, which this Arrow version does not know", wire);
+	return decode_error(reader->decode, field, "has a type numbered %d, which this Arrow version does not know",
+	                    wire);
 }
 
 /* ARROW:extension:name of the field's custom metadata; other metadata does not matter here. */
@@ -279,15 +307,16 @@ static int check_children(struct reader *reader, const struct field *field)
 	default: wanted = 0;
 	}
 	if (field->child_count != wanted)
-		return decode_error(reader->decode, field, "a %s with %d children", kinds[field->kind].name, field->child_count);
+		return decode_error(reader->decode, field, "a %s with %d children", kinds[field->kind].name,
+		                    field->child_count);
 	if (field->kind == KIND_MAP && (child->kind != KIND_STRUCT || child->value || child->child_count != 2))
 		return decode_error(reader->decode, field, "a map whose entries are not a struct of a key and a value");
-	if (field->kind == KIND_RUN_END && (child->value || (child->kind != KIND_INT16 && child->kind != KIND_INT32 &&
-							       child->kind != KIND_INT64)))
+	if (field->kind == KIND_RUN_END &&
+	    (child->value || (child->kind != KIND_INT16 && child->kind != KIND_INT32 && child->kind != KIND_INT64)))
 		return decode_error(reader->decode, field, "run ends that are not int16, int32 or int64");
 	if (field->kind == KIND_RUN_END && (child[1].value || child[1].child_count))
 		return decode_error(reader->decode, field, "run-end encoded %s cannot be stored: send the column plain",
-				    child[1].value ? "dictionary" : kinds[child[1].kind].name);
+		                    child[1].value ? "dictionary" : kinds[child[1].kind].name);
 	return 0;
 }
 
@@ -313,14 +342,14 @@ static int check_names(struct reader *reader, const struct field *field)
 		sorted[i] = &field->children[i];
 		if (!*sorted[i]->name)
 			return decode_error(reader->decode, field->parent ? field : NULL, "%s %d has an empty name",
-					    field->parent ? "field" : "column", i);
+			                    field->parent ? "field" : "column", i);
 	}
 	qsort(sorted, (size_t)count, sizeof *sorted, compare_names);
 	for (int i = 1; i < count; i++)
 		if (!compare_names(&sorted[i - 1], &sorted[i]))
 			return decode_error(reader->decode, field->parent ? field : NULL,
-					    "the names '%s' and '%s' are the same without case: rename one", sorted[i - 1]->name,
-					    sorted[i]->name);
+			                    "the names '%s' and '%s' are the same without case: rename one",
+			                    sorted[i - 1]->name, sorted[i]->name);
 	return 0;
 }
 
@@ -335,7 +364,7 @@ static int read_dictionary(struct reader *reader, struct field *field, uint32_t 
 		return error_no_memory(reader->decode->err);
 	if (field->child_count || field->kind == KIND_RUN_END || kinds[field->kind].layout == LAYOUT_STRUCT)
 		return decode_error(reader->decode, field, "a dictionary of %s cannot be stored: send the column plain",
-				    kinds[field->kind].name);
+		                    kinds[field->kind].name);
 	*value = *field;
 	value->name = "";
 	value->parent = field;
@@ -347,7 +376,8 @@ static int read_dictionary(struct reader *reader, struct field *field, uint32_t 
 	    read_int(reader, field, flat_table(reader->flat, encoding, 1), &field->kind))
 		return -1;
 	if (flat_field_i16(reader->flat, encoding, 3, 0) != 0)
-		return decode_error(reader->decode, field, "a dictionary of a kind that this Arrow version does not know");
+		return decode_error(reader->decode, field,
+		                    "a dictionary of a kind that this Arrow version does not know");
 	field->width = kinds[field->kind].width;
 	field->precision = field->scale = 0;
 	return 0;
@@ -370,8 +400,10 @@ static int read_field(struct reader *reader, struct field *field, uint32_t table
 	if (field->kind != KIND_FIXED_BINARY)
 		field->width = kinds[field->kind].width;
 	if (field->kind == KIND_FIXED_LIST && (lists *= field->list_size) > IPC_FIXED_LIST_MAX)
-		return decode_error(reader->decode, field, "nested fixed size lists of more than %d elements", IPC_FIXED_LIST_MAX);
-	if (read_fields(reader, field, table, 5, depth, lists) || check_children(reader, field) || check_names(reader, field))
+		return decode_error(reader->decode, field, "nested fixed size lists of more than %d elements",
+		                    IPC_FIXED_LIST_MAX);
+	if (read_fields(reader, field, table, 5, depth, lists) || check_children(reader, field) ||
+	    check_names(reader, field))
 		return -1;
 	encoding = flat_table(reader->flat, table, 4);
 	return encoding ? read_dictionary(reader, field, encoding) : 0;
@@ -390,7 +422,8 @@ static int read_fields(struct reader *reader, struct field *parent, uint32_t tab
 	for (uint32_t i = 0; i < count; i++) {
 		parent->children[i].parent = parent;
 		parent->children[i].name = "";
-		if (read_field(reader, &parent->children[i], flat_follow(reader->flat, children + 4 * i), depth + 1, lists))
+		if (read_field(reader, &parent->children[i], flat_follow(reader->flat, children + 4 * i), depth + 1,
+		               lists))
 			return -1;
 		if (reader->flat->bad)
 			return decode_error(reader->decode, NULL, "the metadata points outside itself");
@@ -426,7 +459,7 @@ static int bind_dictionaries(struct reader *reader, struct batch_decoder *decode
 	}
 	if (!same_type(dictionary->value, field->value))
 		return decode_error(reader->decode, field, "dictionary %lld is shared by columns of different types",
-				    (long long)field->dictionary_id);
+		                    (long long)field->dictionary_id);
 	return 0;
 }
 
@@ -460,8 +493,7 @@ static void set_out(struct field *field)
 	if (field->value) {
 		field->value->out = kind_out(field->value->kind);
 		field->out = kind_looked_up(field->value->kind);
-	}
-	else if (field->kind == KIND_INT8 && !strcmp(field->extension, "arrow.bool8"))
+	} else if (field->kind == KIND_INT8 && !strcmp(field->extension, "arrow.bool8"))
 		field->out = KIND_BOOL;
 	if (field->kind == KIND_RUN_END)
 		field->out = kind_looked_up(field->children[1].kind);

@@ -1,12 +1,13 @@
 /*
- * slice.c - validated columns become arrays of at most BATCH_ROWS_MAX rows, and a message lives until the last is released.
+ * slice.c - validated columns become arrays of at most BATCH_ROWS_MAX rows, and a message lives until the last is
+ * released.
  *
- * A slice begins at a multiple of BATCH_ROWS_MAX, hence at a whole byte of every bitmap: a slice is the same buffers with
- * pointers moved on, and every array's offset is 0. DuckDB reads a struct's offset wrongly, and others in part.
+ * A slice begins at a multiple of BATCH_ROWS_MAX, hence at a whole byte of every bitmap: a slice is the same buffers
+ * with pointers moved on, and every array's offset is 0. DuckDB reads a struct's offset wrongly, and others in part.
  *
  * Invariants:
- *  1. A slice is one allocation (a shard), which each of its arrays refers to once, and which refers to its message once.
- *     An array may be moved out of its parent and released on any thread.
+ *  1. A slice is one allocation (a shard), which each of its arrays refers to once, and which refers to its message
+ * once. An array may be moved out of its parent and released on any thread.
  *  2. null_count is exact: DuckDB takes -1 for none in places.
  */
 #include <stdlib.h>
@@ -28,7 +29,7 @@ struct room {
 	struct shard *shard;
 	struct ArrowArray *arrays;
 	const void **pointers; /* buffers and children */
-	int64_t *sizes;	       /* of view buffers */
+	int64_t *sizes; /* of view buffers */
 	size_t array_count, pointer_count, size_count;
 };
 
@@ -144,10 +145,11 @@ static void fill_views(const struct node *node, struct room *room, const void **
 }
 
 static void fill_buffers(const struct field *field, const struct node *node, int64_t start, struct room *room,
-			 const void **buffers)
+                         const void **buffers)
 {
 	enum layout layout = kinds[node->kind].layout;
-	int width = node->kind == KIND_FIXED_BINARY ? (field->value ? field->value : field)->width : kinds[node->kind].width;
+	int width = node->kind == KIND_FIXED_BINARY ? (field->value ? field->value : field)->width
+	                                            : kinds[node->kind].width;
 
 	if (field->kind == KIND_RUN_END && node->kind == KIND_FIXED_BINARY)
 		width = field->children[1].width;
@@ -168,8 +170,8 @@ static void fill_buffers(const struct field *field, const struct node *node, int
 }
 
 /* Rows [start, start + length) of a field; start is a multiple of 8. */
-static void fill(const struct decode *decode, const struct field *field, int64_t start, int64_t length, struct room *room,
-		 struct ArrowArray *array)
+static void fill(const struct decode *decode, const struct field *field, int64_t start, int64_t length,
+                 struct room *room, struct ArrowArray *array)
 {
 	const struct node *node = node_of(decode, field);
 	const void **buffers = room->pointers;
@@ -177,11 +179,11 @@ static void fill(const struct decode *decode, const struct field *field, int64_t
 	int64_t child_start = 0, child_length;
 
 	*array = (struct ArrowArray){.length = length,
-				     .n_buffers = (int64_t)buffer_count(node),
-				     .n_children = children,
-				     .buffers = buffers,
-				     .release = release_array,
-				     .private_data = room->shard};
+	                             .n_buffers = (int64_t)buffer_count(node),
+	                             .n_children = children,
+	                             .buffers = buffers,
+	                             .release = release_array,
+	                             .private_data = room->shard};
 	array->children = (struct ArrowArray **)(void *)(buffers + array->n_buffers);
 	room->pointers += array->n_buffers + children;
 	if (node->kind == KIND_NULL)
@@ -210,7 +212,7 @@ static int make_slice(struct decode *decode, struct room room, int64_t start, in
 	const struct field *root = &decode->decoder->root;
 	/* 4 pointers to spare: DuckDB looks up buffers of an array of 0 rows that it takes for another layout */
 	size_t size = sizeof *room.shard + room.array_count * sizeof *room.arrays +
-		      (room.pointer_count + 4) * sizeof *room.pointers + room.size_count * sizeof *room.sizes;
+	              (room.pointer_count + 4) * sizeof *room.pointers + room.size_count * sizeof *room.sizes;
 
 	room.shard = calloc(1, size);
 	if (!room.shard)

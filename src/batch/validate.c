@@ -2,8 +2,8 @@
  * validate.c - invariant 1 of batch.h: what DuckDB will read without a further check is checked here.
  *
  * A slot that is null may hold anything, except where DuckDB reads it all the same (offsets, type ids, durations).
- * Source: Arrow columnar format, "Physical memory layout"; value ranges: DuckDB 1.5.5, arrow_conversion.cpp, which does not
- * check them, and stores what later cannot be read.
+ * Source: Arrow columnar format, "Physical memory layout"; value ranges: DuckDB 1.5.5, arrow_conversion.cpp, which does
+ * not check them, and stores what later cannot be read.
  */
 #include <inttypes.h>
 
@@ -22,18 +22,18 @@ struct range {
 };
 
 static const struct range ranges[KIND_COUNT] = {
-	[KIND_DATE32] = {-INT64_C(2147483646), INT32_MAX - 1, false},
-	[KIND_DATE64] = {-INT64_C(2147483646) * DAY_MS, (INT32_MAX - 1) * DAY_MS, false},
-	[KIND_TIME_S] = {0, DAY_SECONDS, false},
-	[KIND_TIME_MS] = {0, DAY_MS, false},
-	[KIND_TIME_US] = {0, DAY_MS * 1000, false},
-	[KIND_TIME_NS] = {0, DAY_MS * 1000000, false},
-	[KIND_TIMESTAMP_S] = {FIRST_TIMESTAMP / 1000000, INT64_MAX / 1000000, false},
-	[KIND_TIMESTAMP_MS] = {FIRST_TIMESTAMP / 1000, INT64_MAX / 1000, false},
-	[KIND_TIMESTAMP_US] = {FIRST_TIMESTAMP, INT64_MAX - 1, false},
-	[KIND_TIMESTAMP_NS] = {-INT64_C(9223286400000000000), INT64_MAX - 1, false},
-	[KIND_DURATION_S] = {INT64_MIN / 1000000, INT64_MAX / 1000000, true},
-	[KIND_DURATION_MS] = {INT64_MIN / 1000, INT64_MAX / 1000, true},
+        [KIND_DATE32] = {-INT64_C(2147483646), INT32_MAX - 1, false},
+        [KIND_DATE64] = {-INT64_C(2147483646) * DAY_MS, (INT32_MAX - 1) * DAY_MS, false},
+        [KIND_TIME_S] = {0, DAY_SECONDS, false},
+        [KIND_TIME_MS] = {0, DAY_MS, false},
+        [KIND_TIME_US] = {0, DAY_MS * 1000, false},
+        [KIND_TIME_NS] = {0, DAY_MS * 1000000, false},
+        [KIND_TIMESTAMP_S] = {FIRST_TIMESTAMP / 1000000, INT64_MAX / 1000000, false},
+        [KIND_TIMESTAMP_MS] = {FIRST_TIMESTAMP / 1000, INT64_MAX / 1000, false},
+        [KIND_TIMESTAMP_US] = {FIRST_TIMESTAMP, INT64_MAX - 1, false},
+        [KIND_TIMESTAMP_NS] = {-INT64_C(9223286400000000000), INT64_MAX - 1, false},
+        [KIND_DURATION_S] = {INT64_MIN / 1000000, INT64_MAX / 1000000, true},
+        [KIND_DURATION_MS] = {INT64_MIN / 1000, INT64_MAX / 1000, true},
 };
 
 static int64_t count_nulls(const uint8_t *valid, int64_t length)
@@ -62,8 +62,8 @@ static int check_nulls(struct decode *decode, const struct field *field, struct 
 	}
 	nulls = count_nulls(node->valid, node->length);
 	if (node->nulls > 0 && nulls != node->nulls)
-		return decode_error(decode, field, "%" PRId64 " nulls are declared and %" PRId64 " are in the bitmap", node->nulls,
-				    nulls);
+		return decode_error(decode, field, "%" PRId64 " nulls are declared and %" PRId64 " are in the bitmap",
+		                    node->nulls, nulls);
 	node->nulls = nulls;
 	if (!nulls)
 		node->valid = NULL;
@@ -92,8 +92,9 @@ static int check_range(struct decode *decode, const struct field *field, const s
 	for (int64_t i = 0; outside && i < node->length; i++) {
 		value = wide ? load_i64(node->first + 8 * i) : load_i32(node->first + 4 * i);
 		if ((value < range->low || value > range->high) && (range->nulls_too || node_valid(node, i)))
-			return decode_error(decode, field, "%" PRId64 " at row %" PRId64 " is not a %s that can be stored", value,
-					    i, kinds[field->kind].name);
+			return decode_error(decode, field,
+			                    "%" PRId64 " at row %" PRId64 " is not a %s that can be stored", value, i,
+			                    kinds[field->kind].name);
 	}
 	return 0;
 }
@@ -120,7 +121,7 @@ static int check_decimals(struct decode *decode, const struct field *field, cons
 		value = load_decimal(node->first + field->width * i, field->width);
 		if ((value >= bound || value <= -bound) && node_valid(node, i))
 			return decode_error(decode, field, "the decimal at row %" PRId64 " has more than %d digits", i,
-					    field->precision);
+			                    field->precision);
 	}
 	return 0;
 }
@@ -189,10 +190,12 @@ static int check_view(struct decode *decode, const struct field *field, const st
 		offset = load_i32(view + 12);
 		if (index < 0 || index >= node->view_count || offset < 0 || offset > node->views[index].size ||
 		    size > node->views[index].size - offset)
-			return decode_error(decode, field, "the view at row %" PRId64 " points outside its buffers", row);
+			return decode_error(decode, field, "the view at row %" PRId64 " points outside its buffers",
+			                    row);
 		text = node->views[index].data + offset;
 		if (memcmp(text, view + 4, 4))
-			return decode_error(decode, field, "the view at row %" PRId64 " has another beginning than its text", row);
+			return decode_error(decode, field,
+			                    "the view at row %" PRId64 " has another beginning than its text", row);
 	}
 	if (kind_is_text(field->kind) && !utf8_valid(text, (size_t)size))
 		return decode_error(decode, field, "the text at row %" PRId64 " is not UTF-8", row);
@@ -244,8 +247,9 @@ static int check_list_view(struct decode *decode, const struct field *field, con
 		if (begin < 0 || size < 0 || begin > limit || size > limit - begin)
 			return decode_error(decode, field, "the list at row %" PRId64 " is outside its values", i);
 		if (end >= 0 && begin != end)
-			return decode_error(decode, field, "the list at row %" PRId64 " does not follow the one before: send a list",
-					    i);
+			return decode_error(decode, field,
+			                    "the list at row %" PRId64 " does not follow the one before: send a list",
+			                    i);
 		end = begin + size;
 	}
 	return 0;
@@ -258,7 +262,7 @@ static int check_union(struct decode *decode, const struct field *field, const s
 	for (int64_t i = 0; i < node->length; i++)
 		if (node->first[i] > 127 || field->members[node->first[i]] < 0)
 			return decode_error(decode, field, "type id %d at row %" PRId64 " is not one of the union's",
-					    (int8_t)node->first[i], i);
+			                    (int8_t)node->first[i], i);
 	return 0;
 }
 

@@ -58,15 +58,15 @@ static int start_broker(struct runtime *runtime, struct error *err)
 	return 0;
 }
 
-/* DuckDB's bound: what the streams of this catalog declare, less what they hold themselves (queue and prefetch). */
+/* DuckDB's bound: the shares of all streams of this catalog. */
 static int64_t duckdb_bytes(const struct runtime *runtime, const struct spec_catalog *catalog)
 {
 	int64_t bytes = 0;
 
 	for (int i = 0; i < runtime->manifest->stream_count; i++)
 		if (runtime->manifest->streams[i].catalog == catalog)
-			bytes += runtime->manifest->streams[i].memory_bytes * 5 / 8;
-	return bytes < (160 << 20) ? 160 << 20 : bytes;
+			bytes += stream_memory(&runtime->manifest->streams[i]).lake;
+	return bytes;
 }
 
 static struct lake *lake_of(struct runtime *runtime, const struct spec_catalog *catalog, struct error *err)

@@ -46,7 +46,10 @@ struct lane_start {
 int lanes_claim(struct lake_session *session, const struct lane_key *key, const char *owner, struct lake_lane *lanes, int count,
 		const struct lane_start *start, int64_t patience_ms, struct error *err);
 
-/* First statement of a transaction: CONFLICT where the lake differs from any lane's next_offset or epoch. */
+/*
+ * First statement of a transaction, which fixes its snapshot. CONFLICT where the lake differs from a lane's next_offset or
+ * epoch: of any lane that shares the first one's table; the others are lanes_advance's to find.
+ */
 int lanes_fence(struct lake_session *session, const struct lane_key *key, const struct lake_lane *lanes, int count,
 		struct error *err);
 

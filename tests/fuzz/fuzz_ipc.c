@@ -2,7 +2,8 @@
  * fuzz_ipc.c - any bytes as a Kafka message: ipc_decode refuses them with a reason and keeps its hands off, or what it
  * gives can be read to the last byte and is let go of exactly once.
  *
- * What is read is decided by the arrays and the schema alone, as a consumer would: nothing of the decoder's own is used.
+ * What is read is decided by the arrays and the schema alone, as a consumer would: nothing of the decoder's own is
+ * used.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,12 +12,12 @@
 #include "batch/arrow_abi.h"
 #include "batch/batch.h"
 
-#define REQUIRE(condition)                                                            \
-	do {                                                                          \
-		if (!(condition)) {                                                   \
-			fprintf(stderr, "line %d: %s\n", __LINE__, #condition);       \
-			abort();                                                      \
-		}                                                                     \
+#define REQUIRE(condition)                                                                                             \
+	do {                                                                                                           \
+		if (!(condition)) {                                                                                    \
+			fprintf(stderr, "line %d: %s\n", __LINE__, #condition);                                        \
+			abort();                                                                                       \
+		}                                                                                                      \
 	} while (0)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -61,7 +62,11 @@ static int64_t offset_at(const void *offsets, bool wide, int64_t i)
 static bool is_utf8(const uint8_t *text, int64_t size)
 {
 	for (int64_t i = 0; i < size;) {
-		int more = text[i] < 0x80 ? 0 : text[i] >> 5 == 6 ? 1 : text[i] >> 4 == 14 ? 2 : text[i] >> 3 == 30 ? 3 : -1;
+		int more = text[i] < 0x80       ? 0
+		           : text[i] >> 5 == 6  ? 1
+		           : text[i] >> 4 == 14 ? 2
+		           : text[i] >> 3 == 30 ? 3
+		                                : -1;
 
 		if (more < 0 || i + more >= size)
 			return false;
@@ -80,7 +85,8 @@ static void walk_strings(const struct ArrowArray *array, bool wide, bool text)
 
 		REQUIRE(begin >= 0 && begin <= end);
 		touch((const uint8_t *)array->buffers[2] + begin, end - begin);
-		REQUIRE(!text || !is_valid(array, i) || is_utf8((const uint8_t *)array->buffers[2] + begin, end - begin));
+		REQUIRE(!text || !is_valid(array, i) ||
+		        is_utf8((const uint8_t *)array->buffers[2] + begin, end - begin));
 	}
 }
 
@@ -108,9 +114,9 @@ static int value_width(const char *format)
 	static const struct {
 		const char *prefix;
 		int width;
-	} widths[] = {{"c", 1},	  {"C", 1},   {"s", 2},	  {"S", 2},   {"i", 4},	  {"I", 4},  {"l", 8},	 {"L", 8},
-		      {"f", 4},	  {"g", 8},   {"tdD", 4}, {"tdm", 8}, {"tts", 4}, {"ttm", 4}, {"ttu", 8}, {"ttn", 8},
-		      {"tiM", 4}, {"tin", 16}, {"ts", 8}, {"tD", 8}};
+	} widths[] = {{"c", 1},   {"C", 1},   {"s", 2},   {"S", 2},    {"i", 4},   {"I", 4},   {"l", 8},
+	              {"L", 8},   {"f", 4},   {"g", 8},   {"tdD", 4},  {"tdm", 8}, {"tts", 4}, {"ttm", 4},
+	              {"ttu", 8}, {"ttn", 8}, {"tiM", 4}, {"tin", 16}, {"ts", 8},  {"tD", 8}};
 	int bits = 0;
 
 	if (!strncmp(format, "w:", 2))

@@ -1,4 +1,5 @@
-/* test_batch.c - messages of the corpus, whole and broken: refused with a reason or decoded, and let go of exactly once. */
+/* test_batch.c - messages of the corpus, whole and broken: refused with a reason or decoded, and let go of exactly
+ * once. */
 #include <dirent.h>
 #include <pthread.h>
 
@@ -48,7 +49,8 @@ static int try_bytes(struct batch_decoder *decoder, const uint8_t *data, size_t 
 
 	memset(err, 0, sizeof *err);
 	if (ipc_decode(decoder, bytes_of(data, size, &released), &set, err))
-		return err->kind == ERROR_CORRUPT && strstr(err->message, "at byte ") && !released && !set.arrays ? 0 : -1;
+		return err->kind == ERROR_CORRUPT && strstr(err->message, "at byte ") && !released && !set.arrays ? 0
+		                                                                                                  : -1;
 	if (released != (set.count == 0))
 		return -1;
 	batch_set_release(&set);
@@ -87,7 +89,8 @@ static void corpus_is_taken_or_refused_by_name(void)
 /* A frame may end the payload (the end marker is optional); nothing else may. */
 static void every_truncation_is_seen(void)
 {
-	static const char *const names[] = {"ok_scalars", "ok_nested", "ok_encoded", "ok_nested_lz4", "ok_dictionary_delta_zstd"};
+	static const char *const names[] = {"ok_scalars", "ok_nested", "ok_encoded", "ok_nested_lz4",
+	                                    "ok_dictionary_delta_zstd"};
 	struct batch_decoder *decoder = batch_decoder_new(NULL, NULL);
 	struct error err;
 
@@ -114,7 +117,8 @@ static void every_truncation_is_seen(void)
 
 static void no_bit_flip_does_harm(void)
 {
-	static const char *const names[] = {"ok_scalars", "ok_nested", "ok_encoded", "ok_nested_zstd", "ok_dictionary_delta"};
+	static const char *const names[] = {"ok_scalars", "ok_nested", "ok_encoded", "ok_nested_zstd",
+	                                    "ok_dictionary_delta"};
 	struct batch_decoder *decoder = batch_decoder_new(NULL, NULL);
 	struct error err;
 
@@ -138,23 +142,23 @@ static void reasons_say_where(void)
 	static const struct {
 		const char *file, *reason;
 	} cases[] = {
-		{"bad_utf8_middle_string", "record batch 0: column 't': the text at row 1 is not UTF-8"},
-		{"bad_utf8_cut_string", "the text at row 0 is not UTF-8"},
-		{"bad_utf8_end_string_view", "the text at row 1 is not UTF-8"},
-		{"bad_dictionary_index", "column 'd': index 5 at row 1 is outside its dictionary of 1 values"},
-		{"bad_dictionary_list", "a dictionary of list cannot be stored: send the column plain"},
-		{"bad_decimal256", "column 'a': decimal256(50, 2) cannot be stored"},
-		{"bad_dense_union", "send a sparse union"},
-		{"bad_empty_name", "column 0 has an empty name"},
-		{"bad_same_names", "the names 'Name' and 'name' are the same without case"},
-		{"bad_file_format", "send the stream format"},
-		{"bad_trailing", "8 bytes follow the end of the stream"},
-		{"bad_two_streams", "a second schema"},
-		{"bad_json", "no Arrow IPC message begins here"},
-		{"bad_empty", "the message holds no schema"},
-		{"bad_shared_children", "more than 10000 columns and nested fields"},
-		{"bad_bomb", "says it has 1099511627776 bytes uncompressed"},
-		{"bad_list_view_order", "does not follow the one before"},
+	        {"bad_utf8_middle_string", "record batch 0: column 't': the text at row 1 is not UTF-8"},
+	        {"bad_utf8_cut_string", "the text at row 0 is not UTF-8"},
+	        {"bad_utf8_end_string_view", "the text at row 1 is not UTF-8"},
+	        {"bad_dictionary_index", "column 'd': index 5 at row 1 is outside its dictionary of 1 values"},
+	        {"bad_dictionary_list", "a dictionary of list cannot be stored: send the column plain"},
+	        {"bad_decimal256", "column 'a': decimal256(50, 2) cannot be stored"},
+	        {"bad_dense_union", "send a sparse union"},
+	        {"bad_empty_name", "column 0 has an empty name"},
+	        {"bad_same_names", "the names 'Name' and 'name' are the same without case"},
+	        {"bad_file_format", "send the stream format"},
+	        {"bad_trailing", "8 bytes follow the end of the stream"},
+	        {"bad_two_streams", "a second schema"},
+	        {"bad_json", "no Arrow IPC message begins here"},
+	        {"bad_empty", "the message holds no schema"},
+	        {"bad_shared_children", "more than 10000 columns and nested fields"},
+	        {"bad_bomb", "says it has 1099511627776 bytes uncompressed"},
+	        {"bad_list_view_order", "does not follow the one before"},
 	};
 	struct batch_decoder *decoder = batch_decoder_new(NULL, NULL);
 	struct error err;
@@ -172,7 +176,8 @@ static void reasons_say_where(void)
 
 static void a_schema_is_shared_and_printed(void)
 {
-	struct file scalars = read_file("ok_scalars"), empty = read_file("ok_scalars_empty"), nested = read_file("ok_nested");
+	struct file scalars = read_file("ok_scalars"), empty = read_file("ok_scalars_empty"),
+	            nested = read_file("ok_nested");
 	struct batch_decoder *decoder = batch_decoder_new(NULL, NULL);
 	struct batch_set first, second, third;
 	struct error err = {0};
@@ -239,7 +244,8 @@ static void bytes_go_with_the_last_array_on_any_thread(void)
 	free(file.data);
 }
 
-static const struct ArrowSchema *column(const struct batch_set *set, const char *name, const struct ArrowArray **ret_array)
+static const struct ArrowSchema *column(const struct batch_set *set, const char *name,
+                                        const struct ArrowArray **ret_array)
 {
 	for (int i = 0; i < set->schema->column_count; i++) {
 		if (strcmp(set->schema->arrow->children[i]->name, name))
@@ -268,7 +274,8 @@ static void encodings_leave_as_values(void)
 	memcpy(&size, (const uint8_t *)array->buffers[1] + 16, 4); /* row 1: index 1 */
 	CHECK_INT(size, 24);
 	CHECK(!memcmp(array->buffers[2], "redlonger than twelve bytes", 27));
-	CHECK((const uint8_t *)array->buffers[2] > file.data && (const uint8_t *)array->buffers[2] < file.data + file.size);
+	CHECK((const uint8_t *)array->buffers[2] > file.data &&
+	      (const uint8_t *)array->buffers[2] < file.data + file.size);
 	schema = column(&set, "runs_number_int32", &array);
 	CHECK_TEXT(schema->format, "g");
 	CHECK_INT(array->length, 11);
@@ -314,7 +321,8 @@ static void first_columns_can_own_the_rest(void)
 		CHECK_TEXT(set.schema->arrow->children[0]->format, formats[i]);
 		CHECK_INT(set.arrays[0].children[0]->null_count, i ? 0 : 11);
 		if (i)
-			CHECK_INT(((const uint8_t *)set.arrays[0].children[0]->buffers[1])[0], 0xb6); /* 0 1 2 0 1 2 0 1 */
+			CHECK_INT(((const uint8_t *)set.arrays[0].children[0]->buffers[1])[0],
+			          0xb6); /* 0 1 2 0 1 2 0 1 */
 		batch_set_release(&set);
 		free(file.data);
 	}
@@ -324,7 +332,7 @@ static void first_columns_can_own_the_rest(void)
 int main(int argc, char **argv)
 {
 	return CHECK_MAIN(argc, argv, TEST(corpus_is_taken_or_refused_by_name), TEST(every_truncation_is_seen),
-			  TEST(no_bit_flip_does_harm), TEST(reasons_say_where), TEST(a_schema_is_shared_and_printed),
-			  TEST(bytes_go_with_the_last_array_on_any_thread), TEST(encodings_leave_as_values),
-			  TEST(extensions_only_over_their_storage), TEST(first_columns_can_own_the_rest));
+	                  TEST(no_bit_flip_does_harm), TEST(reasons_say_where), TEST(a_schema_is_shared_and_printed),
+	                  TEST(bytes_go_with_the_last_array_on_any_thread), TEST(encodings_leave_as_values),
+	                  TEST(extensions_only_over_their_storage), TEST(first_columns_can_own_the_rest));
 }

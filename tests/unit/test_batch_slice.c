@@ -1,6 +1,6 @@
 /*
- * test_batch_slice.c - messages made here, by the writer and nanoarrow's builder: slices of more than BATCH_ROWS_MAX rows hold
- * the right values in place, limits hold, and the writer's bytes are the same each time.
+ * test_batch_slice.c - messages made here, by the writer and nanoarrow's builder: slices of more than BATCH_ROWS_MAX
+ * rows hold the right values in place, limits hold, and the writer's bytes are the same each time.
  */
 #include <nanoarrow/nanoarrow.h>
 
@@ -21,12 +21,13 @@ static int refuse(void *context, const void *bytes, size_t size)
 	return -1;
 }
 
-/* id int64, name utf8 with nulls, flag bool, tags list<int32>, pair struct<a int16> with nulls, triple fixed list of 3 */
+/* id int64, name utf8 with nulls, flag bool, tags list<int32>, pair struct<a int16> with nulls, triple fixed list of 3
+ */
 static void make_schema(struct ArrowSchema *schema)
 {
 	static const char *const names[] = {"id", "name", "flag", "tags", "pair", "triple"};
 	static const enum ArrowType types[] = {NANOARROW_TYPE_INT64, NANOARROW_TYPE_STRING, NANOARROW_TYPE_BOOL,
-					       NANOARROW_TYPE_LIST};
+	                                       NANOARROW_TYPE_LIST};
 
 	ArrowSchemaInit(schema);
 	NANOARROW_ASSERT_OK(ArrowSchemaSetTypeStruct(schema, 6));
@@ -115,7 +116,8 @@ static bool inside(const struct buffer *message, const void *at)
 static bool row_is_right(struct ArrowArrayView *view, int64_t i, int64_t row)
 {
 	struct ArrowArrayView **columns = view->children;
-	int64_t begin = ArrowArrayViewListChildOffset(columns[3], i), end = ArrowArrayViewListChildOffset(columns[3], i + 1);
+	int64_t begin = ArrowArrayViewListChildOffset(columns[3], i),
+	        end = ArrowArrayViewListChildOffset(columns[3], i + 1);
 	struct ArrowStringView text;
 	char name[32];
 	bool right = ArrowArrayViewGetIntUnsafe(columns[0], i) == row;
@@ -297,6 +299,6 @@ static void bounds_hold(void)
 
 int main(int argc, char **argv)
 {
-	return CHECK_MAIN(argc, argv, TEST(slices_hold_the_right_rows), TEST(a_megabyte_is_not_copied), TEST(writing_is_repeatable),
-			  TEST(what_cannot_be_written_is_refused), TEST(bounds_hold));
+	return CHECK_MAIN(argc, argv, TEST(slices_hold_the_right_rows), TEST(a_megabyte_is_not_copied),
+	                  TEST(writing_is_repeatable), TEST(what_cannot_be_written_is_refused), TEST(bounds_hold));
 }

@@ -1,0 +1,114 @@
+/* whole.c - the whole path, as `tarn run --once` goes it: a stream from the topic into a fresh lake. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/buffer.h"
+#include "base/owned.h"
+#include "bench/bench_private.h"
+#include "stream/stream.h"
+
+/* JSON's texts are YAML's too. */
+static void append_line(struct buffer *text, const char *name, const char *value)
+{
+	buffer_text(text, name);
+	buffer_json_text(text, value, strlen(value));
+	buffer_char(text, '\n');
+}
+
+struct manifest *bench_manifest(const struct bench_config *config, struct error *err)
+{
+	OWNED_BUFFER struct buffer text = {0};
+	char path[4096], group[64];
+
+	buffer_init(&text, 1 << 20);
+	buffer_text(&text, "apiVersion: " SPEC_API_VERSION "\nkind: DuckLakeCatalog\nmetadata: {name: bench}\nspec:\n"
+			   "  backend:\n    type: sqlite\n");
+	snprintf(path, sizeof path, "%s/catalog.sqlite", config->folder);
+	append_line(&text, "    path: ", path);
+	snprintf(path, sizeof path, "%s/data", config->folder);
+	append_line(&text, "  dataPath: ", path);
+	buffer_text(&text, "---\napiVersion: " SPEC_API_VERSION "\nkind: DuckLakeStream\nmetadata: {name: bench}\nspec:\n"
+			   "  table: events\n  kafka:\n");
+	append_line(&text, "    brokers: ", config->brokers);
+	append_line(&text, "    topic: ", config->topic);
+	/* A group of its own: a member that left a moment ago is not waited for. */
+	snprintf(group, sizeof group, "tarn-bench-%d", (int)getpid());
+	append_line(&text, "    group: ", group);
+	buffer_printf(&text, "  commit: {maxBytes: %" PRId64 "}\n  memory: %" PRId64 "\n", config->commit_bytes,
+		      config->memory_bytes);
+	if (!buffer_ok(&text)) {
+		error_no_memory(err);
+		return NULL;
+	}
+	return manifest_parse(buffer_string(&text), text.size, "bench", config->folder, err);
+}
+
+struct lake *bench_lake(const struct manifest *manifest, struct error *err)
+{
+	struct lake_options options = {.writer = true, .memory_bytes = stream_memory(&manifest->streams[0]).lake};
+
+	return lake_open(&manifest->catalogs[0], &options, err);
+}
+
+int bench_table_size(const struct manifest *manifest, struct lake *lake, struct bench_sample *sample, struct error *err)
+{
+	struct lake_session *session = lake_session_new(lake, err);
+	struct lake_table_size size;
+	int failed = !session ||
+		     lake_table_size(session, manifest->streams[0].schema, manifest->streams[0].table, &size, err);
+
+	lake_session_free(session);
+	if (failed)
+		return -1;
+	sample->files = size.files;
+	sample->file_bytes = size.bytes;
+	return 0;
+}
+
+static int run_stream(const struct manifest *manifest, struct lake *lake, struct bench_sample *sample, struct error *err)
+{
+	struct stream_options options = {0};
+	struct stream_status status;
+	struct meter meter;
+	struct stream *stream;
+	int state = 0;
+
+	meter_start(&meter);
+	stream = stream_start(&manifest->streams[0], lake, &options, err);
+	if (!stream)
+		return -1;
+	if (stream_finish(stream, err)) {
+		stream_free(stream);
+		return -1;
+	}
+	while (state == 0)
+		state = stream_wait(stream, 1000, err);
+	meter_stop(&meter, sample);
+	stream_status(stream, &status);
+	sample->messages = status.messages;
+	sample->rows = status.rows;
+	sample->bytes = status.payload_bytes;
+	sample->copied_bytes = status.copied_bytes;
+	sample->commits = status.commits;
+	stream_free(stream);
+	if (state > 0 && status.quarantined)
+		return error_set(err, ERROR_INVALID, 0, "%" PRId64 " messages went to quarantine: this measures a topic of good ones",
+				 status.quarantined);
+	return state < 0 ? -1 : 0;
+}
+
+int stage_whole(const struct bench_config *config, struct bench_sample *sample, struct error *err)
+{
+	struct manifest *manifest = bench_manifest(config, err);
+	struct lake *lake;
+
+	/* One measurement a process: what it opened ends with it. */
+	if (!manifest || !(lake = bench_lake(manifest, err)) || run_stream(manifest, lake, sample, err) ||
+	    bench_table_size(manifest, lake, sample, err))
+		return -1;
+	lake_close(lake);
+	manifest_free(manifest);
+	return 0;
+}

@@ -1,0 +1,79 @@
+#!/usr/bin/env bash
+# run.sh [--rounds N] [--seed S] [--long] [--measure COMMITS] [--backend B]... [--program PATH] [CASE...]
+#
+# The commit protocol under attack (docs/commit-protocol.md): two owners of one lane, every interleaving of their steps,
+# each guard left out once. Starts a PostgreSQL of its own; all it makes lies in one temporary folder, so two may run at
+# once. Prints "ok NAME" or "not ok NAME: why" a case.
+#
+# By default a sample of a minute; --long takes at least 210 rounds of each race (three times all 70 interleavings), and
+# on Postgres the same again with offsets in files. --measure prints what a commit costs, and runs no case.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+program=$here/../../build/tests/lane_race
+rounds= seed=1 long=0 commits=0 backends=() cases=()
+
+while [ $# -gt 0 ]; do
+	case $1 in
+	--rounds) rounds=$2 && shift ;;
+	--seed) seed=$2 && shift ;;
+	--measure) commits=$2 && shift ;;
+	--backend) backends+=("$2") && shift ;;
+	--program) program=$2 && shift ;;
+	--long) long=1 ;;
+	-*)
+		sed -n '2s/^# /usage: /p' "$0" >&2
+		exit 2
+		;;
+	*) cases+=("$1") ;;
+	esac
+	shift
+done
+[ ${#backends[@]} -gt 0 ] || backends=(postgres sqlite duckdb file)
+
+folder=$(mktemp -d /tmp/tarn-race.XXXXXX)
+chmod 755 "$folder"
+end() {
+	[ ! -d "$folder/pg" ] || "$here/../servers/postgres.sh" stop "$folder/pg" || true
+	rm -rf "$folder"
+}
+trap end EXIT
+trap 'exit 130' INT TERM
+
+# libpq's words go to the environment, so that no password stands in an argument of psql's.
+start_postgres() {
+	local pair
+	RACE_CONNECTION=$("$here/../servers/postgres.sh" start "$folder/pg")
+	export RACE_CONNECTION
+	for pair in $RACE_CONNECTION; do
+		case $pair in
+		host=*) export PGHOST=${pair#*=} ;;
+		port=*) export PGPORT=${pair#*=} ;;
+		user=*) export PGUSER=${pair#*=} ;;
+		password=*) export PGPASSWORD=${pair#*=} ;;
+		dbname=*) export PGDATABASE=${pair#*=} ;;
+		esac
+	done
+}
+
+failed=0
+race() { # BACKEND ROUNDS OPTION... -- CASE...
+	local backend=$1 count=$2
+	shift 2
+	mkdir -p "$folder/$backend"
+	"$program" --backend "$backend" --folder "$folder/$backend" --rounds "$count" --seed "$seed" "$@" || failed=1
+}
+
+for backend in "${backends[@]}"; do
+	[ "$backend" != postgres ] || start_postgres
+	if [ "$commits" -gt 0 ]; then
+		race "$backend" 1 --measure "$commits" --offsets files
+		race "$backend" 1 --measure "$commits" --offsets rows
+	elif [ "$long" = 1 ]; then
+		race "$backend" "${rounds:-210}" "${cases[@]}"
+		[ "$backend" != postgres ] || race "$backend" "${rounds:-210}" --offsets files "${cases[@]}"
+	else
+		race "$backend" "${rounds:-8}" "${cases[@]}"
+	fi
+done
+exit "$failed"
