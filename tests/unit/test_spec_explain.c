@@ -119,7 +119,7 @@ static void every_field_is_explained(void)
 	char path[256];
 
 	for (int i = 0; i < field_count; i++) {
-		snprintf(path, sizeof path, "%s.%s", kinds[fields[i].kind].name, fields[i].path);
+		snprintf(path, sizeof path, "%s.%s", spec_kinds[fields[i].kind].name, fields[i].path);
 		CHECK(explained(path));
 		CHECK_HAS(explained(path), type_name(fields[i].type));
 	}
