@@ -123,7 +123,11 @@ void buffer_sql_text(struct buffer *buffer, const char *text)
 /* Length of the UTF-8 sequence at s (RFC 3629 section 4), or 0 where there is none. */
 static size_t utf8_sequence(const unsigned char *s, size_t size)
 {
-	size_t length = s[0] < 0x80 ? 1 : s[0] >= 0xc2 && s[0] < 0xe0 ? 2 : (s[0] & 0xf0) == 0xe0 ? 3 : s[0] >= 0xf0 && s[0] < 0xf5 ? 4 : 0;
+	size_t length = s[0] < 0x80                   ? 1
+	                : s[0] >= 0xc2 && s[0] < 0xe0 ? 2
+	                : (s[0] & 0xf0) == 0xe0       ? 3
+	                : s[0] >= 0xf0 && s[0] < 0xf5 ? 4
+	                                              : 0;
 
 	if (!length || length > size)
 		return 0;

@@ -9,7 +9,7 @@
 #include <time.h>
 
 int64_t clock_monotonic_us(void);
-int64_t clock_wall_ms(void);    /* since 1970-01-01T00:00:00Z */
+int64_t clock_wall_ms(void); /* since 1970-01-01T00:00:00Z */
 int64_t clock_process_cpu_us(void); /* user and system time of this process */
 int64_t clock_peak_rss_bytes(void); /* the most memory that was resident at once */
 int64_t clock_rss_bytes(void);

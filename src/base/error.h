@@ -17,11 +17,11 @@
 
 enum error_kind {
 	ERROR_NONE = 0,
-	ERROR_INVALID,   /* the user's input is wrong: say where and what would be right */
-	ERROR_CORRUPT,   /* foreign bytes are not what their format says */
-	ERROR_CONFLICT,  /* another owner was first: drop, re-read, go on */
+	ERROR_INVALID, /* the user's input is wrong: say where and what would be right */
+	ERROR_CORRUPT, /* foreign bytes are not what their format says */
+	ERROR_CONFLICT, /* another owner was first: drop, re-read, go on */
 	ERROR_TRANSIENT, /* may work when tried again */
-	ERROR_FATAL,     /* cannot go on */
+	ERROR_FATAL, /* cannot go on */
 };
 
 struct error {
@@ -32,9 +32,9 @@ struct error {
 
 /* Fills *err (which may be NULL) and returns -1, so that `return error_set(...)` reads well. */
 int error_set(struct error *err, enum error_kind kind, int code, const char *format, ...)
-	__attribute__((format(printf, 4, 5)));
+        __attribute__((format(printf, 4, 5)));
 int error_vset(struct error *err, enum error_kind kind, int code, const char *format, va_list args)
-	__attribute__((format(printf, 4, 0)));
+        __attribute__((format(printf, 4, 0)));
 
 /* Puts "PREFIX: " before the message where a name is known ("stream events"). Returns -1. */
 int error_wrap(struct error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));

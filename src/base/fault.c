@@ -77,8 +77,9 @@ static int arm_one(char *entry, struct error *err)
 		plan->action = ACTION_SLEEP;
 	if (plan->nth < 1 || plan->action == ACTION_NONE)
 		return error_set(err, ERROR_INVALID, 0,
-				 "TARN_FAULT: %s needs :NTH:ACTION with NTH from 1 and ACTION kill, stop, error, errors or sleep=MS",
-				 point_name);
+		                 "TARN_FAULT: %s needs :NTH:ACTION with NTH from 1 and ACTION kill, stop, error, "
+		                 "errors or sleep=MS",
+		                 point_name);
 	fault_armed = true;
 	return 0;
 }
@@ -113,18 +114,14 @@ bool fault_hit_armed(enum fault_point point)
 	if (seen != plan->nth)
 		return false;
 	switch (plan->action) {
-	case ACTION_KILL:
-		raise(SIGKILL);
-		return true;
-	case ACTION_STOP:
-		raise(SIGSTOP);
-		return false;
+	case ACTION_KILL: raise(SIGKILL); return true;
+	case ACTION_STOP: raise(SIGSTOP); return false;
 	case ACTION_SLEEP:
-		nanosleep(&(struct timespec){.tv_sec = plan->sleep_ms / 1000, .tv_nsec = plan->sleep_ms % 1000 * 1000000},
-			  NULL);
+		nanosleep(
+		        &(struct timespec){.tv_sec = plan->sleep_ms / 1000, .tv_nsec = plan->sleep_ms % 1000 * 1000000},
+		        NULL);
 		return false;
-	default:
-		return true;
+	default: return true;
 	}
 }
 

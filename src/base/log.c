@@ -122,13 +122,13 @@ static void append_json_masked(struct buffer *line, const char *text)
 }
 
 static void append_json(struct buffer *line, enum log_event event, const struct log_field *fields, int count,
-			const char *message)
+                        const char *message)
 {
 	char now[40];
 
 	clock_format(clock_wall_ms(), now, sizeof now);
 	buffer_printf(line, "{\"ts\":\"%s\",\"level\":\"%s\",\"event\":\"%s\",\"message\":", now,
-		      level_names[events[event].level], events[event].name);
+	              level_names[events[event].level], events[event].name);
 	append_json_masked(line, message);
 	for (int i = 0; i < count; i++) {
 		buffer_printf(line, ",\"%s\":", fields[i].name);
@@ -141,12 +141,13 @@ static void append_json(struct buffer *line, enum log_event event, const struct 
 }
 
 static void append_human(struct buffer *line, enum log_event event, const struct log_field *fields, int count,
-			 const char *message)
+                         const char *message)
 {
 	static const char *const colors[] = {"\033[2m", "", "\033[33m", "\033[31m"};
 	enum log_level level = events[event].level;
 
-	buffer_printf(line, "%s%s%s", colors[level], level >= LOG_WARN ? level_names[level] : "", level >= LOG_WARN ? ": " : "");
+	buffer_printf(line, "%s%s%s", colors[level], level >= LOG_WARN ? level_names[level] : "",
+	              level >= LOG_WARN ? ": " : "");
 	buffer_text(line, message);
 	for (int i = 0; i < count && level >= LOG_WARN; i++) {
 		if (fields[i].text)

@@ -2,8 +2,8 @@
  * log.h - what the program says while it runs, on standard error.
  *
  * On a terminal: short lines for a person. Otherwise: one JSON object a line (ts, level, event, message and fields).
- * Results go to standard output and never through here. A field's text is masked (log_mask_secret) before it is written.
- * Every event is a row of log.def, from which docs/events.md is checked.
+ * Results go to standard output and never through here. A field's text is masked (log_mask_secret) before it is
+ * written. Every event is a row of log.def, from which docs/events.md is checked.
  */
 #ifndef TARN_BASE_LOG_H
 #define TARN_BASE_LOG_H
@@ -33,10 +33,11 @@ struct log_field {
 /* json: force JSON lines even on a terminal. minimum: lines below it are not written. */
 void log_init(bool json, enum log_level minimum);
 void log_write(enum log_event event, const struct log_field *fields, int count, const char *format, ...)
-	__attribute__((format(printf, 4, 5)));
+        __attribute__((format(printf, 4, 5)));
 
 /* log_event(EVENT_X, FIELDS(LOG_TEXT("stream", s)), "message %d", n) */
-#define FIELDS(...) (struct log_field[]){__VA_ARGS__}, (int)(sizeof((struct log_field[]){__VA_ARGS__}) / sizeof(struct log_field))
+#define FIELDS(...)                                                                                                    \
+	(struct log_field[]){__VA_ARGS__}, (int)(sizeof((struct log_field[]){__VA_ARGS__}) / sizeof(struct log_field))
 #define NO_FIELDS NULL, 0
 #define log_event(event, ...) log_write(event, __VA_ARGS__)
 

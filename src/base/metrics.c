@@ -53,7 +53,8 @@ void metrics_write(struct buffer *out)
 {
 	pthread_mutex_lock(&lock);
 	for (int i = 0; i < METRIC_COUNT; i++) {
-		buffer_printf(out, "# HELP %s %s\n# TYPE %s %s\n", table[i].name, table[i].help, table[i].name, table[i].type);
+		buffer_printf(out, "# HELP %s %s\n# TYPE %s %s\n", table[i].name, table[i].help, table[i].name,
+		              table[i].type);
 		for (struct metrics *set = first; set; set = set->next)
 			if ((set->partition >= 0) == (table[i].scope == SCOPE_LANE))
 				write_sample(out, i, set);

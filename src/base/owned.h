@@ -19,11 +19,11 @@
 #define OWNED_BY(release) __attribute__((cleanup(release)))
 
 /* The value of p; p itself becomes NULL. */
-#define TAKE(p)                         \
-	({                              \
-		__typeof__(p) took_ = (p); \
-		(p) = NULL;             \
-		took_;                  \
+#define TAKE(p)                                                                                                        \
+	({                                                                                                             \
+		__typeof__(p) took_ = (p);                                                                             \
+		(p) = NULL;                                                                                            \
+		took_;                                                                                                 \
 	})
 
 static inline void owned_free(void *p)

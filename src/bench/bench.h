@@ -27,10 +27,10 @@ enum bench_stage {
 
 struct bench_config {
 	const char *brokers, *topic;
-	const char *folder;	 /* absolute; each lake is made in a folder below it and removed */
-	int64_t memory_bytes;	 /* as a stream's memory */
-	int64_t commit_bytes;	 /* as a stream's commit.maxBytes */
-	int64_t held_bytes;	 /* how much of the topic the stages from memory hold, and repeat */
+	const char *folder; /* absolute; each lake is made in a folder below it and removed */
+	int64_t memory_bytes; /* as a stream's memory */
+	int64_t commit_bytes; /* as a stream's commit.maxBytes */
+	int64_t held_bytes; /* how much of the topic the stages from memory hold, and repeat */
 };
 
 struct bench_sample {
@@ -48,7 +48,7 @@ const char *bench_stage_meaning(enum bench_stage stage);
 
 /* Errors: what the stage met; FATAL where its process died. */
 int bench_measure(const struct bench_config *config, enum bench_stage stage, struct bench_sample *ret_sample,
-		  struct error *err);
+                  struct error *err);
 
 /* Makes the topic where it is absent and writes `rows` made-up events to it, BENCH_BATCH_ROWS a message. */
 #define BENCH_BATCH_ROWS 1000

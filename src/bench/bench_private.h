@@ -22,14 +22,15 @@ void meter_stop(const struct meter *meter, struct bench_sample *sample);
 #undef STAGE
 
 /* Reads every partition from its first offset to its end. `each` takes the message (message_release). */
-int topic_read(const struct bench_config *config, int (*each)(void *context, struct message *message, struct error *err),
-	       void *context, struct error *err);
+int topic_read(const struct bench_config *config,
+               int (*each)(void *context, struct message *message, struct error *err), void *context,
+               struct error *err);
 
 /* The first config->held_bytes of the topic, copied. */
 struct held_topic {
 	struct batch_bytes *messages; /* owned, as is their data; release NULL */
 	int count;
-	int64_t bytes;	     /* held */
+	int64_t bytes; /* held */
 	int64_t topic_bytes; /* of the whole topic */
 };
 int topic_hold(const struct bench_config *config, struct held_topic *ret_held, struct error *err);
@@ -38,6 +39,7 @@ int topic_hold(const struct bench_config *config, struct held_topic *ret_held, s
 struct manifest *bench_manifest(const struct bench_config *config, struct error *err);
 struct lake *bench_lake(const struct manifest *manifest, struct error *err);
 /* Files of the stream's table. */
-int bench_table_size(const struct manifest *manifest, struct lake *lake, struct bench_sample *sample, struct error *err);
+int bench_table_size(const struct manifest *manifest, struct lake *lake, struct bench_sample *sample,
+                     struct error *err);
 
 #endif

@@ -44,8 +44,8 @@ static void read_machine(int64_t *ret_busy, int64_t *ret_total)
 	*ret_busy = *ret_total = 0;
 	if (!file)
 		return;
-	if (fscanf(file, "cpu %lld %lld %lld %lld %lld %lld %lld %lld", &user, &nice, &system, &idle, &iowait, &irq, &softirq,
-		   &steal) >= 4) {
+	if (fscanf(file, "cpu %lld %lld %lld %lld %lld %lld %lld %lld", &user, &nice, &system, &idle, &iowait, &irq,
+	           &softirq, &steal) >= 4) {
 		*ret_busy = user + nice + system + irq + softirq + steal;
 		*ret_total = *ret_busy + idle + iowait;
 	}
@@ -101,7 +101,7 @@ static int receive(int from, struct outcome *outcome)
 }
 
 int bench_measure(const struct bench_config *config, enum bench_stage stage, struct bench_sample *ret_sample,
-		  struct error *err)
+                  struct error *err)
 {
 	struct outcome outcome;
 	int ends[2], status = 0, missing;
@@ -122,8 +122,8 @@ int bench_measure(const struct bench_config *config, enum bench_stage stage, str
 		;
 	if (missing)
 		return error_set(err, ERROR_FATAL, status, "stage %s: its process ended without a result (%s %d)",
-				 stages[stage].name, WIFSIGNALED(status) ? "signal" : "status",
-				 WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+		                 stages[stage].name, WIFSIGNALED(status) ? "signal" : "status",
+		                 WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
 	if (outcome.err.kind) {
 		*err = outcome.err;
 		return error_wrap(err, "stage %s", stages[stage].name);

@@ -22,8 +22,8 @@ static int to_buffer(void *context, const void *bytes, size_t size)
 	return buffer_ok(context) ? 0 : -1;
 }
 
-static int send_batch(struct producer *producer, struct posthog *posthog, const char *topic, int32_t partition, int64_t first,
-		      int rows, struct error *err)
+static int send_batch(struct producer *producer, struct posthog *posthog, const char *topic, int32_t partition,
+                      int64_t first, int rows, struct error *err)
 {
 	const struct ArrowArray *array = posthog_fill(posthog, first, rows, err);
 	struct producer_message message = {.topic = topic, .partition = partition, .take = true};
@@ -59,7 +59,7 @@ static int send_all(struct producer *producer, const char *topic, int64_t rows, 
 
 	for (int64_t first = 0; first < rows && !failed; first += BENCH_BATCH_ROWS)
 		failed = send_batch(producer, posthog, topic, (int32_t)(first / BENCH_BATCH_ROWS % partitions), first,
-				    (int)(rows - first < BENCH_BATCH_ROWS ? rows - first : BENCH_BATCH_ROWS), err);
+		                    (int)(rows - first < BENCH_BATCH_ROWS ? rows - first : BENCH_BATCH_ROWS), err);
 	if (!failed)
 		failed = producer_flush(producer, FLUSH_MS, err);
 	posthog_free(posthog);
@@ -70,7 +70,7 @@ static int fill(const char *brokers, const char *topic, int64_t rows, int partit
 {
 	const struct kafka_property zstd = {"compression.type", "zstd"};
 	struct producer_config config = {
-		.brokers = brokers, .properties = &zstd, .property_count = embedded ? 0 : 1, .embedded = embedded};
+	        .brokers = brokers, .properties = &zstd, .property_count = embedded ? 0 : 1, .embedded = embedded};
 	struct producer *producer = producer_open(&config, err);
 	int failed;
 
@@ -162,8 +162,8 @@ int bench_broker_start(struct bench_broker *broker, const char *topic, int64_t r
 	*broker = (struct bench_broker){.hold = -1};
 	if (rows > INT64_C(3) * BENCH_BATCH_ROWS * 1000)
 		return error_set(err, ERROR_INVALID, 0,
-				 "the in-process broker holds at most %d events here: measure more with --brokers",
-				 3 * BENCH_BATCH_ROWS * 1000);
+		                 "the in-process broker holds at most %d events here: measure more with --brokers",
+		                 3 * BENCH_BATCH_ROWS * 1000);
 	if (pipe(ends) || pipe(hold))
 		return error_set(err, ERROR_FATAL, errno, "no pipe: %s", strerror(errno));
 	fflush(NULL);

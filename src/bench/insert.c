@@ -20,7 +20,7 @@ struct feed {
 	const struct decoded *decoded;
 	int message, array;
 	int64_t commit_bytes, max_bytes; /* taken and allowed in this commit */
-	int64_t bytes, max_total;	 /* in the whole run */
+	int64_t bytes, max_total; /* in the whole run */
 	int64_t messages, rows;
 };
 
@@ -83,14 +83,15 @@ static int decode_held(const struct bench_config *config, struct decoded *decode
 		failed = ipc_decode(decoder, bytes, &decoded->sets[i], err);
 		if (!failed && strcmp(decoded->sets[i].schema->fingerprint, decoded->sets[0].schema->fingerprint) != 0)
 			failed = error_set(err, ERROR_INVALID, 0,
-					   "topic %s holds messages of several schemas: this measures one", config->topic);
+			                   "topic %s holds messages of several schemas: this measures one",
+			                   config->topic);
 	}
 	batch_decoder_free(decoder);
 	return failed;
 }
 
 static int commit_one(struct lake_session *session, struct append_target *target, struct batch_schema *schema,
-		      struct feed *feed, struct error *err)
+                      struct feed *feed, struct error *err)
 {
 	struct append_pull pull = {.context = feed, .next = feed_pull};
 	int64_t rows;
@@ -106,10 +107,11 @@ static int commit_one(struct lake_session *session, struct append_target *target
 }
 
 static int insert_all(const struct bench_config *config, const struct decoded *decoded, struct lake_session *session,
-		      struct append_target *target, struct bench_sample *sample, struct error *err)
+                      struct append_target *target, struct bench_sample *sample, struct error *err)
 {
 	struct batch_schema *schema = decoded->sets[0].schema;
-	struct feed feed = {.decoded = decoded, .max_bytes = config->commit_bytes, .max_total = decoded->held.topic_bytes};
+	struct feed feed = {
+	        .decoded = decoded, .max_bytes = config->commit_bytes, .max_total = decoded->held.topic_bytes};
 	struct meter meter;
 	bool created;
 

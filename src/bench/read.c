@@ -20,7 +20,8 @@ static int assigned(void *context, struct source_start *starts, int count, struc
 	int64_t high;
 
 	for (int i = 0; i < count; i++)
-		if (reading->source->ops->watermarks(reading->source, starts[i].partition, &starts[i].offset, &high, err))
+		if (reading->source->ops->watermarks(reading->source, starts[i].partition, &starts[i].offset, &high,
+		                                     err))
 			return -1;
 	return 0;
 }
@@ -30,7 +31,7 @@ static void revoked(void *context, const int32_t *partitions, int count, bool lo
 }
 
 static int read_all(struct source *source, int (*each)(void *context, struct message *message, struct error *err),
-		    void *context, struct error *err)
+                    void *context, struct error *err)
 {
 	int32_t left;
 	int64_t heard_ms = clock_monotonic_ms();
@@ -45,7 +46,7 @@ static int read_all(struct source *source, int (*each)(void *context, struct mes
 		case POLL_LANE_END: left--; break;
 		case POLL_OUT_OF_RANGE:
 			return error_set(err, ERROR_TRANSIENT, 0, "partition %d lost messages while it was read",
-					 message.partition);
+			                 message.partition);
 		case POLL_MESSAGE:
 			heard_ms = clock_monotonic_ms();
 			if (each(context, &message, err))
@@ -60,17 +61,17 @@ static int read_all(struct source *source, int (*each)(void *context, struct mes
 	return 0;
 }
 
-int topic_read(const struct bench_config *config, int (*each)(void *context, struct message *message, struct error *err),
-	       void *context, struct error *err)
+int topic_read(const struct bench_config *config,
+               int (*each)(void *context, struct message *message, struct error *err), void *context, struct error *err)
 {
 	struct reading reading = {0};
 	struct source_events events = {.context = &reading, .assigned = assigned, .revoked = revoked};
 	struct kafka_config kafka = {
-		.brokers = config->brokers,
-		.topic = config->topic,
-		.prefetch_bytes = config->memory_bytes / 8,
-		.assign_all = true,
-		.stream_name = "bench",
+	        .brokers = config->brokers,
+	        .topic = config->topic,
+	        .prefetch_bytes = config->memory_bytes / 8,
+	        .assign_all = true,
+	        .stream_name = "bench",
 	};
 	int failed;
 
@@ -202,7 +203,8 @@ int topic_hold(const struct bench_config *config, struct held_topic *ret_held, s
 	if (topic_read(config, hold_message, &holding, err))
 		return -1;
 	if (!ret_held->bytes)
-		return error_set(err, ERROR_INVALID, 0, "topic %s holds no messages: there is nothing to measure", config->topic);
+		return error_set(err, ERROR_INVALID, 0, "topic %s holds no messages: there is nothing to measure",
+		                 config->topic);
 	return 0;
 }
 

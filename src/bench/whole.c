@@ -24,20 +24,21 @@ struct manifest *bench_manifest(const struct bench_config *config, struct error 
 
 	buffer_init(&text, 1 << 20);
 	buffer_text(&text, "apiVersion: " SPEC_API_VERSION "\nkind: DuckLakeCatalog\nmetadata: {name: bench}\nspec:\n"
-			   "  backend:\n    type: sqlite\n");
+	                   "  backend:\n    type: sqlite\n");
 	snprintf(path, sizeof path, "%s/catalog.sqlite", config->folder);
 	append_line(&text, "    path: ", path);
 	snprintf(path, sizeof path, "%s/data", config->folder);
 	append_line(&text, "  dataPath: ", path);
-	buffer_text(&text, "---\napiVersion: " SPEC_API_VERSION "\nkind: DuckLakeStream\nmetadata: {name: bench}\nspec:\n"
-			   "  table: events\n  kafka:\n");
+	buffer_text(&text,
+	            "---\napiVersion: " SPEC_API_VERSION "\nkind: DuckLakeStream\nmetadata: {name: bench}\nspec:\n"
+	            "  table: events\n  kafka:\n");
 	append_line(&text, "    brokers: ", config->brokers);
 	append_line(&text, "    topic: ", config->topic);
 	/* A group of its own: a member that left a moment ago is not waited for. */
 	snprintf(group, sizeof group, "tarn-bench-%d", (int)getpid());
 	append_line(&text, "    group: ", group);
 	buffer_printf(&text, "  commit: {maxBytes: %" PRId64 "}\n  memory: %" PRId64 "\n", config->commit_bytes,
-		      config->memory_bytes);
+	              config->memory_bytes);
 	if (!buffer_ok(&text)) {
 		error_no_memory(err);
 		return NULL;
@@ -57,7 +58,7 @@ int bench_table_size(const struct manifest *manifest, struct lake *lake, struct 
 	struct lake_session *session = lake_session_new(lake, err);
 	struct lake_table_size size;
 	int failed = !session ||
-		     lake_table_size(session, manifest->streams[0].schema, manifest->streams[0].table, &size, err);
+	             lake_table_size(session, manifest->streams[0].schema, manifest->streams[0].table, &size, err);
 
 	lake_session_free(session);
 	if (failed)
@@ -67,7 +68,8 @@ int bench_table_size(const struct manifest *manifest, struct lake *lake, struct 
 	return 0;
 }
 
-static int run_stream(const struct manifest *manifest, struct lake *lake, struct bench_sample *sample, struct error *err)
+static int run_stream(const struct manifest *manifest, struct lake *lake, struct bench_sample *sample,
+                      struct error *err)
 {
 	struct stream_options options = {0};
 	struct stream_status status;
@@ -94,8 +96,9 @@ static int run_stream(const struct manifest *manifest, struct lake *lake, struct
 	sample->commits = status.commits;
 	stream_free(stream);
 	if (state > 0 && status.quarantined)
-		return error_set(err, ERROR_INVALID, 0, "%" PRId64 " messages went to quarantine: this measures a topic of good ones",
-				 status.quarantined);
+		return error_set(err, ERROR_INVALID, 0,
+		                 "%" PRId64 " messages went to quarantine: this measures a topic of good ones",
+		                 status.quarantined);
 	return state < 0 ? -1 : 0;
 }
 

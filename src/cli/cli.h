@@ -1,6 +1,6 @@
 /*
- * cli.h - the commands. Each is one file, cli/NAME.c, with one entry point: int cmd_NAME(const struct invocation *), which
- * returns the process's exit status (exits.def).
+ * cli.h - the commands. Each is one file, cli/NAME.c, with one entry point: int cmd_NAME(const struct invocation *),
+ * which returns the process's exit status (exits.def).
  *
  * A command writes its result to standard output and everything else to standard error (log.h). It need not check
  * standard output: cli_finish does, once, at the end.
@@ -13,7 +13,8 @@
 #include "base/error.h"
 #include "cli/options.h"
 
-#define COMMAND(id, name, arguments, least, most, summary, description) int cmd_##name(const struct invocation *invocation);
+#define COMMAND(id, name, arguments, least, most, summary, description)                                                \
+	int cmd_##name(const struct invocation *invocation);
 #include "cli/commands.def"
 #undef COMMAND
 

@@ -20,9 +20,14 @@ static const struct option *next_option(const struct option *after, enum command
 	return NULL;
 }
 
-#define EACH_OPTION(row, command) \
-	const struct option *row = next_option(NULL, command); row; row = next_option(row, command)
-#define EACH_COMMAND(id) enum command_id id = (enum command_id)0; id < COMMAND_COUNT; id++
+#define EACH_OPTION(row, command)                                                                                      \
+	const struct option *row = next_option(NULL, command);                                                         \
+	row;                                                                                                           \
+	row = next_option(row, command)
+#define EACH_COMMAND(id)                                                                                               \
+	enum command_id id = (enum command_id)0;                                                                       \
+	id < COMMAND_COUNT;                                                                                            \
+	id++
 
 /* The first positional argument is a file. */
 static bool takes_file(enum command_id command)
@@ -112,13 +117,14 @@ static void bash_script(struct buffer *out)
 	int count;
 
 	rows = option_rows(&count);
-	buffer_text(out, "# bash completion for tarn, made by `tarn completion bash`\n"
-			 "_tarn()\n{\n"
-			 "\tlocal current=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} command= options= i\n"
-			 "\tif [[ $current == \"=\" ]]; then\n\t\tcurrent=\n"
-			 "\telif [[ $before == \"=\" ]]; then\n\t\tbefore=${COMP_WORDS[COMP_CWORD-2]}\n\tfi\n"
-			 "\tCOMPREPLY=()\n"
-			 "\tfor ((i = 1; i < COMP_CWORD; i++)); do\n\t\tcase ${COMP_WORDS[i]} in\n\t\t");
+	buffer_text(out,
+	            "# bash completion for tarn, made by `tarn completion bash`\n"
+	            "_tarn()\n{\n"
+	            "\tlocal current=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} command= options= i\n"
+	            "\tif [[ $current == \"=\" ]]; then\n\t\tcurrent=\n"
+	            "\telif [[ $before == \"=\" ]]; then\n\t\tbefore=${COMP_WORDS[COMP_CWORD-2]}\n\tfi\n"
+	            "\tCOMPREPLY=()\n"
+	            "\tfor ((i = 1; i < COMP_CWORD; i++)); do\n\t\tcase ${COMP_WORDS[i]} in\n\t\t");
 	append_command_names(out, '|');
 	buffer_text(out, ") command=${COMP_WORDS[i]}; break ;;\n\t\tesac\n\tdone\n\tcase \"$command $before\" in\n");
 	for (int i = 0; i < count; i++)
@@ -131,7 +137,9 @@ static void bash_script(struct buffer *out)
 	}
 	buffer_text(out, "\tesac\n\tif [[ $current == -* ]]; then\n\t\tCOMPREPLY=($(compgen -W \"$options");
 	bash_names(out, COMMAND_GLOBAL);
-	buffer_text(out, "\" -- \"$current\"))\n\t\treturn\n\tfi\n\tcase $command in\n\t\"\"|help) COMPREPLY=($(compgen -W \"");
+	buffer_text(
+	        out,
+	        "\" -- \"$current\"))\n\t\treturn\n\tfi\n\tcase $command in\n\t\"\"|help) COMPREPLY=($(compgen -W \"");
 	append_command_names(out, ' ');
 	buffer_text(out, "\" -- \"$current\")) ;;\n\tcompletion) COMPREPLY=($(compgen -W \"");
 	append_choices(out, command_row(COMMAND_COMPLETION)->arguments, ' ');
@@ -191,7 +199,7 @@ static void zsh_arguments(struct buffer *out, enum command_id id)
 static void zsh_script(struct buffer *out)
 {
 	buffer_text(out, "#compdef tarn\n# zsh completion for tarn, made by `tarn completion zsh`\n_tarn()\n{\n"
-			 "\tlocal curcontext=\"$curcontext\" state line result=1\n\tlocal -a commands\n\tcommands=(\n");
+	                 "\tlocal curcontext=\"$curcontext\" state line result=1\n\tlocal -a commands\n\tcommands=(\n");
 	for (EACH_COMMAND(id)) {
 		buffer_printf(out, "\t\t'%s:", command_row(id)->name);
 		append_quoted(out, command_row(id)->summary, ":\\");
@@ -201,7 +209,8 @@ static void zsh_script(struct buffer *out)
 	for (EACH_OPTION(row, COMMAND_GLOBAL))
 		zsh_option(out, row, "\t\t");
 	buffer_text(out, " \\\n\t\t'1: :->command' '*:: :->arguments' && result=0\n\tcase $state in\n"
-			 "\tcommand) _describe -t commands command commands && result=0 ;;\n\targuments)\n\t\tcase $words[1] in\n");
+	                 "\tcommand) _describe -t commands command commands && result=0 ;;\n\targuments)\n\t\tcase "
+	                 "$words[1] in\n");
 	for (EACH_COMMAND(id)) {
 		buffer_printf(out, "\t\t%s) _arguments", command_row(id)->name);
 		for (EACH_OPTION(row, id))
@@ -211,8 +220,9 @@ static void zsh_script(struct buffer *out)
 		zsh_arguments(out, id);
 		buffer_text(out, " && result=0 ;;\n");
 	}
-	buffer_text(out, "\t\tesac ;;\n\tesac\n\treturn result\n}\n"
-			 "if [ \"$funcstack[1]\" = \"_tarn\" ]; then\n\t_tarn \"$@\"\nelse\n\tcompdef _tarn tarn\nfi\n");
+	buffer_text(out,
+	            "\t\tesac ;;\n\tesac\n\treturn result\n}\n"
+	            "if [ \"$funcstack[1]\" = \"_tarn\" ]; then\n\t_tarn \"$@\"\nelse\n\tcompdef _tarn tarn\nfi\n");
 }
 
 /* ---- fish */
@@ -249,7 +259,8 @@ static void fish_script(struct buffer *out)
 		append_quoted(out, command_row(id)->summary, "\\");
 		buffer_text(out, "'\n");
 		if (takes_file(id))
-			buffer_printf(out, "complete -c tarn -n '__fish_seen_subcommand_from %s' -F\n", command_row(id)->name);
+			buffer_printf(out, "complete -c tarn -n '__fish_seen_subcommand_from %s' -F\n",
+			              command_row(id)->name);
 	}
 	buffer_text(out, "complete -c tarn -n '__fish_seen_subcommand_from help' -a '");
 	append_command_names(out, ' ');
@@ -282,7 +293,7 @@ int cmd_completion(const struct invocation *invocation)
 	buffer_init(&out, 1 << 20);
 	if (!completion_script(invocation->positional[0], &out)) {
 		error_set(&err, ERROR_INVALID, 0, "there is no completion for %s: bash, zsh or fish would be right",
-			  quote_text(quoted, invocation->positional[0]));
+		          quote_text(quoted, invocation->positional[0]));
 		return cli_usage(COMMAND_COMPLETION, &err);
 	}
 	fputs(buffer_string(&out), stdout);

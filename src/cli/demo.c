@@ -1,8 +1,9 @@
 /*
  * demo.c - tarn demo [FILE]: the main job in one process, on the embedded broker: produce, ingest, verify, ask.
  *
- * The embedded broker forgets its topics with the process, so each demo starts a lake of its own. A lake that an earlier
- * demo made is known by the marker file beside its catalog, and removed first; any other lake is left alone and refused.
+ * The embedded broker forgets its topics with the process, so each demo starts a lake of its own. A lake that an
+ * earlier demo made is known by the marker file beside its catalog, and removed first; any other lake is left alone and
+ * refused.
  */
 #include <errno.h>
 #include <ftw.h>
@@ -26,14 +27,14 @@
 #include "stream/verify.h"
 
 static const char built_in[] = "apiVersion: " SPEC_API_VERSION "\n"
-			       "kind: DuckLakeCatalog\n"
-			       "metadata: {name: main}\n"
-			       "spec: {backend: {type: sqlite, path: lake/catalog.sqlite}, dataPath: lake/data}\n"
-			       "---\n"
-			       "apiVersion: " SPEC_API_VERSION "\n"
-			       "kind: DuckLakeStream\n"
-			       "metadata: {name: events}\n"
-			       "spec: {table: events_arrow, kafka: {brokers: embedded, topic: test-events-arrow}}\n";
+                               "kind: DuckLakeCatalog\n"
+                               "metadata: {name: main}\n"
+                               "spec: {backend: {type: sqlite, path: lake/catalog.sqlite}, dataPath: lake/data}\n"
+                               "---\n"
+                               "apiVersion: " SPEC_API_VERSION "\n"
+                               "kind: DuckLakeStream\n"
+                               "metadata: {name: events}\n"
+                               "spec: {table: events_arrow, kafka: {brokers: embedded, topic: test-events-arrow}}\n";
 
 struct demo {
 	struct manifest *manifest;
@@ -82,15 +83,17 @@ static int start_afresh(const struct spec_catalog *catalog, struct error *err)
 	char marker[4200];
 
 	if (catalog->backend.type == BACKEND_POSTGRES)
-		return error_set(err, ERROR_INVALID, 0, "catalog %s is on Postgres: the demo makes a lake of its own, in files",
-				 catalog->name);
+		return error_set(err, ERROR_INVALID, 0,
+		                 "catalog %s is on Postgres: the demo makes a lake of its own, in files",
+		                 catalog->name);
 	snprintf(marker, sizeof marker, "%s.tarn-demo", catalog->backend.path);
 	if (!access(catalog->backend.path, F_OK)) {
 		if (access(marker, F_OK))
 			return error_set(err, ERROR_INVALID, 0,
-					 "there is a lake at %s that no demo made: move it away, or name another path",
-					 catalog->backend.path);
-		if (remove_catalog(catalog->backend.path, err) || (catalog->data_path && remove_tree(catalog->data_path, err)))
+			                 "there is a lake at %s that no demo made: move it away, or name another path",
+			                 catalog->backend.path);
+		if (remove_catalog(catalog->backend.path, err) ||
+		    (catalog->data_path && remove_tree(catalog->data_path, err)))
 			return -1;
 	}
 	return 0;
@@ -115,14 +118,15 @@ static int load(struct demo *demo, const struct invocation *invocation, struct e
 	} else {
 		snprintf(demo->folder, sizeof demo->folder, "/tmp/tarn-demo.XXXXXX");
 		if (!mkdtemp(demo->folder))
-			return error_set(err, ERROR_INVALID, errno, "cannot make a folder in /tmp: %s", strerror(errno));
+			return error_set(err, ERROR_INVALID, errno, "cannot make a folder in /tmp: %s",
+			                 strerror(errno));
 		demo->manifest = manifest_parse(built_in, sizeof built_in - 1, "(built in)", demo->folder, err);
 	}
 	if (!demo->manifest)
 		return -1;
 	if (demo->manifest->stream_count != 1 || strcmp(demo->manifest->streams[0].kafka.brokers, "embedded") != 0)
 		return error_set(err, ERROR_INVALID, 0, "%s: the demo wants exactly one stream, with brokers: embedded",
-				 demo->manifest->file);
+		                 demo->manifest->file);
 	demo->spec = &demo->manifest->streams[0];
 	demo->spec->kafka.partitions = (int)option_int(invocation, "partitions");
 	return start_afresh(demo->spec->catalog, err);
@@ -150,16 +154,16 @@ static void *produce_main(void *context)
 static void configure(struct demo *demo, const struct invocation *invocation)
 {
 	demo->config = (struct produce_config){
-		.brokers = runtime_embedded_address(demo->runtime),
-		.topic = demo->spec->kafka.topic,
-		.count = option_int(invocation, "count"),
-		.batch_rows = (int)option_int(invocation, "batch"),
-		.partitions = demo->spec->kafka.partitions,
-		.seed = (uint64_t)option_int(invocation, "seed"),
-		.embedded = true,
-		.position = position,
-		.position_context = demo,
-		.stop = &demo->stop,
+	        .brokers = runtime_embedded_address(demo->runtime),
+	        .topic = demo->spec->kafka.topic,
+	        .count = option_int(invocation, "count"),
+	        .batch_rows = (int)option_int(invocation, "batch"),
+	        .partitions = demo->spec->kafka.partitions,
+	        .seed = (uint64_t)option_int(invocation, "seed"),
+	        .embedded = true,
+	        .position = position,
+	        .position_context = demo,
+	        .stop = &demo->stop,
 	};
 }
 
@@ -216,7 +220,7 @@ static int run(struct demo *demo, const struct invocation *invocation, struct er
 /* ---- the report */
 
 static int ask(struct lake_session *session, const char *sql, const char *const *headers, int columns, int64_t *ret_ms,
-	       struct error *err)
+               struct error *err)
 {
 	OWNED_TABLE struct table *table = table_new(columns, headers);
 	OWNED_DUCK_ROWS struct duck_rows rows = {0};
@@ -240,14 +244,15 @@ static int ask_two(struct demo *demo, struct lake_session *session, struct error
 	int64_t ms = 0;
 
 	if (asprintf(&first,
-		     "SELECT event, count(*) AS events, count(DISTINCT distinct_id) AS people FROM lake.\"%s\".\"%s\" GROUP BY ALL "
-		     "ORDER BY events DESC, event LIMIT 5",
-		     demo->spec->schema, demo->spec->table) < 0 ||
+	             "SELECT event, count(*) AS events, count(DISTINCT distinct_id) AS people FROM lake.\"%s\".\"%s\" "
+	             "GROUP BY ALL "
+	             "ORDER BY events DESC, event LIMIT 5",
+	             demo->spec->schema, demo->spec->table) < 0 ||
 	    asprintf(&second,
-		     "SELECT json_extract_string(properties, '$.\"$pathname\"') AS page, count(*) AS views, "
-		     "round(100.0 * count(*) / sum(count(*)) OVER (), 1) AS share_pct FROM lake.\"%s\".\"%s\" "
-		     "WHERE event = '$pageview' GROUP BY ALL ORDER BY views DESC, page LIMIT 5",
-		     demo->spec->schema, demo->spec->table) < 0)
+	             "SELECT json_extract_string(properties, '$.\"$pathname\"') AS page, count(*) AS views, "
+	             "round(100.0 * count(*) / sum(count(*)) OVER (), 1) AS share_pct FROM lake.\"%s\".\"%s\" "
+	             "WHERE event = '$pageview' GROUP BY ALL ORDER BY views DESC, page LIMIT 5",
+	             demo->spec->schema, demo->spec->table) < 0)
 		return error_no_memory(err);
 	printf("\nWhat happens most?\n");
 	if (lake_use(session, -1, err) || ask(session, first, kinds, COUNT_OF(kinds), &ms, err))
@@ -262,12 +267,15 @@ static int ask_two(struct demo *demo, struct lake_session *session, struct error
 /* Offsets between the lake and the topic's end, as the broker told it when the producer was done. */
 static int64_t lane_lag(const struct demo *demo, const struct verified_lane *lane)
 {
-	return metric_get(metrics_set(demo->spec->name, lane->audit.partition), METRIC_HIGH_WATERMARK) - lane->audit.next_offset;
+	return metric_get(metrics_set(demo->spec->name, lane->audit.partition), METRIC_HIGH_WATERMARK) -
+	       lane->audit.next_offset;
 }
 
-static void print_figures(const struct demo *demo, const struct lake_table_size *size, const struct verification *verification)
+static void print_figures(const struct demo *demo, const struct lake_table_size *size,
+                          const struct verification *verification)
 {
-	char rows[HUMAN_SIZE], rate[HUMAN_SIZE], wire[HUMAN_SIZE], disk[HUMAN_SIZE], copied[HUMAN_SIZE], peak[HUMAN_SIZE];
+	char rows[HUMAN_SIZE], rate[HUMAN_SIZE], wire[HUMAN_SIZE], disk[HUMAN_SIZE], copied[HUMAN_SIZE],
+	        peak[HUMAN_SIZE];
 	int64_t lag = 0;
 	double wire_bytes = (double)demo->produced.bytes;
 
@@ -275,29 +283,38 @@ static void print_figures(const struct demo *demo, const struct lake_table_size 
 		lag += lane_lag(demo, &verification->lanes[i]);
 	printf("rows          %s in %.1f s, %s rows/s, %.0f MB/s (broker, producer and ingest in one process)\n",
 	       human_count(demo->status.rows, rows), demo->seconds,
-	       human_count((int64_t)((double)demo->status.rows / demo->seconds), rate), wire_bytes / demo->seconds / 1e6);
+	       human_count((int64_t)((double)demo->status.rows / demo->seconds), rate),
+	       wire_bytes / demo->seconds / 1e6);
 	if (size->bytes > 0)
-		printf("files         %" PRId64 " Parquet files, %s: %.1f x smaller than the %s on the wire\n", size->files,
-		       human_bytes(size->bytes, disk), wire_bytes / (double)size->bytes, human_bytes(demo->produced.bytes, wire));
-	printf("commits       %" PRId64 ", %" PRId64 " messages in quarantine\n", demo->status.commits, demo->status.quarantined);
-	printf("copied        %s of %s between the receive buffer and DuckDB\n", human_bytes(demo->status.copied_bytes, copied),
-	       human_bytes(demo->status.payload_bytes, wire));
+		printf("files         %" PRId64 " Parquet files, %s: %.1f x smaller than the %s on the wire\n",
+		       size->files, human_bytes(size->bytes, disk), wire_bytes / (double)size->bytes,
+		       human_bytes(demo->produced.bytes, wire));
+	printf("commits       %" PRId64 ", %" PRId64 " messages in quarantine\n", demo->status.commits,
+	       demo->status.quarantined);
+	printf("copied        %s of %s between the receive buffer and DuckDB\n",
+	       human_bytes(demo->status.copied_bytes, copied), human_bytes(demo->status.payload_bytes, wire));
 	printf("memory        %s at its peak\n", human_bytes(clock_peak_rss_bytes(), peak));
 	printf("lag           %" PRId64 " messages, in %d lanes\n", lag, verification->lane_count);
 }
 
 static int print_lanes(const struct demo *demo, const struct verification *verification, struct error *err)
 {
-	static const char *const headers[] = {"partition", "first", "next", "messages", "rows", "lag", "gaps", "duplicates"};
+	static const char *const headers[] = {"partition", "first", "next", "messages",
+	                                      "rows",      "lag",   "gaps", "duplicates"};
 	OWNED_TABLE struct table *table = table_new(COUNT_OF(headers), headers);
 
 	for (int i = 0; i < (int)COUNT_OF(headers); i++)
 		table_number(table, i);
 	for (int i = 0; i < verification->lane_count; i++) {
 		const struct verified_lane *lane = &verification->lanes[i];
-		const int64_t values[] = {lane->audit.partition, lane->audit.first_offset, lane->audit.next_offset,
-					  lane->audit.messages,	 lane->audit.rows,	   lane_lag(demo, lane),
-					  lane->gaps,		 lane->duplicates};
+		const int64_t values[] = {lane->audit.partition,
+		                          lane->audit.first_offset,
+		                          lane->audit.next_offset,
+		                          lane->audit.messages,
+		                          lane->audit.rows,
+		                          lane_lag(demo, lane),
+		                          lane->gaps,
+		                          lane->duplicates};
 		char numbers[COUNT_OF(values)][24];
 		const char *cells[COUNT_OF(values)];
 
@@ -319,12 +336,14 @@ static int report_on(struct demo *demo, struct lake_session *session, const char
 	if (verify_stream(demo->spec, session, false, NULL, &verification, err))
 		return -1;
 	passed = verification.passed && verification.rows == demo->produced.rows;
-	if (lake_table_size(session, demo->spec->schema, demo->spec->table, &size, err) || print_lanes(demo, &verification, err)) {
+	if (lake_table_size(session, demo->spec->schema, demo->spec->table, &size, err) ||
+	    print_lanes(demo, &verification, err)) {
 		verification_release(&verification);
 		return -1;
 	}
 	print_figures(demo, &size, &verification);
-	printf("verify        %s\n", passed ? "passed: every offset is in the lake exactly once" : "NOT passed: see tarn verify");
+	printf("verify        %s\n",
+	       passed ? "passed: every offset is in the lake exactly once" : "NOT passed: see tarn verify");
 	verification_release(&verification);
 	if (ask_two(demo, session, err))
 		return -1;
@@ -334,8 +353,9 @@ static int report_on(struct demo *demo, struct lake_session *session, const char
 		       "  build/tarn query %s 'SELECT event, count(*) FROM %s GROUP BY ALL'\n"
 		       "  build/tarn help run        with a Kafka of your own; README.md goes on from here\n",
 		       file, file, demo->spec->table);
-	return passed ? 0 : error_set(err, ERROR_FATAL, 0, "%" PRId64 " rows were produced and the lake does not verify",
-				      demo->produced.rows);
+	return passed ? 0
+	              : error_set(err, ERROR_FATAL, 0, "%" PRId64 " rows were produced and the lake does not verify",
+	                          demo->produced.rows);
 }
 
 static int report(struct demo *demo, const char *file, struct error *err)

@@ -191,7 +191,7 @@ int cmd_help(const struct invocation *invocation)
 		command = command_find(invocation->positional[0]);
 		if (command == COMMAND_COUNT) {
 			error_set(&err, ERROR_INVALID, 0, "there is no command %s",
-				  quote_text(quoted, invocation->positional[0]));
+			          quote_text(quoted, invocation->positional[0]));
 			return cli_usage(COMMAND_HELP, &err);
 		}
 	}

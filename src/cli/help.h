@@ -10,7 +10,7 @@
 
 void help_overview(struct buffer *out);
 void help_command(enum command_id command, struct buffer *out);
-void help_man(struct buffer *out);	/* roff, man(7): docs/tarn.1 */
+void help_man(struct buffer *out); /* roff, man(7): docs/tarn.1 */
 void help_markdown(struct buffer *out); /* docs/cli.md */
 
 /* False where there is no such shell. */

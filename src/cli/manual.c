@@ -1,6 +1,6 @@
 /*
- * manual.c - the table as a manual page (man(7)) and as Markdown. docs/tarn.1 and docs/cli.md are what this prints; a unit
- * test compares them.
+ * manual.c - the table as a manual page (man(7)) and as Markdown. docs/tarn.1 and docs/cli.md are what this prints; a
+ * unit test compares them.
  */
 #include <stdio.h>
 #include <string.h>
@@ -96,14 +96,16 @@ void help_man(struct buffer *out)
 	const struct exit_row *exits;
 	int count;
 
-	buffer_text(out, ".\\\" Made by `tarn help --man`.\n.TH TARN 1 \"\" \"Tarn " TARN_VERSION "\" \"Tarn\"\n.nh\n.ad l\n"
-			 ".SH NAME\ntarn \\- " HELP_TITLE "\n"
-			 ".SH SYNOPSIS\n\\fBtarn\\fR \\fICOMMAND\\fR [\\fIARGUMENT\\fR...] [\\fIOPTION\\fR...]\n"
-			 ".SH DESCRIPTION\n"
-			 "Tarn brings Kafka topics into the tables of a DuckLake lakehouse. Rows, what could not be read, and the next\n"
-			 "offsets commit in one lake transaction. One manifest file says what goes where.\n"
-			 ".PP\nOptions may stand before, between and after arguments; \\fB\\-\\-\\fR ends them.\n"
-			 ".SH COMMANDS\n");
+	buffer_text(out,
+	            ".\\\" Made by `tarn help --man`.\n.TH TARN 1 \"\" \"Tarn " TARN_VERSION "\" \"Tarn\"\n.nh\n.ad l\n"
+	            ".SH NAME\ntarn \\- " HELP_TITLE "\n"
+	            ".SH SYNOPSIS\n\\fBtarn\\fR \\fICOMMAND\\fR [\\fIARGUMENT\\fR...] [\\fIOPTION\\fR...]\n"
+	            ".SH DESCRIPTION\n"
+	            "Tarn brings Kafka topics into the tables of a DuckLake lakehouse. Rows, what could not be read, "
+	            "and the next\n"
+	            "offsets commit in one lake transaction. One manifest file says what goes where.\n"
+	            ".PP\nOptions may stand before, between and after arguments; \\fB\\-\\-\\fR ends them.\n"
+	            ".SH COMMANDS\n");
 	for (int i = 0; i < COMMAND_COUNT; i++)
 		roff_command(out, (enum command_id)i);
 	buffer_text(out, ".SH OPTIONS OF EVERY COMMAND\n");
@@ -116,8 +118,9 @@ void help_man(struct buffer *out)
 		buffer_char(out, '\n');
 	}
 	buffer_text(out, ".SH ENVIRONMENT\n"
-			 ".TP\n.B NO_COLOR\nNo colours, unless \\-\\-color says otherwise.\n"
-			 ".TP\n.B TARN_EXTENSIONS\nThe folder of the DuckDB extensions, instead of the one known at build time.\n");
+	                 ".TP\n.B NO_COLOR\nNo colours, unless \\-\\-color says otherwise.\n"
+	                 ".TP\n.B TARN_EXTENSIONS\nThe folder of the DuckDB extensions, instead of the one known at "
+	                 "build time.\n");
 }
 
 /* A table cell: | would end it. */
@@ -154,8 +157,8 @@ static void markdown_options(struct buffer *out, enum command_id command)
 		if (rows[i].required)
 			buffer_text(out, " | required |\n");
 		else
-			buffer_printf(out, " | %s%s%s |\n", rows[i].standard ? "`" : "", rows[i].standard ? rows[i].standard : "",
-				      rows[i].standard ? "`" : "");
+			buffer_printf(out, " | %s%s%s |\n", rows[i].standard ? "`" : "",
+			              rows[i].standard ? rows[i].standard : "", rows[i].standard ? "`" : "");
 	}
 }
 
@@ -183,8 +186,9 @@ void help_markdown(struct buffer *out)
 	const struct exit_row *exits;
 	int count;
 
-	buffer_text(out, "<!-- Made by `tarn help --markdown`. -->\n# The command line\n\n`tarn COMMAND [ARGUMENT...] [OPTION...]`: "
-			 "options may stand before, between and after arguments; `--` ends them.\n\n");
+	buffer_text(out, "<!-- Made by `tarn help --markdown`. -->\n# The command line\n\n`tarn COMMAND [ARGUMENT...] "
+	                 "[OPTION...]`: "
+	                 "options may stand before, between and after arguments; `--` ends them.\n\n");
 	for (int i = 0; i < COMMAND_COUNT; i++) {
 		const struct command *command = command_row((enum command_id)i);
 

@@ -7,14 +7,14 @@
 #include "spec/kinds.h"
 
 static const struct command commands[COMMAND_COUNT] = {
-#define COMMAND(id, name, arguments, least, most, summary, description) \
+#define COMMAND(id, name, arguments, least, most, summary, description)                                                \
 	[COMMAND_##id] = {#name, arguments, least, most, summary, description},
 #include "cli/commands.def"
 #undef COMMAND
 };
 
 static const struct option options[] = {
-#define OPTION(command, letter, name, kind, argument, standard, least, most, required, help) \
+#define OPTION(command, letter, name, kind, argument, standard, least, most, required, help)                           \
 	{COMMAND_##command, name, letter, OPTION_##kind, argument, standard, least, most, required, help},
 #include "cli/options.def"
 #undef OPTION

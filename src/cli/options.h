@@ -1,8 +1,8 @@
 /*
  * options.h - what may stand on the command line, from one table.
  *
- * commands.def, options.def and exits.def give parsing, `tarn help`, `tarn COMMAND --help`, shell completion, docs/tarn.1
- * and docs/cli.md.
+ * commands.def, options.def and exits.def give parsing, `tarn help`, `tarn COMMAND --help`, shell completion,
+ * docs/tarn.1 and docs/cli.md.
  *
  * Invariants:
  *  1. An invocation that leaves options_parse is complete: every option has its value or its default, in range, and the
@@ -33,18 +33,18 @@ enum command_id {
 struct command {
 	const char *name;
 	const char *arguments; /* as in a synopsis: "FILE SQL", "[COMMAND]", "" */
-	int least, most;       /* positional arguments; most -1: any number */
-	const char *summary;   /* one line, no full stop */
+	int least, most; /* positional arguments; most -1: any number */
+	const char *summary; /* one line, no full stop */
 	const char *description;
 };
 
 enum option_kind {
 	OPTION_FLAG,
 	OPTION_TEXT,
-	OPTION_PATH,	 /* text that a shell completes as a file */
-	OPTION_LIST,	 /* text; may be repeated */
+	OPTION_PATH, /* text that a shell completes as a file */
+	OPTION_LIST, /* text; may be repeated */
 	OPTION_INT,
-	OPTION_SIZE,	 /* 256Mi; bytes */
+	OPTION_SIZE, /* 256Mi; bytes */
 	OPTION_DURATION, /* 500ms; milliseconds */
 	OPTION_CHOICE,
 };
@@ -56,7 +56,7 @@ struct option {
 	enum option_kind kind;
 	const char *argument; /* its name in help: "FILE"; "" for a flag; the choices with | for a choice */
 	const char *standard; /* the default, as one would write it; NULL: none */
-	int64_t least, most;  /* of integers, sizes (bytes) and durations (ms) */
+	int64_t least, most; /* of integers, sizes (bytes) and durations (ms) */
 	bool required;
 	const char *help; /* a sentence */
 };
@@ -96,14 +96,14 @@ struct invocation {
 	struct option_value *values; /* one a row of the table: what lies behind the functions below */
 };
 
-/* argv as main gets it. On failure there is nothing to release, but ret_invocation->command tells which command was read,
- * or COMMAND_COUNT. */
+/* argv as main gets it. On failure there is nothing to release, but ret_invocation->command tells which command was
+ * read, or COMMAND_COUNT. */
 int options_parse(int argc, char *const *argv, struct invocation *ret_invocation, struct error *err);
 void invocation_release(struct invocation *invocation);
 
 /* By long name without dashes. A global option's name is found too. */
 const char *option_text(const struct invocation *invocation, const char *name); /* NULL: not given, no default */
-int64_t option_int(const struct invocation *invocation, const char *name);	/* the integer, bytes or milliseconds */
+int64_t option_int(const struct invocation *invocation, const char *name); /* the integer, bytes or milliseconds */
 bool option_flag(const struct invocation *invocation, const char *name);
 bool option_given(const struct invocation *invocation, const char *name);
 /* Repeated options: how many; *ret_items borrowed. */

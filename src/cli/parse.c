@@ -27,7 +27,7 @@ static bool applies(const struct parsing *parsing, const struct option *option)
 }
 
 static int wrong(const struct parsing *parsing, const struct option *option, const char *text, const char *format, ...)
-	__attribute__((format(printf, 4, 5)));
+        __attribute__((format(printf, 4, 5)));
 
 /* --NAME: 'TEXT' FORMAT */
 static int wrong(const struct parsing *parsing, const struct option *option, const char *text, const char *format, ...)
@@ -38,7 +38,8 @@ static int wrong(const struct parsing *parsing, const struct option *option, con
 	va_start(args, format);
 	vsnprintf(problem, sizeof problem, format, args);
 	va_end(args);
-	return error_set(parsing->err, ERROR_INVALID, 0, "--%s: %s %s", option->name, quote_text(quoted, text), problem);
+	return error_set(parsing->err, ERROR_INVALID, 0, "--%s: %s %s", option->name, quote_text(quoted, text),
+	                 problem);
 }
 
 /* "256Mi" for 268435456 */
@@ -62,14 +63,16 @@ static int check_range(const struct parsing *parsing, const struct option *optio
 		return 0;
 	if (option->kind == OPTION_SIZE)
 		return wrong(parsing, option, text, "is out of range: %s to %s would be right",
-			     size_text(option->least, least, sizeof least), size_text(option->most, most, sizeof most));
+		             size_text(option->least, least, sizeof least), size_text(option->most, most, sizeof most));
 	if (option->most == INT64_MAX)
-		return wrong(parsing, option, text, "is out of range: %" PRId64 "%s or more would be right", option->least, unit);
-	return wrong(parsing, option, text, "is out of range: %" PRId64 "%s to %" PRId64 "%s would be right", option->least,
-		     unit, option->most, unit);
+		return wrong(parsing, option, text, "is out of range: %" PRId64 "%s or more would be right",
+		             option->least, unit);
+	return wrong(parsing, option, text, "is out of range: %" PRId64 "%s to %" PRId64 "%s would be right",
+	             option->least, unit, option->most, unit);
 }
 
-static int parse_number(const struct parsing *parsing, const struct option *option, const char *text, int64_t *ret_number)
+static int parse_number(const struct parsing *parsing, const struct option *option, const char *text,
+                        int64_t *ret_number)
 {
 	const char *problem, *right;
 
@@ -134,7 +137,8 @@ static int set_value(const struct parsing *parsing, const struct option *option,
 	switch (option->kind) {
 	case OPTION_FLAG: return 0;
 	case OPTION_TEXT:
-	case OPTION_PATH: return *text ? 0 : wrong(parsing, option, text, "is empty: %s would be right", option->argument);
+	case OPTION_PATH:
+		return *text ? 0 : wrong(parsing, option, text, "is empty: %s would be right", option->argument);
 	case OPTION_LIST: return add_item(value, text, parsing->err);
 	case OPTION_CHOICE: return parse_choice(parsing, option, text);
 	case OPTION_INT:
@@ -153,7 +157,8 @@ static int give(struct parsing *parsing, const struct option *option, const char
 	if (attached)
 		return set_value(parsing, option, attached);
 	if (parsing->at == parsing->argc)
-		return error_set(parsing->err, ERROR_INVALID, 0, "--%s needs a value: %s", option->name, option->argument);
+		return error_set(parsing->err, ERROR_INVALID, 0, "--%s needs a value: %s", option->name,
+		                 option->argument);
 	return set_value(parsing, option, parsing->argv[parsing->at++]);
 }
 
@@ -170,10 +175,12 @@ static int unknown_option(const struct parsing *parsing, const char *text)
 	nearest = text[1] == '-' ? nearest_name(text + 2, names, count) : NULL;
 	quote_text(quoted, text);
 	if (nearest)
-		return error_set(parsing->err, ERROR_INVALID, 0, "there is no option %s: did you mean --%s?", quoted, nearest);
+		return error_set(parsing->err, ERROR_INVALID, 0, "there is no option %s: did you mean --%s?", quoted,
+		                 nearest);
 	if (command == COMMAND_COUNT)
 		return error_set(parsing->err, ERROR_INVALID, 0,
-				 "there is no option %s before a command: a command's own options come after it", quoted);
+		                 "there is no option %s before a command: a command's own options come after it",
+		                 quoted);
 	return error_set(parsing->err, ERROR_INVALID, 0, "%s has no option %s", command_row(command)->name, quoted);
 }
 
@@ -227,7 +234,8 @@ static int parse_word(struct parsing *parsing, const char *text)
 	nearest = nearest_name(text, names, COMMAND_COUNT);
 	quote_text(quoted, text);
 	if (nearest)
-		return error_set(parsing->err, ERROR_INVALID, 0, "there is no command %s: did you mean %s?", quoted, nearest);
+		return error_set(parsing->err, ERROR_INVALID, 0, "there is no command %s: did you mean %s?", quoted,
+		                 nearest);
 	return error_set(parsing->err, ERROR_INVALID, 0, "there is no command %s", quoted);
 }
 
@@ -266,17 +274,18 @@ static int check_complete(const struct parsing *parsing)
 		const struct option *option = &parsing->rows[i];
 
 		if (option->command == invocation->command && option->required && !invocation->values[i].given)
-			return error_set(parsing->err, ERROR_INVALID, 0, "%s needs --%s %s", command->name, option->name,
-					 option->argument);
+			return error_set(parsing->err, ERROR_INVALID, 0, "%s needs --%s %s", command->name,
+			                 option->name, option->argument);
 	}
 	if (invocation->positional_count < command->least)
 		return error_set(parsing->err, ERROR_INVALID, 0, "%s needs %s, %s given: tarn %s %s", command->name,
-				 command->least == 1 ? "one argument" : "two arguments",
-				 invocation->positional_count ? "one is" : "none is", command->name, command->arguments);
+		                 command->least == 1 ? "one argument" : "two arguments",
+		                 invocation->positional_count ? "one is" : "none is", command->name,
+		                 command->arguments);
 	if (command->most >= 0 && invocation->positional_count > command->most) {
 		quote_text(quoted, invocation->positional[command->most]);
-		return error_set(parsing->err, ERROR_INVALID, 0, "%s takes no argument %s: tarn %s%s%s", command->name, quoted,
-				 command->name, *command->arguments ? " " : "", command->arguments);
+		return error_set(parsing->err, ERROR_INVALID, 0, "%s takes no argument %s: tarn %s%s%s", command->name,
+		                 quoted, command->name, *command->arguments ? " " : "", command->arguments);
 	}
 	return 0;
 }

@@ -38,14 +38,15 @@ static void show_progress(void *context, int64_t rows, int64_t bytes)
 		return;
 	progress->shown_ms = now_ms;
 	snprintf(line, sizeof line, "%s rows%s%s, %s, %s rows/s", human_count(rows, count), progress->count ? ", " : "",
-		 progress->count ? human_percent((double)rows / (double)progress->count, part) : "", human_bytes(bytes, size),
-		 human_count((int64_t)per_second(rows, (double)(now_ms - progress->started_ms) / 1000), rate));
+	         progress->count ? human_percent((double)rows / (double)progress->count, part) : "",
+	         human_bytes(bytes, size),
+	         human_count((int64_t)per_second(rows, (double)(now_ms - progress->started_ms) / 1000), rate));
 	log_progress(line);
 }
 
 /* NAME=VALUE pairs. *ret_text owns what the pairs borrow. */
-static int read_properties(const struct invocation *invocation, struct kafka_property **ret_properties, char ***ret_texts,
-			   struct error *err)
+static int read_properties(const struct invocation *invocation, struct kafka_property **ret_properties,
+                           char ***ret_texts, struct error *err)
 {
 	const char *const *items;
 	int count = option_list(invocation, "property", &items);
@@ -63,11 +64,11 @@ static int read_properties(const struct invocation *invocation, struct kafka_pro
 			return error_no_memory(err);
 		if (!equals)
 			return error_set(err, ERROR_INVALID, 0, "--property: %s has no =: NAME=VALUE would be right",
-					 quote_text(quoted, text));
+			                 quote_text(quoted, text));
 		*equals = 0;
 		if ((problem = value_property(text)))
 			return error_set(err, ERROR_INVALID, 0, "--property: %s %s: NAME=VALUE would be right",
-					 quote_text(quoted, text), problem);
+			                 quote_text(quoted, text), problem);
 		(*ret_properties)[i] = (struct kafka_property){text, equals + 1};
 		if (strstr(text, "password") || strstr(text, "secret") || strstr(text, "key.pem"))
 			log_mask_secret(equals + 1);
@@ -90,11 +91,13 @@ static void print_json(const char *topic, const struct produce_report *report)
 	buffer_init(&out, 1 << 20);
 	buffer_text(&out, "{\"topic\": ");
 	buffer_json_text(&out, topic, strlen(topic));
-	buffer_printf(&out,
-		      ", \"rows\": %" PRId64 ", \"messages\": %" PRId64 ", \"bytes\": %" PRId64
-		      ", \"seconds\": %.3f, \"rows_per_second\": %.0f, \"bytes_per_second\": %.0f, \"interrupted\": %s}\n",
-		      report->rows, report->messages, report->bytes, report->seconds, per_second(report->rows, report->seconds),
-		      per_second(report->bytes, report->seconds), report->stopped ? "true" : "false");
+	buffer_printf(
+	        &out,
+	        ", \"rows\": %" PRId64 ", \"messages\": %" PRId64 ", \"bytes\": %" PRId64
+	        ", \"seconds\": %.3f, \"rows_per_second\": %.0f, \"bytes_per_second\": %.0f, \"interrupted\": %s}\n",
+	        report->rows, report->messages, report->bytes, report->seconds,
+	        per_second(report->rows, report->seconds), per_second(report->bytes, report->seconds),
+	        report->stopped ? "true" : "false");
 	fputs(buffer_string(&out), stdout);
 }
 
@@ -114,28 +117,28 @@ static int print_table(const char *topic, const struct produce_report *report, s
 }
 
 static int produce(const struct invocation *invocation, const struct kafka_property *properties, int property_count,
-		   struct error *err)
+                   struct error *err)
 {
 	bool endless = !option_given(invocation, "count");
 	int64_t now_ms = clock_monotonic_ms();
 	struct progress progress = {now_ms, now_ms, endless ? 0 : option_int(invocation, "count")};
 	struct produce_report report;
 	struct produce_config config = {
-		.brokers = option_text(invocation, "brokers"),
-		.topic = option_text(invocation, "topic"),
-		.shape = option_text(invocation, "shape"),
-		.format = option_text(invocation, "format"),
-		.count = endless ? INT64_MAX : option_int(invocation, "count"),
-		.batch_rows = (int)option_int(invocation, "batch"),
-		.rate = (double)option_int(invocation, "rate"),
-		.partitions = (int)option_int(invocation, "partitions"),
-		.seed = (uint64_t)option_int(invocation, "seed"),
-		.properties = properties,
-		.property_count = property_count,
-		.pace_group = option_text(invocation, "pace"),
-		.progress = show_progress,
-		.progress_context = &progress,
-		.stop = cli_interrupt_flag(),
+	        .brokers = option_text(invocation, "brokers"),
+	        .topic = option_text(invocation, "topic"),
+	        .shape = option_text(invocation, "shape"),
+	        .format = option_text(invocation, "format"),
+	        .count = endless ? INT64_MAX : option_int(invocation, "count"),
+	        .batch_rows = (int)option_int(invocation, "batch"),
+	        .rate = (double)option_int(invocation, "rate"),
+	        .partitions = (int)option_int(invocation, "partitions"),
+	        .seed = (uint64_t)option_int(invocation, "seed"),
+	        .properties = properties,
+	        .property_count = property_count,
+	        .pace_group = option_text(invocation, "pace"),
+	        .progress = show_progress,
+	        .progress_context = &progress,
+	        .stop = cli_interrupt_flag(),
 	};
 	int failed = produce_run(&config, &report, err);
 

@@ -24,8 +24,8 @@ static const struct {
 	int (*write)(struct query *, struct output *, struct error *);
 	bool binary;
 } formats[] = {
-	{"table", query_write_table, false}, {"csv", query_write_csv, false},	  {"json", query_write_json, false},
-	{"arrow", query_write_arrow, true},  {"parquet", query_write_parquet, true},
+        {"table", query_write_table, false}, {"csv", query_write_csv, false},        {"json", query_write_json, false},
+        {"arrow", query_write_arrow, true},  {"parquet", query_write_parquet, true},
 };
 
 static int format_of(const struct invocation *invocation)
@@ -46,7 +46,8 @@ static int output_open(struct output *output, const char *path, bool binary, str
 
 	*output = (struct output){.file = stdout, .path = path};
 	if (!path && binary && isatty(STDOUT_FILENO))
-		return error_set(err, ERROR_INVALID, 0, "this format is not for a terminal: --output PATH, or a pipe, would be right");
+		return error_set(err, ERROR_INVALID, 0,
+		                 "this format is not for a terminal: --output PATH, or a pipe, would be right");
 	if (!path)
 		return 0;
 	if (!stat(path, &there) && !S_ISREG(there.st_mode)) {
@@ -84,8 +85,8 @@ static int output_status(const struct output *output)
 
 	if (output->code == EPIPE)
 		return EXIT_PIPE;
-	error_set(&err, ERROR_TRANSIENT, output->code, "cannot write %s: %s", output->path ? output->path : "the output",
-		  strerror(output->code));
+	error_set(&err, ERROR_TRANSIENT, output->code, "cannot write %s: %s",
+	          output->path ? output->path : "the output", strerror(output->code));
 	cli_fail(&err);
 	return EXIT_OUTPUT;
 }

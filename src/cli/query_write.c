@@ -87,7 +87,7 @@ static int write_footer(struct output *output, int64_t rows, bool more)
 
 	if (more)
 		snprintf(text, sizeof text, "the first %s rows; there are more: add LIMIT, or --format csv for all\n",
-			 human_count(rows, count));
+		         human_count(rows, count));
 	else
 		snprintf(text, sizeof text, "%s %s\n", human_count(rows, count), rows == 1 ? "row" : "rows");
 	return put(output, text, strlen(text));
@@ -326,7 +326,8 @@ static int copy_out(int fd, struct output *output, struct error *err)
 	while ((got = read(fd, block, BLOCK_BYTES)) > 0)
 		if (put(output, block, (size_t)got))
 			return -1;
-	return got < 0 ? error_set(err, ERROR_TRANSIENT, errno, "cannot read a temporary file: %s", strerror(errno)) : 0;
+	return got < 0 ? error_set(err, ERROR_TRANSIENT, errno, "cannot read a temporary file: %s", strerror(errno))
+	               : 0;
 }
 
 /* DuckDB writes Parquet to files only. */
@@ -345,8 +346,9 @@ int query_write_parquet(struct query *query, struct output *output, struct error
 	}
 	fd = mkstemp(path);
 	if (fd < 0)
-		return error_set(err, ERROR_TRANSIENT, errno, "cannot make a temporary file %s: %s (TMPDIR names the folder)", path,
-				 strerror(errno));
+		return error_set(err, ERROR_TRANSIENT, errno,
+		                 "cannot make a temporary file %s: %s (TMPDIR names the folder)", path,
+		                 strerror(errno));
 	failed = query_copy_parquet(query, path, err) || copy_out(fd, output, err);
 	unlink(path);
 	return failed ? -1 : 0;

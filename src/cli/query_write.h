@@ -1,8 +1,8 @@
 /*
  * query_write.h - the rows of a query in each form, to a place that may fail.
  *
- * Every function returns 0, or -1 where either *err is filled or output->code is: what could not be read is an error of the
- * query, what could not be written is one of the output.
+ * Every function returns 0, or -1 where either *err is filled or output->code is: what could not be read is an error of
+ * the query, what could not be written is one of the output.
  */
 #ifndef TARN_CLI_QUERY_WRITE_H
 #define TARN_CLI_QUERY_WRITE_H
@@ -17,8 +17,8 @@
 struct output {
 	FILE *file;
 	const char *path; /* that it will have; NULL: standard output */
-	char *temporary;  /* that it has until it is complete; owned; NULL: written in place */
-	int code;	  /* errno of the first write that failed; 0: none */
+	char *temporary; /* that it has until it is complete; owned; NULL: written in place */
+	int code; /* errno of the first write that failed; 0: none */
 };
 
 /* A terminal shows at most so many rows of a table. */

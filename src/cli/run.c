@@ -12,8 +12,9 @@ static int run(struct manifest *manifest, const struct invocation *invocation, s
 
 	if (!runtime)
 		return -1;
-	log_event(EVENT_START, FIELDS(LOG_NUMBER("streams", runtime_stream_count(runtime)), LOG_TEXT("manifest", manifest->file)),
-		  "running %s: %d stream(s)", manifest->file, runtime_stream_count(runtime));
+	log_event(EVENT_START,
+	          FIELDS(LOG_NUMBER("streams", runtime_stream_count(runtime)), LOG_TEXT("manifest", manifest->file)),
+	          "running %s: %d stream(s)", manifest->file, runtime_stream_count(runtime));
 	if (option_flag(invocation, "once") && runtime_finish(runtime, err)) {
 		runtime_free(runtime);
 		return -1;

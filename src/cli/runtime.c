@@ -49,8 +49,8 @@ static int start_broker(struct runtime *runtime, struct error *err)
 			if (!runtime->broker)
 				return -1;
 			log_event(EVENT_EMBEDDED, FIELDS(LOG_TEXT("address", embedded_broker_address(runtime->broker))),
-				  "embedded broker at %s (in memory, for trying things out)",
-				  embedded_broker_address(runtime->broker));
+			          "embedded broker at %s (in memory, for trying things out)",
+			          embedded_broker_address(runtime->broker));
 		}
 		if (embedded_broker_create_topic(runtime->broker, spec->kafka.topic, spec->kafka.partitions, err))
 			return -1;
@@ -122,7 +122,7 @@ static bool ready(void *context, struct buffer *reason)
 		if (status.ready)
 			continue;
 		buffer_printf(reason, "%sstream %s: %s", all ? "" : "; ", stream_spec(runtime->streams[i].stream)->name,
-			      *status.problem ? status.problem : "no lanes are assigned yet");
+		              *status.problem ? status.problem : "no lanes are assigned yet");
 		all = false;
 	}
 	return all;
@@ -138,7 +138,7 @@ static int start_http(struct runtime *runtime, const char *listen, struct error 
 	if (!runtime->http)
 		return -1;
 	log_event(EVENT_LISTEN, FIELDS(LOG_TEXT("address", http_address(runtime->http))),
-		  "http://%s answers /metrics, /healthz and /readyz", http_address(runtime->http));
+	          "http://%s answers /metrics, /healthz and /readyz", http_address(runtime->http));
 	return 0;
 }
 
@@ -157,7 +157,8 @@ struct runtime *runtime_start(struct manifest *manifest, const char *listen, str
 	if (!runtime->lakes || !runtime->streams)
 		error_no_memory(err);
 	else if (!manifest->stream_count)
-		error_set(err, ERROR_INVALID, 0, "%s declares no DuckLakeStream: there is nothing to run", manifest->file);
+		error_set(err, ERROR_INVALID, 0, "%s declares no DuckLakeStream: there is nothing to run",
+		          manifest->file);
 	else if (!start_broker(runtime, err) && !start_streams(runtime, err) && !start_http(runtime, listen, err))
 		return runtime;
 	runtime_free(runtime);
@@ -238,12 +239,13 @@ static void show_progress(struct runtime *runtime)
 	}
 	/* A smoothed rate: commits come in steps. */
 	runtime->rows_per_s = 0.8 * runtime->rows_per_s + 0.2 * (double)(all.rows - runtime->shown_rows) / seconds;
-	runtime->bytes_per_s = 0.8 * runtime->bytes_per_s + 0.2 * (double)(all.payload_bytes - runtime->shown_bytes) / seconds;
+	runtime->bytes_per_s =
+	        0.8 * runtime->bytes_per_s + 0.2 * (double)(all.payload_bytes - runtime->shown_bytes) / seconds;
 	age_ms = all.last_commit_ms ? clock_wall_ms() - all.last_commit_ms : -1;
 	if (age_ms >= 0)
 		snprintf(commit, sizeof commit, "%.1f s ago", (double)age_ms / 1000);
-	snprintf(line, sizeof line, "%" PRId64 " rows  %.0f rows/s  %.1f MB/s  lag %" PRId64 "  last commit %s", all.rows,
-		 runtime->rows_per_s, runtime->bytes_per_s / 1e6, all.lag, commit);
+	snprintf(line, sizeof line, "%" PRId64 " rows  %.0f rows/s  %.1f MB/s  lag %" PRId64 "  last commit %s",
+	         all.rows, runtime->rows_per_s, runtime->bytes_per_s / 1e6, all.lag, commit);
 	log_progress(line);
 	runtime->shown_ms = now;
 	runtime->shown_rows = all.rows;
@@ -274,7 +276,7 @@ int runtime_wait(struct runtime *runtime, int timeout_ms, struct error *err)
 	for (;;) {
 		if (cli_interrupted() && !runtime->stopping) {
 			log_event(EVENT_STOP, NO_FIELDS,
-				  "stopping: what was read is committed first (a second signal stops at once)");
+			          "stopping: what was read is committed first (a second signal stops at once)");
 			runtime_stop(runtime);
 		}
 		state = look(runtime, err);

@@ -27,9 +27,9 @@ const char *runtime_embedded_address(const struct runtime *runtime);
 int runtime_finish(struct runtime *runtime, struct error *err);
 void runtime_stop(struct runtime *runtime);
 /*
- * Waits up to timeout_ms, and shows the progress line meanwhile. 1: every stream ended well; 0: not yet; -1: one failed.
- * After the first SIGINT or SIGTERM (cli_catch_signals) the streams drain, commit and leave from here. A second one ends
- * the process at once: nothing committed is lost, and nothing uncommitted was promised.
+ * Waits up to timeout_ms, and shows the progress line meanwhile. 1: every stream ended well; 0: not yet; -1: one
+ * failed. After the first SIGINT or SIGTERM (cli_catch_signals) the streams drain, commit and leave from here. A second
+ * one ends the process at once: nothing committed is lost, and nothing uncommitted was promised.
  */
 int runtime_wait(struct runtime *runtime, int timeout_ms, struct error *err);
 

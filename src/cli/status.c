@@ -11,11 +11,11 @@
 
 enum column { STREAM, CATALOG, TABLE, LANES, ROWS, QUARANTINED, FILES, BYTES, SNAPSHOT, LAST_COMMIT, STATE, COLUMNS };
 
-static const char *const headers[COLUMNS] = {"stream", "catalog", "table",    "lanes",	     "rows", "quarantined",
-					     "files",  "bytes",	  "snapshot", "last_commit", "state"};
+static const char *const headers[COLUMNS] = {"stream", "catalog", "table",    "lanes",       "rows", "quarantined",
+                                             "files",  "bytes",   "snapshot", "last_commit", "state"};
 
 static void add_stream(struct table *table, const struct spec_stream *spec, const struct verification *verification,
-		       const struct lake_table_size *size, const char *state)
+                       const struct lake_table_size *size, const char *state)
 {
 	char name[256], last[40] = "", numbers[COLUMNS][24];
 	const char *cells[COLUMNS];
@@ -24,9 +24,12 @@ static void add_stream(struct table *table, const struct spec_stream *spec, cons
 	for (int i = 0; i < verification->lane_count; i++)
 		quarantined += verification->lanes[i].audit.quarantined;
 	const int64_t values[COLUMNS] = {
-		[LANES] = verification->lane_count, [ROWS] = verification->table_rows < 0 ? 0 : verification->table_rows,
-		[QUARANTINED] = quarantined,	    [FILES] = size->files,
-		[BYTES] = size->bytes,		    [SNAPSHOT] = verification->snapshot,
+	        [LANES] = verification->lane_count,
+	        [ROWS] = verification->table_rows < 0 ? 0 : verification->table_rows,
+	        [QUARANTINED] = quarantined,
+	        [FILES] = size->files,
+	        [BYTES] = size->bytes,
+	        [SNAPSHOT] = verification->snapshot,
 	};
 	for (int i = 0; i < COLUMNS; i++) {
 		snprintf(numbers[i], sizeof numbers[i], "%" PRId64, values[i]);
@@ -51,11 +54,13 @@ static int look_at(const struct spec_stream *spec, struct table *table, struct e
 	struct lake *lake = lake_open(spec->catalog, &options, err);
 	struct lake_session *session = lake ? lake_session_new(lake, err) : NULL;
 	int failed = !session || verify_stream(spec, session, false, NULL, &verification, err) ||
-		     (verification.table_rows >= 0 && lake_table_size(session, spec->schema, spec->table, &size, err));
+	             (verification.table_rows >= 0 && lake_table_size(session, spec->schema, spec->table, &size, err));
 
 	if (!failed)
 		add_stream(table, spec, &verification, &size,
-			   !verification.lane_count ? "not started" : verification.passed ? "ok" : "see tarn verify");
+		           !verification.lane_count ? "not started"
+		           : verification.passed    ? "ok"
+		                                    : "see tarn verify");
 	verification_release(&verification);
 	lake_session_free(session);
 	lake_close(lake);
@@ -78,6 +83,6 @@ int cmd_status(const struct invocation *invocation)
 	manifest_free(manifest);
 	if (!failed)
 		failed = !strcmp(option_text(invocation, "format"), "json") ? table_print_json(table, stdout, &err)
-									     : table_print(table, stdout, &err);
+		                                                            : table_print(table, stdout, &err);
 	return failed ? cli_fail(&err) : EXIT_DONE;
 }

@@ -8,11 +8,11 @@
 
 #include "cli/display.h"
 
-#define CUT_LEAST 6	      /* columns: what is left of a cell says something still */
+#define CUT_LEAST 6 /* columns: what is left of a cell says something still */
 #define ROW_MAXIMUM (1 << 26) /* bytes of one row as it is written */
 
 struct cell {
-	char *text;  /* owned; NULL is NULL */
+	char *text; /* owned; NULL is NULL */
 	char *shown; /* owned; what a person sees instead; NULL: text */
 };
 
@@ -248,7 +248,8 @@ enum rule { RULE_TOP, RULE_MIDDLE, RULE_BOTTOM };
 
 static void append_rule(const struct layout *layout, enum rule rule, struct buffer *out)
 {
-	static const char *const unicode[][4] = {{"┌", "─", "┬", "┐\n"}, {"├", "─", "┼", "┤\n"}, {"└", "─", "┴", "┘\n"}};
+	static const char *const unicode[][4] = {
+	        {"┌", "─", "┬", "┐\n"}, {"├", "─", "┼", "┤\n"}, {"└", "─", "┴", "┘\n"}};
 	static const char *const plain[] = {"+", "-", "+", "+\n"};
 	const char *const *parts = layout->style->unicode ? unicode[rule] : plain;
 
@@ -281,8 +282,9 @@ static void append_row(struct layout *layout, int64_t row, struct buffer *out)
 	const struct table *table = layout->table;
 
 	for (int i = 0; i < table->columns; i++)
-		append_cell(layout, i, row < 0 ? table->headers[i] : cell_text(layout, &table->cells[row * table->columns + i]),
-			    row < 0, out);
+		append_cell(layout, i,
+		            row < 0 ? table->headers[i] : cell_text(layout, &table->cells[row * table->columns + i]),
+		            row < 0, out);
 	buffer_text(out, layout->style->unicode ? "│\n" : "|\n");
 }
 
@@ -292,7 +294,8 @@ static int check(const struct table *table, struct error *err)
 }
 
 /* Appends the whole box to `out`; with `file` each row goes there instead, and `out` is only space. */
-static int render(const struct table *table, const struct table_style *style, struct buffer *out, FILE *file, struct error *err)
+static int render(const struct table *table, const struct table_style *style, struct buffer *out, FILE *file,
+                  struct error *err)
 {
 	struct layout layout;
 	int64_t rows = table_row_count(table);

@@ -8,10 +8,26 @@
 #include "spec/spec.h"
 #include "stream/verify.h"
 
-enum column { STREAM, PARTITION, FIRST, NEXT, MESSAGES, ROWS, QUARANTINED, SKIPPED, LOST, GAPS, DUPLICATES, LAG, PROBLEM, COLUMNS };
+enum column {
+	STREAM,
+	PARTITION,
+	FIRST,
+	NEXT,
+	MESSAGES,
+	ROWS,
+	QUARANTINED,
+	SKIPPED,
+	LOST,
+	GAPS,
+	DUPLICATES,
+	LAG,
+	PROBLEM,
+	COLUMNS
+};
 
-static const char *const headers[COLUMNS] = {"stream",	    "partition", "first", "next", "messages",	"rows",	   "quarantined",
-					     "skipped", "lost",	 "gaps",  "duplicates", "lag",	"problem"};
+static const char *const headers[COLUMNS] = {"stream",     "partition",   "first",   "next", "messages",
+                                             "rows",       "quarantined", "skipped", "lost", "gaps",
+                                             "duplicates", "lag",         "problem"};
 
 static void add_lane(struct table *table, const char *stream, const struct verified_lane *lane)
 {
@@ -19,10 +35,17 @@ static void add_lane(struct table *table, const char *stream, const struct verif
 	const char *cells[COLUMNS];
 	const struct lane_audit *audit = &lane->audit;
 	const int64_t values[COLUMNS] = {
-		[PARTITION] = audit->partition, [FIRST] = audit->first_offset,	   [NEXT] = audit->next_offset,
-		[MESSAGES] = audit->messages,	[ROWS] = audit->rows,		   [QUARANTINED] = audit->quarantined,
-		[SKIPPED] = audit->skipped,	[LOST] = audit->lost,		   [GAPS] = lane->gaps,
-		[DUPLICATES] = lane->duplicates, [LAG] = lane->lag,
+	        [PARTITION] = audit->partition,
+	        [FIRST] = audit->first_offset,
+	        [NEXT] = audit->next_offset,
+	        [MESSAGES] = audit->messages,
+	        [ROWS] = audit->rows,
+	        [QUARANTINED] = audit->quarantined,
+	        [SKIPPED] = audit->skipped,
+	        [LOST] = audit->lost,
+	        [GAPS] = lane->gaps,
+	        [DUPLICATES] = lane->duplicates,
+	        [LAG] = lane->lag,
 	};
 
 	for (int i = 0; i < COLUMNS; i++) {
@@ -56,10 +79,10 @@ static int print_json(const char *stream, const struct verification *verificatio
 	buffer_text(&out, "{\"stream\":");
 	buffer_json_text(&out, stream, strlen(stream));
 	buffer_printf(&out,
-		      ",\"passed\":%s,\"rows\":%" PRId64 ",\"table_rows\":%" PRId64 ",\"gaps\":%" PRId64 ",\"duplicates\":%" PRId64
-		      ",\"snapshot\":%" PRId64 ",\"problem\":",
-		      verification->passed ? "true" : "false", verification->rows, verification->table_rows, verification->gaps,
-		      verification->duplicates, verification->snapshot);
+	              ",\"passed\":%s,\"rows\":%" PRId64 ",\"table_rows\":%" PRId64 ",\"gaps\":%" PRId64
+	              ",\"duplicates\":%" PRId64 ",\"snapshot\":%" PRId64 ",\"problem\":",
+	              verification->passed ? "true" : "false", verification->rows, verification->table_rows,
+	              verification->gaps, verification->duplicates, verification->snapshot);
 	buffer_json_text(&out, verification->problem, strlen(verification->problem));
 	buffer_text(&out, ",\"lanes\":");
 	if (table_render_json(table, &out, err))
@@ -89,7 +112,8 @@ static int print_table(const char *stream, const struct verification *verificati
 	return 0;
 }
 
-static int verify_one(const struct spec_stream *spec, const struct invocation *invocation, bool *passed, struct error *err)
+static int verify_one(const struct spec_stream *spec, const struct invocation *invocation, bool *passed,
+                      struct error *err)
 {
 	struct lake_options options = {.writer = false};
 	struct verification verification = {0};
@@ -99,8 +123,9 @@ static int verify_one(const struct spec_stream *spec, const struct invocation *i
 
 	if (lake && (session = lake_session_new(lake, err)) &&
 	    !verify_stream(spec, session, option_flag(invocation, "topic"), NULL, &verification, err)) {
-		failed = !strcmp(option_text(invocation, "format"), "json") ? print_json(spec->name, &verification, err)
-									     : print_table(spec->name, &verification, err);
+		failed = !strcmp(option_text(invocation, "format"), "json")
+		                 ? print_json(spec->name, &verification, err)
+		                 : print_table(spec->name, &verification, err);
 		*passed &= verification.passed;
 	}
 	verification_release(&verification);

@@ -14,13 +14,14 @@
 struct append_target {
 	struct lake_session *session; /* borrowed */
 	struct duck_source *source;
-	char name[64];	    /* of the table function */
+	char name[64]; /* of the table function */
 	char *schema, *table;
 	char checked[33]; /* the fingerprint that append_prepare last let through */
 	struct buffer insert;
 };
 
-struct append_target *append_target_new(struct lake_session *session, const char *schema, const char *table, struct error *err)
+struct append_target *append_target_new(struct lake_session *session, const char *schema, const char *table,
+                                        struct error *err)
 {
 	struct append_target *target = calloc(1, sizeof *target);
 
@@ -33,7 +34,7 @@ struct append_target *append_target_new(struct lake_session *session, const char
 	target->schema = strdup(schema);
 	target->table = strdup(table);
 	snprintf(target->name, sizeof target->name, "tarn_source_%d",
-		 __atomic_fetch_add(&session->lake->source_count, 1, __ATOMIC_RELAXED));
+	         __atomic_fetch_add(&session->lake->source_count, 1, __ATOMIC_RELAXED));
 	if (!target->schema || !target->table) {
 		error_no_memory(err);
 	} else {
@@ -70,7 +71,9 @@ static int read_table(struct append_target *target, struct duck_rows *ret_rows, 
 	OWNED_BUFFER struct buffer sql = {0};
 
 	buffer_init(&sql, 65536);
-	buffer_text(&sql, "SELECT column_name, data_type FROM duckdb_columns() WHERE database_name = 'lake' AND schema_name = ");
+	buffer_text(
+	        &sql,
+	        "SELECT column_name, data_type FROM duckdb_columns() WHERE database_name = 'lake' AND schema_name = ");
 	buffer_sql_text(&sql, target->schema);
 	buffer_text(&sql, " AND table_name = ");
 	buffer_sql_text(&sql, target->table);
@@ -119,18 +122,19 @@ static int64_t find_column(const struct duck_rows *rows, const char *name)
 	return -1;
 }
 
-/* The message's columns must be the table's: by name, in any order, of the same types. The table may have more: null. */
+/* The message's columns must be the table's: by name, in any order, of the same types. The table may have more: null.
+ */
 static int compare_columns(const struct duck_rows *table, const struct duck_rows *source, struct error *err)
 {
 	for (int64_t i = 0; i < source->row_count; i++) {
 		int64_t at = find_column(table, duck_cell(source, i, 0));
 
 		if (at < 0)
-			return error_set(err, ERROR_INVALID, 0, "column '%s' (%s) is not in the table", duck_cell(source, i, 0),
-					 duck_cell(source, i, 1));
+			return error_set(err, ERROR_INVALID, 0, "column '%s' (%s) is not in the table",
+			                 duck_cell(source, i, 0), duck_cell(source, i, 1));
 		if (strcmp(duck_cell(table, at, 1), duck_cell(source, i, 1)) != 0)
 			return error_set(err, ERROR_INVALID, 0, "column '%s' is %s in the message and %s in the table",
-					 duck_cell(source, i, 0), duck_cell(source, i, 1), duck_cell(table, at, 1));
+			                 duck_cell(source, i, 0), duck_cell(source, i, 1), duck_cell(table, at, 1));
 	}
 	return 0;
 }
@@ -180,8 +184,8 @@ int append_prepare(struct append_target *target, struct batch_schema *schema, bo
 	return 0;
 }
 
-int append_rows(struct append_target *target, struct batch_schema *schema, const struct append_pull *pull, int64_t *ret_rows,
-		struct error *err)
+int append_rows(struct append_target *target, struct batch_schema *schema, const struct append_pull *pull,
+                int64_t *ret_rows, struct error *err)
 {
 	struct duck_pull from = {.context = pull->context, .next = pull->next};
 	struct error why = {0};

@@ -1,5 +1,6 @@
 /*
- * append.h - rows into a table, through DuckDB's own INSERT ... SELECT from a table function that references the arrays.
+ * append.h - rows into a table, through DuckDB's own INSERT ... SELECT from a table function that references the
+ * arrays.
  *
  * Life cycle: append_target_new -> append_prepare per schema -> append_rows per transaction -> append_target_free.
  */
@@ -22,7 +23,8 @@ struct append_pull {
 	int (*next)(void *context, struct ArrowArray *ret_array);
 };
 
-struct append_target *append_target_new(struct lake_session *session, const char *schema, const char *table, struct error *err);
+struct append_target *append_target_new(struct lake_session *session, const char *schema, const char *table,
+                                        struct error *err);
 void append_target_free(struct append_target *target);
 
 /*
@@ -33,7 +35,7 @@ void append_target_free(struct append_target *target);
 int append_prepare(struct append_target *target, struct batch_schema *schema, bool *ret_created, struct error *err);
 
 /* Inserts all that `pull` gives, in the session's transaction. The schema must have passed append_prepare. */
-int append_rows(struct append_target *target, struct batch_schema *schema, const struct append_pull *pull, int64_t *ret_rows,
-		struct error *err);
+int append_rows(struct append_target *target, struct batch_schema *schema, const struct append_pull *pull,
+                int64_t *ret_rows, struct error *err);
 
 #endif

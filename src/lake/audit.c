@@ -9,7 +9,8 @@
 #include "base/owned.h"
 #include "lake/lake_private.h"
 
-static int table_exists(struct lake_session *session, const char *schema, const char *table, bool *ret_exists, struct error *err)
+static int table_exists(struct lake_session *session, const char *schema, const char *table, bool *ret_exists,
+                        struct error *err)
 {
 	OWNED_BUFFER struct buffer sql = {0};
 	OWNED_DUCK_ROWS struct duck_rows rows = {0};
@@ -32,16 +33,19 @@ static int append_offsets(struct lake_session *session, const char *stream, stru
 	OWNED_DUCK_ROWS struct duck_rows rows = {0};
 
 	buffer_init(&find, 65536);
-	buffer_text(&find, "SELECT table_name FROM duckdb_tables() WHERE database_name = 'lake' AND schema_name = 'tarn' AND "
-			   "regexp_full_match(table_name, 'offsets_' || ");
+	buffer_text(&find,
+	            "SELECT table_name FROM duckdb_tables() WHERE database_name = 'lake' AND schema_name = 'tarn' AND "
+	            "regexp_full_match(table_name, 'offsets_' || ");
 	buffer_sql_text(&find, stream);
 	buffer_text(&find, " || '(_[0-9]+)?')");
 	if (duck_query(session->connection, buffer_string(&find), &rows, err))
 		return -1;
 	buffer_text(sql, "SELECT NULL::VARCHAR AS topic, NULL::VARCHAR AS topic_id, NULL::INTEGER AS \"partition\", "
-			 "NULL::BIGINT AS first_offset, NULL::BIGINT AS next_offset WHERE false");
+	                 "NULL::BIGINT AS first_offset, NULL::BIGINT AS next_offset WHERE false");
 	for (int64_t i = 0; i < rows.row_count; i++) {
-		buffer_text(sql, " UNION ALL SELECT topic, topic_id, \"partition\", first_offset, next_offset FROM lake.tarn.");
+		buffer_text(
+		        sql,
+		        " UNION ALL SELECT topic, topic_id, \"partition\", first_offset, next_offset FROM lake.tarn.");
 		buffer_sql_name(sql, duck_cell(&rows, i, 0));
 	}
 	return 0;
@@ -55,33 +59,43 @@ static void append_lanes(struct buffer *sql, const char *stream, const char *top
 {
 	buffer_text(sql, "WITH o AS (");
 	buffer_text(sql, offsets);
-	buffer_text(sql, "), own AS (SELECT topic_id, \"partition\" AS p, first_offset, next_offset FROM o WHERE topic = ");
+	buffer_text(sql,
+	            "), own AS (SELECT topic_id, \"partition\" AS p, first_offset, next_offset FROM o WHERE topic = ");
 	buffer_sql_text(sql, topic);
-	buffer_text(sql, "), l AS (SELECT topic_id, \"partition\" AS p, from_offset AS f, next_offset AS n, messages, \"rows\" AS r,"
-			 " quarantined, skipped, lost, coalesce(max(next_offset) OVER (PARTITION BY topic_id, \"partition\" ORDER BY"
-			 " from_offset, next_offset ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), -1) AS before"
-			 " FROM lake.tarn.ledger WHERE stream = ");
+	buffer_text(sql, "), l AS (SELECT topic_id, \"partition\" AS p, from_offset AS f, next_offset AS n, messages, "
+	                 "\"rows\" AS r,"
+	                 " quarantined, skipped, lost, coalesce(max(next_offset) OVER (PARTITION BY topic_id, "
+	                 "\"partition\" ORDER BY"
+	                 " from_offset, next_offset ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), -1) AS before"
+	                 " FROM lake.tarn.ledger WHERE stream = ");
 	buffer_sql_text(sql, stream);
 	buffer_text(sql, " AND topic = ");
 	buffer_sql_text(sql, topic);
-	buffer_text(sql, "), sums AS (SELECT topic_id, p, min(f) AS first_f, max(n) AS last_n, count(*) AS commits, sum(messages) AS messages,"
-			 " sum(r) AS r, sum(quarantined) AS quarantined, sum(skipped) AS skipped, sum(lost) AS lost,"
-			 " sum(CASE WHEN before >= 0 AND f > before THEN f - before ELSE 0 END) AS gaps,"
-			 " sum(CASE WHEN before >= 0 AND f < before THEN least(before, n) - f ELSE 0 END) AS doubled,"
-			 " sum(CASE WHEN messages + quarantined + skipped + lost <> n - f OR n <= f THEN 1 ELSE 0 END) AS unbalanced"
-			 " FROM l GROUP BY ALL), q AS (SELECT topic_id, \"partition\" AS p, count(*) AS qr, count(DISTINCT \"offset\") AS qd"
-			 " FROM lake.tarn.quarantine WHERE stream = ");
+	buffer_text(sql, "), sums AS (SELECT topic_id, p, min(f) AS first_f, max(n) AS last_n, count(*) AS commits, "
+	                 "sum(messages) AS messages,"
+	                 " sum(r) AS r, sum(quarantined) AS quarantined, sum(skipped) AS skipped, sum(lost) AS lost,"
+	                 " sum(CASE WHEN before >= 0 AND f > before THEN f - before ELSE 0 END) AS gaps,"
+	                 " sum(CASE WHEN before >= 0 AND f < before THEN least(before, n) - f ELSE 0 END) AS doubled,"
+	                 " sum(CASE WHEN messages + quarantined + skipped + lost <> n - f OR n <= f THEN 1 ELSE 0 END) "
+	                 "AS unbalanced"
+	                 " FROM l GROUP BY ALL), q AS (SELECT topic_id, \"partition\" AS p, count(*) AS qr, "
+	                 "count(DISTINCT \"offset\") AS qd"
+	                 " FROM lake.tarn.quarantine WHERE stream = ");
 	buffer_sql_text(sql, stream);
 	buffer_text(sql, " AND topic = ");
 	buffer_sql_text(sql, topic);
-	buffer_text(sql, " GROUP BY ALL) SELECT coalesce(own.topic_id, sums.topic_id, q.topic_id), coalesce(own.p, sums.p, q.p),"
-			 " coalesce(own.first_offset, first_f, 0), coalesce(own.next_offset, last_n, 0), coalesce(last_n, -1),"
-			 " coalesce(commits, 0), coalesce(messages, 0), coalesce(r, 0), coalesce(quarantined, 0), coalesce(skipped, 0),"
-			 " coalesce(lost, 0), coalesce(gaps, 0) + CASE WHEN first_f > own.first_offset THEN first_f - own.first_offset"
-			 " ELSE 0 END, coalesce(doubled, 0), coalesce(unbalanced, 0), coalesce(qr, 0), coalesce(qd, 0)"
-			 " FROM own FULL JOIN sums ON own.topic_id = sums.topic_id AND own.p = sums.p"
-			 " FULL JOIN q ON q.topic_id = coalesce(own.topic_id, sums.topic_id) AND q.p = coalesce(own.p, sums.p)"
-			 " ORDER BY 1, 2");
+	buffer_text(
+	        sql,
+	        " GROUP BY ALL) SELECT coalesce(own.topic_id, sums.topic_id, q.topic_id), coalesce(own.p, sums.p, q.p),"
+	        " coalesce(own.first_offset, first_f, 0), coalesce(own.next_offset, last_n, 0), coalesce(last_n, -1),"
+	        " coalesce(commits, 0), coalesce(messages, 0), coalesce(r, 0), coalesce(quarantined, 0), "
+	        "coalesce(skipped, 0),"
+	        " coalesce(lost, 0), coalesce(gaps, 0) + CASE WHEN first_f > own.first_offset THEN first_f - "
+	        "own.first_offset"
+	        " ELSE 0 END, coalesce(doubled, 0), coalesce(unbalanced, 0), coalesce(qr, 0), coalesce(qd, 0)"
+	        " FROM own FULL JOIN sums ON own.topic_id = sums.topic_id AND own.p = sums.p"
+	        " FULL JOIN q ON q.topic_id = coalesce(own.topic_id, sums.topic_id) AND q.p = coalesce(own.p, sums.p)"
+	        " ORDER BY 1, 2");
 }
 
 static int take_lanes(const struct duck_rows *rows, struct stream_audit *audit, struct error *err)
@@ -93,7 +107,8 @@ static int take_lanes(const struct duck_rows *rows, struct stream_audit *audit, 
 	for (int i = 0; i < audit->lane_count; i++) {
 		struct lane_audit *lane = &audit->lanes[i];
 
-		snprintf(lane->topic_id, sizeof lane->topic_id, "%s", duck_cell(rows, i, 0) ? duck_cell(rows, i, 0) : "");
+		snprintf(lane->topic_id, sizeof lane->topic_id, "%s",
+		         duck_cell(rows, i, 0) ? duck_cell(rows, i, 0) : "");
 		lane->partition = (int32_t)duck_cell_int(rows, i, 1);
 		lane->first_offset = duck_cell_int(rows, i, 2);
 		lane->next_offset = duck_cell_int(rows, i, 3);
@@ -114,7 +129,7 @@ static int take_lanes(const struct duck_rows *rows, struct stream_audit *audit, 
 }
 
 static int audit_table(struct lake_session *session, const char *stream, const char *schema, const char *table,
-		       struct stream_audit *audit, struct error *err)
+                       struct stream_audit *audit, struct error *err)
 {
 	OWNED_BUFFER struct buffer sql = {0};
 	OWNED_DUCK_ROWS struct duck_rows rows = {0}, count = {0};
@@ -148,7 +163,7 @@ static int audit_table(struct lake_session *session, const char *stream, const c
 }
 
 static int audit_in_transaction(struct lake_session *session, const char *stream, const char *topic, const char *schema,
-				const char *table, struct stream_audit *audit, struct error *err)
+                                const char *table, struct stream_audit *audit, struct error *err)
 {
 	OWNED_BUFFER struct buffer offsets = {0}, sql = {0};
 	OWNED_DUCK_ROWS struct duck_rows rows = {0};
@@ -169,8 +184,8 @@ static int audit_in_transaction(struct lake_session *session, const char *stream
 	return audit_table(session, stream, schema, table, audit, err);
 }
 
-int lake_audit(struct lake_session *session, const char *stream, const char *topic, const char *schema, const char *table,
-	       struct stream_audit *ret_audit, struct error *err)
+int lake_audit(struct lake_session *session, const char *stream, const char *topic, const char *schema,
+               const char *table, struct stream_audit *ret_audit, struct error *err)
 {
 	struct stream_audit audit = {0};
 	int failed;

@@ -17,26 +17,26 @@ struct lane_audit {
 	char topic_id[64];
 	int32_t partition;
 	int64_t first_offset, next_offset; /* of the lane's row */
-	int64_t ledger_next;		   /* where the ledger ends; -1: it has no rows */
+	int64_t ledger_next; /* where the ledger ends; -1: it has no rows */
 	int64_t commits, messages, rows, quarantined, skipped, lost;
-	int64_t gap_offsets;	   /* offsets that no commit accounts for */
+	int64_t gap_offsets; /* offsets that no commit accounts for */
 	int64_t duplicate_offsets; /* offsets that two commits account for */
-	int64_t unbalanced;	   /* commits whose counts do not add up to their offsets */
+	int64_t unbalanced; /* commits whose counts do not add up to their offsets */
 	int64_t quarantine_rows, quarantine_distinct;
 };
 
 struct stream_audit {
 	struct lane_audit *lanes; /* owned; by topic id and partition */
 	int lane_count;
-	int64_t table_rows;  /* of the target table; -1: there is no table */
+	int64_t table_rows; /* of the target table; -1: there is no table */
 	int64_t ledger_rows; /* that all streams' ledgers say went into that table */
-	int64_t snapshot;    /* 0 for backend file */
+	int64_t snapshot; /* 0 for backend file */
 	int64_t last_commit_ms; /* wall clock; 0: none */
 };
 
 /* Fills *ret_audit; a stream that never ran has no lanes. */
-int lake_audit(struct lake_session *session, const char *stream, const char *topic, const char *schema, const char *table,
-	       struct stream_audit *ret_audit, struct error *err);
+int lake_audit(struct lake_session *session, const char *stream, const char *topic, const char *schema,
+               const char *table, struct stream_audit *ret_audit, struct error *err);
 void stream_audit_release(struct stream_audit *audit);
 
 #endif

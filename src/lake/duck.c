@@ -90,7 +90,8 @@ struct duck *duck_open(const char *path, const struct duck_setting *settings, in
 	}
 	for (int i = 0; i < count; i++) {
 		if (duckdb_set_config(config, settings[i].name, settings[i].value) == DuckDBError) {
-			error_set(err, ERROR_FATAL, 0, "DuckDB refuses its setting %s = %s", settings[i].name, settings[i].value);
+			error_set(err, ERROR_FATAL, 0, "DuckDB refuses its setting %s = %s", settings[i].name,
+			          settings[i].value);
 			duckdb_destroy_config(&config);
 			return NULL;
 		}
@@ -332,7 +333,7 @@ void duck_stream_close(struct duck_stream *stream)
 }
 
 struct duck_appender *duck_appender_open(struct duck_connection *connection, const char *catalog, const char *schema,
-					 const char *table, struct error *err)
+                                         const char *table, struct error *err)
 {
 	struct duck_appender *appender = calloc(1, sizeof *appender);
 
@@ -366,7 +367,8 @@ void duck_append_text(struct duck_appender *appender, const char *text)
 
 void duck_append_blob(struct duck_appender *appender, const void *bytes, size_t size)
 {
-	note(appender, bytes ? duckdb_append_blob(appender->handle, bytes, size) : duckdb_append_null(appender->handle));
+	note(appender,
+	     bytes ? duckdb_append_blob(appender->handle, bytes, size) : duckdb_append_null(appender->handle));
 }
 
 void duck_append_timestamp_ms(struct duck_appender *appender, int64_t ms)

@@ -34,7 +34,7 @@ void duck_disconnect(struct duck_connection *connection);
 /* Runs one statement. ret_changed (may be NULL): rows inserted, updated or deleted. */
 int duck_exec(struct duck_connection *connection, const char *sql, int64_t *ret_changed, struct error *err);
 int duck_execf(struct duck_connection *connection, struct error *err, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
+        __attribute__((format(printf, 3, 4)));
 
 /* A small result held as text: every column is cast to VARCHAR by duck_query itself. NULL is NULL. */
 struct duck_rows {
@@ -64,7 +64,7 @@ void duck_stream_close(struct duck_stream *stream);
 /* Rows of plain values into a table, inside the connection's transaction. */
 struct duck_appender;
 struct duck_appender *duck_appender_open(struct duck_connection *connection, const char *catalog, const char *schema,
-					 const char *table, struct error *err);
+                                         const char *table, struct error *err);
 void duck_append_int(struct duck_appender *appender, int64_t value);
 void duck_append_text(struct duck_appender *appender, const char *text); /* NULL: NULL */
 void duck_append_blob(struct duck_appender *appender, const void *bytes, size_t size); /* NULL: NULL */
@@ -83,7 +83,8 @@ struct duck_source;
 
 struct duck_pull {
 	void *context;
-	/* Moves the next array (at most BATCH_ROWS_MAX rows) out. 1: an array; 0: this scan is at its end. May block. */
+	/* Moves the next array (at most BATCH_ROWS_MAX rows) out. 1: an array; 0: this scan is at its end. May block.
+	 */
 	int (*next)(void *context, struct ArrowArray *ret_array);
 };
 
@@ -93,7 +94,8 @@ struct duck_source *duck_source_new(struct duck_connection *idle, const char *na
 void duck_source_free(struct duck_source *source);
 /* Sets what the next bind sees. pull NULL: the source is empty (to describe
  * its columns). INVALID where DuckDB does not take the schema. */
-int duck_source_set(struct duck_source *source, struct batch_schema *schema, const struct duck_pull *pull, struct error *err);
+int duck_source_set(struct duck_source *source, struct batch_schema *schema, const struct duck_pull *pull,
+                    struct error *err);
 
 /* The kind of a DuckDB failure by its error type and text: CONFLICT (a logical conflict, final for this transaction),
  * TRANSIENT (locked, connection lost, retries used up, I/O), INVALID (binder, parser, conversion, constraint). */

@@ -15,7 +15,7 @@
 
 struct query {
 	struct duck_connection *connection;
-	char *sql;  /* as given; owned */
+	char *sql; /* as given; owned */
 	char *from; /* what may stand in FROM query(...); NULL: the statement may not; owned */
 	bool explain;
 	struct query_column *columns;
@@ -27,10 +27,10 @@ struct query {
 	bool started, has_result;
 	duckdb_result result;
 	duckdb_data_chunk chunk; /* of a streamed result */
-	idx_t row, row_count;	 /* in the chunk, or in the whole result where `from` is NULL */
+	idx_t row, row_count; /* in the chunk, or in the whole result where `from` is NULL */
 	struct query_cell *cells;
-	char **owned_cells;	 /* of one row, where `from` is NULL: DuckDB's */
-	struct buffer fixed;	 /* space for JSON that has to be changed */
+	char **owned_cells; /* of one row, where `from` is NULL: DuckDB's */
+	struct buffer fixed; /* space for JSON that has to be changed */
 };
 
 /* DuckDB's sentence, with the candidates that it offers on further lines but without its picture of the statement. */
@@ -113,7 +113,8 @@ static int describe(struct query *query, duckdb_prepared_statement statement, st
 	for (query->column_count = 0; query->column_count < count; query->column_count++) {
 		struct query_column *column = &query->columns[query->column_count];
 		const char *name = duckdb_prepared_statement_column_name(statement, (idx_t)query->column_count);
-		duckdb_logical_type type = duckdb_prepared_statement_column_logical_type(statement, (idx_t)query->column_count);
+		duckdb_logical_type type =
+		        duckdb_prepared_statement_column_logical_type(statement, (idx_t)query->column_count);
 
 		column->name = strdup(name ? name : "");
 		column->type = type_of(duckdb_get_type_id(type));
@@ -147,8 +148,8 @@ static size_t skip_blank(const char *sql)
 	}
 }
 
-/* SELECT ... FROM query('the statement'): DuckDB parses it again there, so that neither its last ; nor a comment nor two
- * columns of one name matter. */
+/* SELECT ... FROM query('the statement'): DuckDB parses it again there, so that neither its last ; nor a comment nor
+ * two columns of one name matter. */
 static void append_select(const struct query *query, bool json, struct buffer *sql)
 {
 	buffer_text(sql, "SELECT ");
@@ -174,8 +175,8 @@ static bool can_prepare(struct query *query, const char *sql)
 	return can;
 }
 
-/* Finds out whether the statement may stand in FROM: a SELECT in all its forms, DESCRIBE, SHOW and SUMMARIZE may; CALL may
- * as FROM; PRAGMA and EXPLAIN may not. */
+/* Finds out whether the statement may stand in FROM: a SELECT in all its forms, DESCRIBE, SHOW and SUMMARIZE may; CALL
+ * may as FROM; PRAGMA and EXPLAIN may not. */
 static int find_from(struct query *query, duckdb_statement_type type, struct error *err)
 {
 	OWNED_BUFFER struct buffer sql = {0};
@@ -212,15 +213,16 @@ static int bind(struct query *query, duckdb_extracted_statements statements, idx
 	if (!count)
 		return error_set(err, ERROR_INVALID, 0, "there is no statement");
 	if (count != 1)
-		return error_set(err, ERROR_INVALID, 0, "one statement would be right, these are %d (a PIVOT without IN (...) counts as two)",
-				 (int)count);
+		return error_set(err, ERROR_INVALID, 0,
+		                 "one statement would be right, these are %d (a PIVOT without IN (...) counts as two)",
+		                 (int)count);
 	if (duckdb_prepare_extracted_statement(query->connection->handle, statements, 0, &statement) == DuckDBError)
 		failed = fail(DUCKDB_ERROR_BINDER, duckdb_prepare_error(statement), err);
 	else if (duckdb_nparams(statement))
 		failed = error_set(err, ERROR_INVALID, 0, "the statement has parameters: write their values into it");
 	else
 		failed = describe(query, statement, err) ||
-			 find_from(query, duckdb_prepared_statement_type(statement), err);
+		         find_from(query, duckdb_prepared_statement_type(statement), err);
 	duckdb_destroy_prepare(&statement);
 	return failed ? -1 : 0;
 }
@@ -339,8 +341,10 @@ static int next_plain(struct query *query, struct error *err)
 		char *text = duckdb_value_varchar(&query->result, (idx_t)i, query->row);
 
 		if (!text && !duckdb_value_is_null(&query->result, (idx_t)i, query->row))
-			return error_set(err, ERROR_INVALID, 0, "the column %s of this statement cannot be shown: ask a table or a "
-					 "table function with FROM", query->columns[i].name);
+			return error_set(err, ERROR_INVALID, 0,
+			                 "the column %s of this statement cannot be shown: ask a table or a "
+			                 "table function with FROM",
+			                 query->columns[i].name);
 		query->owned_cells[i] = text;
 		query->cells[i] = (struct query_cell){text, text ? strlen(text) : 0};
 	}

@@ -2,8 +2,8 @@
  * duck_source.c - the table function by which DuckDB pulls Arrow arrays.
  *
  * Order per call (found clean under valgrind, with released payloads overwritten): move the array out of the queue,
- * duckdb_data_chunk_from_arrow on an idle connection, reference *every* vector (column 0's owns the array's release), set
- * the size, destroy the chunk. The array is released when the vectors are next overwritten.
+ * duckdb_data_chunk_from_arrow on an idle connection, reference *every* vector (column 0's owns the array's release),
+ * set the size, destroy the chunk. The array is released when the vectors are next overwritten.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +17,7 @@
 struct duck_source {
 	struct duck_connection *idle;
 	struct batch_schema *schema; /* a reference of our own: its address is how a change is seen */
-	struct duck_pull pull;	     /* next NULL: empty */
+	struct duck_pull pull; /* next NULL: empty */
 	duckdb_arrow_converted_schema converted;
 	duckdb_logical_type *types;
 	int type_count;
@@ -76,7 +76,7 @@ static void fill(duckdb_function_info info, duckdb_data_chunk output)
 	size = duckdb_data_chunk_get_size(chunk);
 	for (idx_t i = 0; i < duckdb_data_chunk_get_column_count(chunk); i++)
 		duckdb_vector_reference_vector(duckdb_data_chunk_get_vector(output, i),
-					       duckdb_data_chunk_get_vector(chunk, i));
+		                               duckdb_data_chunk_get_vector(chunk, i));
 	duckdb_data_chunk_set_size(output, size);
 	duckdb_destroy_data_chunk(&chunk);
 }
@@ -144,7 +144,8 @@ static int learn_types(struct duck_source *source, struct error *err)
 	return 0;
 }
 
-int duck_source_set(struct duck_source *source, struct batch_schema *schema, const struct duck_pull *pull, struct error *err)
+int duck_source_set(struct duck_source *source, struct batch_schema *schema, const struct duck_pull *pull,
+                    struct error *err)
 {
 	duckdb_error_data failure;
 

@@ -34,7 +34,8 @@ static int make_folders(const char *path, bool with_last, struct error *err)
 		if (slash)
 			*slash = 0;
 		if (mkdir(copy, 0755) && errno != EEXIST)
-			return error_set(err, ERROR_INVALID, errno, "cannot make the folder %s: %s", copy, strerror(errno));
+			return error_set(err, ERROR_INVALID, errno, "cannot make the folder %s: %s", copy,
+			                 strerror(errno));
 		if (!slash)
 			return 0;
 		*slash = '/';
@@ -60,8 +61,8 @@ static int prepare_files(struct lake *lake, struct error *err)
 	if (!lake->options.writer) {
 		if (access(catalog_path(lake), F_OK))
 			return error_set(err, ERROR_INVALID, errno,
-					 "there is no lake at %s yet: `tarn run` makes it when the first events arrive",
-					 catalog_path(lake));
+			                 "there is no lake at %s yet: `tarn run` makes it when the first events arrive",
+			                 catalog_path(lake));
 		return 0;
 	}
 	if (make_folders(catalog_path(lake), false, err))
@@ -100,18 +101,20 @@ static struct duck *open_duck(const struct lake_options *options, struct error *
 static int load_extensions(const struct lake *lake, struct duck_connection *connection, struct error *err)
 {
 	static const char *const wanted[][3] = {
-		[BACKEND_SQLITE] = {"ducklake", "sqlite_scanner"},
-		[BACKEND_POSTGRES] = {"ducklake", "postgres_scanner"},
-		[BACKEND_DUCKDB] = {"ducklake"},
-		[BACKEND_FILE] = {NULL},
+	        [BACKEND_SQLITE] = {"ducklake", "sqlite_scanner"},
+	        [BACKEND_POSTGRES] = {"ducklake", "postgres_scanner"},
+	        [BACKEND_DUCKDB] = {"ducklake"},
+	        [BACKEND_FILE] = {NULL},
 	};
 
 	for (int i = 0; i < 3 && wanted[lake->catalog->backend.type][i]; i++) {
 		const char *name = wanted[lake->catalog->backend.type][i];
 
 		if (duck_execf(connection, err, "LOAD %s", name)) {
-			error_wrap(err, "DuckDB extension %s (in %s; `make setup` fetches it, TARN_EXTENSIONS names another folder)",
-				   name, extension_folder());
+			error_wrap(err,
+			           "DuckDB extension %s (in %s; `make setup` fetches it, TARN_EXTENSIONS names another "
+			           "folder)",
+			           name, extension_folder());
 			err->kind = ERROR_FATAL;
 			return -1;
 		}
@@ -122,22 +125,24 @@ static int load_extensions(const struct lake *lake, struct duck_connection *conn
 static void append_attach(const struct lake *lake, struct buffer *sql)
 {
 	static const char *const prefixes[] = {
-		[BACKEND_SQLITE] = "ducklake:sqlite:",
-		[BACKEND_POSTGRES] = "ducklake:postgres:",
-		[BACKEND_DUCKDB] = "ducklake:",
-		[BACKEND_FILE] = "",
+	        [BACKEND_SQLITE] = "ducklake:sqlite:",
+	        [BACKEND_POSTGRES] = "ducklake:postgres:",
+	        [BACKEND_DUCKDB] = "ducklake:",
+	        [BACKEND_FILE] = "",
 	};
 	const struct spec_catalog *catalog = lake->catalog;
 	OWNED_BUFFER struct buffer address = {0};
 
 	buffer_init(&address, 65536);
 	buffer_text(&address, prefixes[catalog->backend.type]);
-	buffer_text(&address, catalog->backend.type == BACKEND_POSTGRES ? catalog->backend.connection : catalog->backend.path);
+	buffer_text(&address,
+	            catalog->backend.type == BACKEND_POSTGRES ? catalog->backend.connection : catalog->backend.path);
 	buffer_text(sql, "ATTACH ");
 	buffer_sql_text(sql, buffer_string(&address));
 	buffer_text(sql, " AS lake (");
 	if (catalog->backend.type != BACKEND_FILE) {
-		/* Rows go to Parquet at once; Tarn's own small tables are inlined by an option of their own (ledger.c). */
+		/* Rows go to Parquet at once; Tarn's own small tables are inlined by an option of their own (ledger.c).
+		 */
 		buffer_text(sql, "DATA_INLINING_ROW_LIMIT 0, DATA_PATH ");
 		buffer_sql_text(sql, catalog->data_path);
 		if (catalog->backend.type == BACKEND_SQLITE)
@@ -151,9 +156,9 @@ static void append_attach(const struct lake *lake, struct buffer *sql)
 static int set_options(const struct lake *lake, struct duck_connection *connection, struct error *err)
 {
 	static const char *const once[][2] = {
-		{"parquet_compression", "zstd"},
-		{"parquet_compression_level", "1"},
-		{"parquet_row_group_size", "20000"},
+	        {"parquet_compression", "zstd"},
+	        {"parquet_compression_level", "1"},
+	        {"parquet_row_group_size", "20000"},
 	};
 	OWNED_DUCK_ROWS struct duck_rows rows = {0};
 
@@ -165,7 +170,8 @@ static int set_options(const struct lake *lake, struct duck_connection *connecti
 		return -1;
 	if (!lake->options.writer)
 		return 0;
-	if (duck_query(connection, "SELECT option_name FROM ducklake_options('lake') WHERE option_name LIKE 'parquet%'", &rows, err))
+	if (duck_query(connection, "SELECT option_name FROM ducklake_options('lake') WHERE option_name LIKE 'parquet%'",
+	               &rows, err))
 		return -1;
 	if (rows.row_count)
 		return 0; /* somebody chose: a choice of the lake's owner stays */
@@ -186,7 +192,7 @@ static int attach(struct lake *lake, struct error *err)
 	if (!connection)
 		return -1;
 	failed = !buffer_ok(&sql) || load_extensions(lake, connection, err) ||
-		 duck_exec(connection, buffer_string(&sql), NULL, err) || set_options(lake, connection, err);
+	         duck_exec(connection, buffer_string(&sql), NULL, err) || set_options(lake, connection, err);
 	duck_disconnect(connection);
 	return failed ? -1 : 0;
 }
@@ -350,8 +356,8 @@ int lake_snapshot(struct lake_session *session, int64_t *ret_snapshot, struct er
 	return 0;
 }
 
-int lake_table_size(struct lake_session *session, const char *schema, const char *table, struct lake_table_size *ret_size,
-		    struct error *err)
+int lake_table_size(struct lake_session *session, const char *schema, const char *table,
+                    struct lake_table_size *ret_size, struct error *err)
 {
 	OWNED_DUCK_ROWS struct duck_rows rows = {0}, count = {0};
 	OWNED_BUFFER struct buffer sql = {0};
@@ -388,9 +394,10 @@ int lake_use(struct lake_session *session, int64_t at, struct error *err)
 	if (at < 0)
 		return duck_exec(session->connection, "USE lake", NULL, err);
 	if (!lake_has_snapshots(session->lake))
-		return error_set(err, ERROR_INVALID, 0,
-				 "catalog %s has backend file, which keeps no snapshots: --at needs sqlite, postgres or duckdb",
-				 session->lake->catalog->name);
+		return error_set(
+		        err, ERROR_INVALID, 0,
+		        "catalog %s has backend file, which keeps no snapshots: --at needs sqlite, postgres or duckdb",
+		        session->lake->catalog->name);
 	/* The whole lake as of one snapshot: attached anew at that version. */
 	if (duck_exec(session->connection, "DETACH lake", NULL, err))
 		return -1;

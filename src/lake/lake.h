@@ -1,19 +1,20 @@
 /*
  * lake.h - one catalog, opened: DuckLake on sqlite, postgres or a DuckDB file, or one plain DuckDB file.
  *
- * A session is a connection of one thread. What Tarn itself keeps lies in the schema `tarn` of the same lake, so that it
- * commits with the rows: offsets (lane.h), the ledger and quarantine (ledger.h).
+ * A session is a connection of one thread. What Tarn itself keeps lies in the schema `tarn` of the same lake, so that
+ * it commits with the rows: offsets (lane.h), the ledger and quarantine (ledger.h).
  *
  * The commit protocol, in this order (each step's reason is in docs/commit-protocol.md):
  *     lake_begin -> lanes_fence -> append_rows -> quarantine_append -> ledger_append -> lanes_advance -> lake_commit
  *
  * Invariants:
- *  1. The lanes' offsets are the first thing a transaction reads: DuckLake takes its snapshot at the first access, not at
- *     BEGIN, and what is checked must be what is committed against.
+ *  1. The lanes' offsets are the first thing a transaction reads: DuckLake takes its snapshot at the first access, not
+ * at BEGIN, and what is checked must be what is committed against.
  *  2. Any failed statement means lake_rollback: COMMIT after an error may commit the rest, or silently nothing.
- *  3. Any failed COMMIT means "outcome unknown": the offsets are read again in a new transaction before anything is done.
- *  4. Where the catalog has one writer (all but postgres) a transaction holds the catalog lock from BEGIN to its end, and
- *     one process holds the writer lock from lake_open to lake_close.
+ *  3. Any failed COMMIT means "outcome unknown": the offsets are read again in a new transaction before anything is
+ * done.
+ *  4. Where the catalog has one writer (all but postgres) a transaction holds the catalog lock from BEGIN to its end,
+ * and one process holds the writer lock from lake_open to lake_close.
  *
  * Life cycle: lake_open -> lake_session_new... -> lake_session_free... -> lake_close.
  */
@@ -31,8 +32,8 @@ struct lake_session;
 struct batch_schema;
 
 struct lake_options {
-	bool writer;	      /* takes the writer lock, makes the lake where there is none */
-	int threads;	      /* of DuckDB; 0: one a core */
+	bool writer; /* takes the writer lock, makes the lake where there is none */
+	int threads; /* of DuckDB; 0: one a core */
 	int64_t memory_bytes; /* DuckDB's bound; 0: its default */
 };
 
@@ -63,8 +64,8 @@ int lake_snapshot(struct lake_session *session, int64_t *ret_snapshot, struct er
 struct lake_table_size {
 	int64_t files, bytes, rows;
 };
-int lake_table_size(struct lake_session *session, const char *schema, const char *table, struct lake_table_size *ret_size,
-		    struct error *err);
+int lake_table_size(struct lake_session *session, const char *schema, const char *table,
+                    struct lake_table_size *ret_size, struct error *err);
 
 /* A query for a person or a program. `at`: the snapshot to read, -1: the newest. */
 struct duck_stream;

@@ -17,7 +17,7 @@ struct lake_session {
 	struct lake *lake;
 	struct duck_connection *connection;
 	struct duck_connection *idle; /* converts arrays while `connection` runs the INSERT */
-	int catalog_lock;	      /* fd, -1: this catalog needs none */
+	int catalog_lock; /* fd, -1: this catalog needs none */
 	bool in_transaction;
 };
 

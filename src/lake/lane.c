@@ -14,7 +14,8 @@
 #include "lake/ledger.h"
 
 /* The table that holds a lane's row: of the lane where many processes write, of the stream elsewhere. */
-static void append_table(struct buffer *sql, const struct lake_session *session, const struct lane_key *key, int32_t partition)
+static void append_table(struct buffer *sql, const struct lake_session *session, const struct lane_key *key,
+                         int32_t partition)
 {
 	char name[256];
 
@@ -40,7 +41,7 @@ static void append_where_topic(struct buffer *sql, const struct lane_key *key)
 
 /* Without WHERE: each column compared makes DuckLake ask its catalog for that column's statistics, 10 ms a table. */
 static void append_select(struct buffer *sql, const struct lake_session *session, const struct lane_key *key,
-			  const struct lake_lane *lanes, int count)
+                          const struct lake_lane *lanes, int count)
 {
 	for (int i = 0; i < count; i = table_end(session, i, count)) {
 		buffer_text(sql, i ? " UNION ALL " : "");
@@ -50,7 +51,7 @@ static void append_select(struct buffer *sql, const struct lake_session *session
 }
 
 int lanes_read(struct lake_session *session, const struct lane_key *key, const struct lake_lane *lanes, int count,
-	       struct lake_lane *ret_lanes, struct error *err)
+               struct lake_lane *ret_lanes, struct error *err)
 {
 	OWNED_BUFFER struct buffer sql = {0};
 	OWNED_DUCK_ROWS struct duck_rows rows = {0};
@@ -64,7 +65,8 @@ int lanes_read(struct lake_session *session, const struct lane_key *key, const s
 	for (int i = 0; i < count; i++) {
 		ret_lanes[i] = (struct lake_lane){.partition = lanes[i].partition, .epoch = -1};
 		for (int64_t r = 0; r < rows.row_count; r++) {
-			if (duck_cell_int(&rows, r, 0) != lanes[i].partition || strcmp(duck_cell(&rows, r, 5), key->topic) != 0)
+			if (duck_cell_int(&rows, r, 0) != lanes[i].partition ||
+			    strcmp(duck_cell(&rows, r, 5), key->topic) != 0)
 				continue;
 			snprintf(ret_lanes[i].topic_id, sizeof ret_lanes[i].topic_id, "%s", duck_cell(&rows, r, 1));
 			ret_lanes[i].first_offset = duck_cell_int(&rows, r, 2);
@@ -76,7 +78,7 @@ int lanes_read(struct lake_session *session, const struct lane_key *key, const s
 }
 
 int lanes_fence(struct lake_session *session, const struct lane_key *key, const struct lake_lane *lanes, int count,
-		struct error *err)
+                struct error *err)
 {
 	OWNED_FREE struct lake_lane *now = calloc((size_t)count + 1, sizeof *now);
 
@@ -93,16 +95,16 @@ int lanes_fence(struct lake_session *session, const struct lane_key *key, const 
 	for (int i = 0; i < count; i++)
 		if (now[i].epoch != lanes[i].epoch || now[i].next_offset != lanes[i].next_offset)
 			return error_set(err, ERROR_CONFLICT, 0,
-					 "lane %d: the lake is at offset %" PRId64 " (epoch %" PRId64 "), this owner at %" PRId64
-					 " (epoch %" PRId64 "): another owner was first",
-					 lanes[i].partition, now[i].next_offset, now[i].epoch, lanes[i].next_offset,
-					 lanes[i].epoch);
+			                 "lane %d: the lake is at offset %" PRId64 " (epoch %" PRId64
+			                 "), this owner at %" PRId64 " (epoch %" PRId64 "): another owner was first",
+			                 lanes[i].partition, now[i].next_offset, now[i].epoch, lanes[i].next_offset,
+			                 lanes[i].epoch);
 	return fault_error(FAULT_FENCE_AFTER, err) ? -1 : 0;
 }
 
 /* One UPDATE for lanes[from..to-1], which share a table. */
 static int advance_table(struct lake_session *session, const struct lane_key *key, const struct lake_lane *lanes,
-			 const int64_t *next, int from, int to, struct error *err)
+                         const int64_t *next, int from, int to, struct error *err)
 {
 	OWNED_BUFFER struct buffer sql = {0};
 	int64_t wanted = 0, changed = 0;
@@ -115,11 +117,12 @@ static int advance_table(struct lake_session *session, const struct lane_key *ke
 	for (int i = from; i < to; i++) {
 		if (next[i] == lanes[i].next_offset)
 			continue;
-		buffer_printf(&sql, "%s('%d/%" PRId64 "/%" PRId64 "/', %" PRId64 "::BIGINT)", wanted ? ", " : "", lanes[i].partition,
-			      lanes[i].epoch, lanes[i].next_offset, next[i]);
+		buffer_printf(&sql, "%s('%d/%" PRId64 "/%" PRId64 "/', %" PRId64 "::BIGINT)", wanted ? ", " : "",
+		              lanes[i].partition, lanes[i].epoch, lanes[i].next_offset, next[i]);
 		wanted++;
 	}
-	buffer_text(&sql, ") AS v(lane, next) WHERE concat_ws('/', \"partition\", epoch, next_offset, topic) = v.lane || ");
+	buffer_text(&sql,
+	            ") AS v(lane, next) WHERE concat_ws('/', \"partition\", epoch, next_offset, topic) = v.lane || ");
 	buffer_sql_text(&sql, key->topic);
 	if (!wanted)
 		return 0;
@@ -127,13 +130,14 @@ static int advance_table(struct lake_session *session, const struct lane_key *ke
 		return -1;
 	if (changed != wanted)
 		return error_set(err, ERROR_CONFLICT, 0,
-				 "%" PRId64 " of %" PRId64 " lanes (from partition %d) are still this owner's: another owner was first",
-				 changed, wanted, lanes[from].partition);
+		                 "%" PRId64 " of %" PRId64
+		                 " lanes (from partition %d) are still this owner's: another owner was first",
+		                 changed, wanted, lanes[from].partition);
 	return fault_error(FAULT_OFFSET_AFTER, err) ? -1 : 0;
 }
 
-int lanes_advance(struct lake_session *session, const struct lane_key *key, const struct lake_lane *lanes, const int64_t *next,
-		  int count, struct error *err)
+int lanes_advance(struct lake_session *session, const struct lane_key *key, const struct lake_lane *lanes,
+                  const int64_t *next, int count, struct error *err)
 {
 	for (int i = 0, end; i < count; i = end) {
 		end = table_end(session, i, count);
@@ -145,8 +149,8 @@ int lanes_advance(struct lake_session *session, const struct lane_key *key, cons
 
 /* ---- claiming */
 
-static int create_tables(struct lake_session *session, const struct lane_key *key, const struct lake_lane *lanes, int count,
-			 struct error *err)
+static int create_tables(struct lake_session *session, const struct lane_key *key, const struct lake_lane *lanes,
+                         int count, struct error *err)
 {
 	OWNED_BUFFER struct buffer sql = {0};
 
@@ -155,8 +159,10 @@ static int create_tables(struct lake_session *session, const struct lane_key *ke
 		buffer_clear(&sql);
 		buffer_text(&sql, "CREATE TABLE IF NOT EXISTS ");
 		append_table(&sql, session, key, lanes[i].partition);
-		buffer_text(&sql, " (stream VARCHAR, topic VARCHAR, topic_id VARCHAR, \"partition\" INTEGER, owner VARCHAR,"
-				  " epoch BIGINT, first_offset BIGINT, next_offset BIGINT, updated_at TIMESTAMP WITH TIME ZONE)");
+		buffer_text(
+		        &sql,
+		        " (stream VARCHAR, topic VARCHAR, topic_id VARCHAR, \"partition\" INTEGER, owner VARCHAR,"
+		        " epoch BIGINT, first_offset BIGINT, next_offset BIGINT, updated_at TIMESTAMP WITH TIME ZONE)");
 		if (duck_exec(session->connection, buffer_string(&sql), NULL, err))
 			return -1;
 	}
@@ -165,20 +171,21 @@ static int create_tables(struct lake_session *session, const struct lane_key *ke
 
 /* A topic that was deleted and made anew has another id: its offsets mean other messages. */
 static int check_topic_id(const struct lane_key *key, const struct lake_lane *lane, const struct lake_lane *known,
-			  const struct lane_start *start, bool *ret_anew, struct error *err)
+                          const struct lane_start *start, bool *ret_anew, struct error *err)
 {
 	*ret_anew = *lane->topic_id && *known->topic_id && strcmp(lane->topic_id, known->topic_id) != 0;
 	if (!*ret_anew || start->may_restart)
 		return 0;
-	return error_set(err, ERROR_INVALID, 0,
-			 "topic %s was deleted and made anew (its id was %s and is %s): offset %" PRId64
-			 " of partition %d means another message now. Read it as a new stream: give the stream or the topic "
-			 "another name",
-			 key->topic, known->topic_id, lane->topic_id, known->next_offset, lane->partition);
+	return error_set(
+	        err, ERROR_INVALID, 0,
+	        "topic %s was deleted and made anew (its id was %s and is %s): offset %" PRId64
+	        " of partition %d means another message now. Read it as a new stream: give the stream or the topic "
+	        "another name",
+	        key->topic, known->topic_id, lane->topic_id, known->next_offset, lane->partition);
 }
 
-static int insert_lane(struct lake_session *session, const struct lane_key *key, const char *owner, struct lake_lane *lane,
-		       const struct lane_start *start, struct error *err)
+static int insert_lane(struct lake_session *session, const struct lane_key *key, const char *owner,
+                       struct lake_lane *lane, const struct lane_start *start, struct error *err)
 {
 	OWNED_BUFFER struct buffer sql = {0};
 	int64_t first = 0;
@@ -202,8 +209,9 @@ static int insert_lane(struct lake_session *session, const struct lane_key *key,
 	return duck_exec(session->connection, buffer_string(&sql), NULL, err);
 }
 
-static int update_lane(struct lake_session *session, const struct lane_key *key, const char *owner, struct lake_lane *lane,
-		       const struct lake_lane *known, bool anew, const struct lane_start *start, struct error *err)
+static int update_lane(struct lake_session *session, const struct lane_key *key, const char *owner,
+                       struct lake_lane *lane, const struct lake_lane *known, bool anew, const struct lane_start *start,
+                       struct error *err)
 {
 	OWNED_BUFFER struct buffer sql = {0};
 	int64_t changed = 0;
@@ -223,8 +231,10 @@ static int update_lane(struct lake_session *session, const struct lane_key *key,
 	buffer_sql_text(&sql, owner);
 	buffer_text(&sql, ", topic_id = ");
 	buffer_sql_text(&sql, *lane->topic_id ? lane->topic_id : known->topic_id);
-	buffer_printf(&sql, ", epoch = %" PRId64 ", first_offset = %" PRId64 ", next_offset = %" PRId64 ", updated_at = now()",
-		      lane->epoch, lane->first_offset, lane->next_offset);
+	buffer_printf(&sql,
+	              ", epoch = %" PRId64 ", first_offset = %" PRId64 ", next_offset = %" PRId64
+	              ", updated_at = now()",
+	              lane->epoch, lane->first_offset, lane->next_offset);
 	append_where_topic(&sql, key);
 	buffer_printf(&sql, " AND \"partition\" = %d AND epoch = %" PRId64, lane->partition, known->epoch);
 	if (duck_exec(session->connection, buffer_string(&sql), &changed, err))
@@ -235,7 +245,7 @@ static int update_lane(struct lake_session *session, const struct lane_key *key,
 }
 
 static int claim_in_transaction(struct lake_session *session, const struct lane_key *key, const char *owner,
-				struct lake_lane *lanes, int count, const struct lane_start *start, struct error *err)
+                                struct lake_lane *lanes, int count, const struct lane_start *start, struct error *err)
 {
 	OWNED_FREE struct lake_lane *known = calloc((size_t)count + 1, sizeof *known);
 	bool anew;
@@ -258,8 +268,8 @@ static int claim_in_transaction(struct lake_session *session, const struct lane_
 }
 
 /* Tables first, in a commit of their own: DuckLake fixes a new table's options only once it is there. */
-static int make_tables(struct lake_session *session, const struct lane_key *key, const struct lake_lane *lanes, int count,
-		       struct error *err)
+static int make_tables(struct lake_session *session, const struct lane_key *key, const struct lake_lane *lanes,
+                       int count, struct error *err)
 {
 	if (ledger_create(session, err) || lake_begin(session, err))
 		return -1;
@@ -270,8 +280,8 @@ static int make_tables(struct lake_session *session, const struct lane_key *key,
 	return lake_commit(session, NULL, err) == COMMIT_DONE ? 0 : -1;
 }
 
-static int claim_once(struct lake_session *session, const struct lane_key *key, const char *owner, struct lake_lane *lanes,
-		      int count, const struct lane_start *start, struct error *err)
+static int claim_once(struct lake_session *session, const struct lane_key *key, const char *owner,
+                      struct lake_lane *lanes, int count, const struct lane_start *start, struct error *err)
 {
 	if (make_tables(session, key, lanes, count, err) || lake_begin(session, err))
 		return -1;
@@ -285,8 +295,8 @@ static int claim_once(struct lake_session *session, const struct lane_key *key, 
 	return fault_error(FAULT_CLAIM_AFTER, err) ? -1 : 0;
 }
 
-int lanes_claim(struct lake_session *session, const struct lane_key *key, const char *owner, struct lake_lane *lanes, int count,
-		const struct lane_start *start, int64_t patience_ms, struct error *err)
+int lanes_claim(struct lake_session *session, const struct lane_key *key, const char *owner, struct lake_lane *lanes,
+                int count, const struct lane_start *start, int64_t patience_ms, struct error *err)
 {
 	int64_t until = clock_monotonic_ms() + patience_ms;
 	struct error last = {0};

@@ -1,14 +1,15 @@
 /*
  * lane.h - the fence: which offset of a lane is next, and who may say so.
  *
- * A lane is (stream, topic, partition). Its row in tarn.offsets_* holds next_offset, an epoch that each new owner raises,
- * and the topic's id. Where many processes write (postgres) each lane has a table of its own, for two writers of one
- * table conflict even on different rows; elsewhere a stream has one table.
+ * A lane is (stream, topic, partition). Its row in tarn.offsets_* holds next_offset, an epoch that each new owner
+ * raises, and the topic's id. Where many processes write (postgres) each lane has a table of its own, for two writers
+ * of one table conflict even on different rows; elsewhere a stream has one table.
  *
  * Invariants:
  *  1. Rows and next_offset change in one transaction (lanes_advance runs in the transaction that inserted the rows).
  *  2. lanes_advance changes exactly one row a lane, where next_offset and epoch are what the owner believes; any other
- *     count is a CONFLICT. A zombie that read late sees the winner's offset, changes 0 rows, and its COMMIT would succeed.
+ *     count is a CONFLICT. A zombie that read late sees the winner's offset, changes 0 rows, and its COMMIT would
+ * succeed.
  *  3. An UPDATE, never an append: inserts do not conflict and so fence nobody off.
  */
 #ifndef TARN_LAKE_LANE_H
@@ -43,23 +44,23 @@ struct lane_start {
  * Claims lanes for `owner` in a transaction of its own: makes what is missing, raises the epochs, reads the offsets.
  * lanes[i].partition and topic_id are given, the rest is filled. Tries again on conflicts for up to `patience_ms`.
  */
-int lanes_claim(struct lake_session *session, const struct lane_key *key, const char *owner, struct lake_lane *lanes, int count,
-		const struct lane_start *start, int64_t patience_ms, struct error *err);
+int lanes_claim(struct lake_session *session, const struct lane_key *key, const char *owner, struct lake_lane *lanes,
+                int count, const struct lane_start *start, int64_t patience_ms, struct error *err);
 
 /*
- * First statement of a transaction, which fixes its snapshot. CONFLICT where the lake differs from a lane's next_offset or
- * epoch: of any lane that shares the first one's table; the others are lanes_advance's to find.
+ * First statement of a transaction, which fixes its snapshot. CONFLICT where the lake differs from a lane's next_offset
+ * or epoch: of any lane that shares the first one's table; the others are lanes_advance's to find.
  */
 int lanes_fence(struct lake_session *session, const struct lane_key *key, const struct lake_lane *lanes, int count,
-		struct error *err);
+                struct error *err);
 
 /* Last statement: next_offset becomes next[i]. Lanes whose next[i] equals next_offset are left alone. */
-int lanes_advance(struct lake_session *session, const struct lane_key *key, const struct lake_lane *lanes, const int64_t *next,
-		  int count, struct error *err);
+int lanes_advance(struct lake_session *session, const struct lane_key *key, const struct lake_lane *lanes,
+                  const int64_t *next, int count, struct error *err);
 
 /* After an unknown outcome, in a transaction of its own: reads what the lake holds now into ret_lanes (same partitions;
  * epoch -1 where there is no row). */
 int lanes_read(struct lake_session *session, const struct lane_key *key, const struct lake_lane *lanes, int count,
-	       struct lake_lane *ret_lanes, struct error *err);
+               struct lake_lane *ret_lanes, struct error *err);
 
 #endif

@@ -10,13 +10,16 @@
 #include "lake/lake_private.h"
 
 static const char *const tables[] = {
-	"CREATE SCHEMA IF NOT EXISTS lake.tarn",
-	"CREATE TABLE IF NOT EXISTS lake.tarn.ledger (stream VARCHAR, topic VARCHAR, topic_id VARCHAR, \"partition\" INTEGER,"
-	" table_name VARCHAR, epoch BIGINT, from_offset BIGINT, next_offset BIGINT, messages BIGINT, \"rows\" BIGINT,"
-	" quarantined BIGINT, skipped BIGINT, lost BIGINT, committed_at TIMESTAMP WITH TIME ZONE)",
-	"CREATE TABLE IF NOT EXISTS lake.tarn.quarantine (stream VARCHAR, topic VARCHAR, topic_id VARCHAR, \"partition\" INTEGER,"
-	" \"offset\" BIGINT, table_name VARCHAR, message_time TIMESTAMP, message_key BLOB, headers VARCHAR, payload BLOB,"
-	" reason VARCHAR, schema_fingerprint VARCHAR, quarantined_at TIMESTAMP)",
+        "CREATE SCHEMA IF NOT EXISTS lake.tarn",
+        "CREATE TABLE IF NOT EXISTS lake.tarn.ledger (stream VARCHAR, topic VARCHAR, topic_id VARCHAR, \"partition\" "
+        "INTEGER,"
+        " table_name VARCHAR, epoch BIGINT, from_offset BIGINT, next_offset BIGINT, messages BIGINT, \"rows\" BIGINT,"
+        " quarantined BIGINT, skipped BIGINT, lost BIGINT, committed_at TIMESTAMP WITH TIME ZONE)",
+        "CREATE TABLE IF NOT EXISTS lake.tarn.quarantine (stream VARCHAR, topic VARCHAR, topic_id VARCHAR, "
+        "\"partition\" INTEGER,"
+        " \"offset\" BIGINT, table_name VARCHAR, message_time TIMESTAMP, message_key BLOB, headers VARCHAR, payload "
+        "BLOB,"
+        " reason VARCHAR, schema_fingerprint VARCHAR, quarantined_at TIMESTAMP)",
 };
 
 static int create_all(struct lake_session *session, struct error *err)
@@ -40,17 +43,17 @@ static int create_all(struct lake_session *session, struct error *err)
 static int inline_schema(struct lake_session *session, struct error *err)
 {
 	static const char *const options[] = {
-		"CALL lake.set_option('data_inlining_row_limit', '0', schema => 'tarn', table_name => 'quarantine')",
-		"CALL lake.set_option('data_inlining_row_limit', '10000', schema => 'tarn')",
+	        "CALL lake.set_option('data_inlining_row_limit', '0', schema => 'tarn', table_name => 'quarantine')",
+	        "CALL lake.set_option('data_inlining_row_limit', '10000', schema => 'tarn')",
 	};
 	OWNED_DUCK_ROWS struct duck_rows rows = {0};
 
 	if (!lake_has_snapshots(session->lake))
 		return 0;
 	if (duck_query(session->connection,
-		       "SELECT value FROM ducklake_options('lake') WHERE option_name = 'data_inlining_row_limit' AND "
-		       "scope = 'SCHEMA' AND scope_entry = 'tarn'",
-		       &rows, err))
+	               "SELECT value FROM ducklake_options('lake') WHERE option_name = 'data_inlining_row_limit' AND "
+	               "scope = 'SCHEMA' AND scope_entry = 'tarn'",
+	               &rows, err))
 		return -1;
 	for (size_t i = 0; i < COUNT_OF(options) && !rows.row_count; i++)
 		if (duck_exec(session->connection, options[i], NULL, err))
@@ -62,18 +65,19 @@ int ledger_create(struct lake_session *session, struct error *err)
 {
 	OWNED_DUCK_ROWS struct duck_rows rows = {0};
 
-	if (duck_query(session->connection,
-		       "SELECT table_name FROM duckdb_tables() WHERE database_name = 'lake' AND schema_name = 'tarn' AND "
-		       "table_name IN ('ledger', 'quarantine')",
-		       &rows, err))
+	if (duck_query(
+	            session->connection,
+	            "SELECT table_name FROM duckdb_tables() WHERE database_name = 'lake' AND schema_name = 'tarn' AND "
+	            "table_name IN ('ledger', 'quarantine')",
+	            &rows, err))
 		return -1;
 	if (rows.row_count < 2 && create_all(session, err))
 		return -1;
 	return inline_schema(session, err);
 }
 
-int ledger_append(struct lake_session *session, const struct lane_key *key, const char *table, const struct ledger_row *rows,
-		  int count, struct error *err)
+int ledger_append(struct lake_session *session, const struct lane_key *key, const char *table,
+                  const struct ledger_row *rows, int count, struct error *err)
 {
 	OWNED_BUFFER struct buffer sql = {0};
 
@@ -93,10 +97,11 @@ int ledger_append(struct lake_session *session, const struct lane_key *key, cons
 		buffer_printf(&sql, ", %d, ", row->partition);
 		buffer_sql_text(&sql, table);
 		buffer_printf(&sql,
-			      ", %" PRId64 ", %" PRId64 ", %" PRId64 ", %" PRId64 ", %" PRId64 ", %" PRId64 ", %" PRId64
-			      ", %" PRId64 ", to_timestamp(%.3f))",
-			      row->epoch, row->from_offset, row->next_offset, row->messages, row->rows, row->quarantined,
-			      row->skipped, row->lost, (double)clock_wall_ms() / 1000); /* now() is when the transaction began */
+		              ", %" PRId64 ", %" PRId64 ", %" PRId64 ", %" PRId64 ", %" PRId64 ", %" PRId64 ", %" PRId64
+		              ", %" PRId64 ", to_timestamp(%.3f))",
+		              row->epoch, row->from_offset, row->next_offset, row->messages, row->rows,
+		              row->quarantined, row->skipped, row->lost,
+		              (double)clock_wall_ms() / 1000); /* now() is when the transaction began */
 	}
 	if (!buffer_ok(&sql))
 		return error_no_memory(err);
@@ -106,7 +111,7 @@ int ledger_append(struct lake_session *session, const struct lane_key *key, cons
 }
 
 static int append_quarantined(struct duck_appender *appender, const struct lane_key *key, const char *table,
-			      const struct quarantine_row *row, struct error *err)
+                              const struct quarantine_row *row, struct error *err)
 {
 	duck_append_text(appender, key->stream);
 	duck_append_text(appender, key->topic);
@@ -125,7 +130,7 @@ static int append_quarantined(struct duck_appender *appender, const struct lane_
 }
 
 int quarantine_append(struct lake_session *session, const struct lane_key *key, const char *table,
-		      const struct quarantine_row *rows, int count, struct error *err)
+                      const struct quarantine_row *rows, int count, struct error *err)
 {
 	struct duck_appender *appender;
 

@@ -27,8 +27,8 @@ struct ledger_row {
 int ledger_create(struct lake_session *session, struct error *err);
 
 /* table: SCHEMA.TABLE. */
-int ledger_append(struct lake_session *session, const struct lane_key *key, const char *table, const struct ledger_row *rows,
-		  int count, struct error *err);
+int ledger_append(struct lake_session *session, const struct lane_key *key, const char *table,
+                  const struct ledger_row *rows, int count, struct error *err);
 
 struct quarantine_row {
 	int32_t partition;
@@ -45,6 +45,6 @@ struct quarantine_row {
 };
 
 int quarantine_append(struct lake_session *session, const struct lane_key *key, const char *table,
-		      const struct quarantine_row *rows, int count, struct error *err);
+                      const struct quarantine_row *rows, int count, struct error *err);
 
 #endif

@@ -24,7 +24,8 @@ int lock_take_or_tell(int fd, const char *path, const char *what, struct error *
 	if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
 		size = snprintf(holder, sizeof holder, "%d\n", (int)getpid());
 		if (ftruncate(fd, 0) || pwrite(fd, holder, (size_t)size, 0) != size)
-			return error_set(err, ERROR_INVALID, errno, "cannot write the lock file %s: %s", path, strerror(errno));
+			return error_set(err, ERROR_INVALID, errno, "cannot write the lock file %s: %s", path,
+			                 strerror(errno));
 		return 0;
 	}
 	if (errno != EWOULDBLOCK)
@@ -32,10 +33,11 @@ int lock_take_or_tell(int fd, const char *path, const char *what, struct error *
 	size = pread(fd, holder, sizeof holder - 1, 0);
 	holder[size > 0 ? (size_t)size : 0] = 0;
 	holder[strcspn(holder, "\n")] = 0;
-	return error_set(err, ERROR_CONFLICT, 0,
-			 "%s is already written by another tarn (process %s): one process at a time writes this kind of "
-			 "catalog. Stop that one, or use 'backend: {type: postgres}' for several writers",
-			 what, *holder ? holder : "unknown");
+	return error_set(
+	        err, ERROR_CONFLICT, 0,
+	        "%s is already written by another tarn (process %s): one process at a time writes this kind of "
+	        "catalog. Stop that one, or use 'backend: {type: postgres}' for several writers",
+	        what, *holder ? holder : "unknown");
 }
 
 int lock_wait(int fd, struct error *err)

@@ -102,16 +102,15 @@ static enum producer_result send_one(struct run *run, int rows, struct error *er
 	buffer_init(&bytes, MESSAGE_BYTES_MAX);
 	if (encode(run, run->messages * run->batch_rows, rows, &bytes, err))
 		return PRODUCER_ERROR;
-	result = producer_send(
-	        run->producer,
-	        &(struct producer_message){
-	                .topic = run->config->topic,
-	                .partition = (int32_t)(run->messages % run->partitions),
-	                .payload = bytes.data,
-	                .size = bytes.size,
-	                .take = true,
-	        },
-	        err);
+	result = producer_send(run->producer,
+	                       &(struct producer_message){
+	                               .topic = run->config->topic,
+	                               .partition = (int32_t)(run->messages % run->partitions),
+	                               .payload = bytes.data,
+	                               .size = bytes.size,
+	                               .take = true,
+	                       },
+	                       err);
 	if (result != PRODUCER_SENT)
 		return result;
 	run->bytes += (int64_t)bytes.size;

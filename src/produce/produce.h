@@ -21,12 +21,12 @@
 
 struct produce_config {
 	const char *brokers, *topic;
-	const char *shape;  /* NULL or "posthog" */
+	const char *shape; /* NULL or "posthog" */
 	const char *format; /* NULL or "arrow" */
-	int64_t count;	    /* rows in all */
-	int batch_rows;	    /* rows a message, 1 to POSTHOG_ROWS_MAX; 0: 1,000, about 1.1 MB */
-	double rate;	    /* rows a second; 0: as fast as it goes */
-	int partitions;	    /* 0: 1. A topic that does not exist is made with so many */
+	int64_t count; /* rows in all */
+	int batch_rows; /* rows a message, 1 to POSTHOG_ROWS_MAX; 0: 1,000, about 1.1 MB */
+	double rate; /* rows a second; 0: as fast as it goes */
+	int partitions; /* 0: 1. A topic that does not exist is made with so many */
 	uint64_t seed;
 	const struct kafka_property *properties; /* librdkafka's */
 	int property_count;

@@ -22,10 +22,11 @@ struct http_server {
 	char address[128];
 };
 
-static enum MHD_Result reply(struct MHD_Connection *connection, unsigned status, const char *type, const struct buffer *body)
+static enum MHD_Result reply(struct MHD_Connection *connection, unsigned status, const char *type,
+                             const struct buffer *body)
 {
-	struct MHD_Response *response =
-		MHD_create_response_from_buffer(body->size, (void *)(uintptr_t)buffer_string(body), MHD_RESPMEM_MUST_COPY);
+	struct MHD_Response *response = MHD_create_response_from_buffer(
+	        body->size, (void *)(uintptr_t)buffer_string(body), MHD_RESPMEM_MUST_COPY);
 	enum MHD_Result result;
 
 	if (!response)
@@ -65,7 +66,7 @@ static unsigned answer(struct http_server *server, const char *url, const char *
 }
 
 static enum MHD_Result handle(void *context, struct MHD_Connection *connection, const char *url, const char *method,
-			      const char *version, const char *upload, size_t *upload_size, void **state)
+                              const char *version, const char *upload, size_t *upload_size, void **state)
 {
 	static int seen;
 	OWNED_BUFFER struct buffer body = {0};
@@ -144,7 +145,8 @@ static void name_address(struct http_server *server, int fd)
 	char host[64], port[16];
 
 	if (getsockname(fd, (struct sockaddr *)&bound, &size) ||
-	    getnameinfo((struct sockaddr *)&bound, size, host, sizeof host, port, sizeof port, NI_NUMERICHOST | NI_NUMERICSERV))
+	    getnameinfo((struct sockaddr *)&bound, size, host, sizeof host, port, sizeof port,
+	                NI_NUMERICHOST | NI_NUMERICSERV))
 		return;
 	snprintf(server->address, sizeof server->address, strchr(host, ':') ? "[%s]:%s" : "%s:%s", host, port);
 }
@@ -165,9 +167,10 @@ struct http_server *http_start(const char *address, const struct http_answers *a
 		return NULL;
 	}
 	name_address(server, fd);
-	server->daemon = MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_AUTO, 0, NULL, NULL, handle, server,
-					  MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
-					  MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS, MHD_OPTION_END);
+	server->daemon =
+	        MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_AUTO, 0, NULL, NULL, handle, server,
+	                         MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
+	                         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS, MHD_OPTION_END);
 	if (!server->daemon) {
 		close(fd);
 		free(server);

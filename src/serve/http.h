@@ -1,6 +1,6 @@
 /*
- * http.h - what a machine asks a running tarn: /metrics (Prometheus), /healthz (the process lives), /readyz (it does its
- * work: lanes assigned, the lake answering). The only file that sees libmicrohttpd is http.c.
+ * http.h - what a machine asks a running tarn: /metrics (Prometheus), /healthz (the process lives), /readyz (it does
+ * its work: lanes assigned, the lake answering). The only file that sees libmicrohttpd is http.c.
  *
  * Life cycle: http_start -> http_stop. The callbacks run on the server's own thread.
  */
@@ -16,7 +16,7 @@ struct http_server;
 
 struct http_answers {
 	void *context;
-	void (*before_metrics)(void *context);		    /* brings the gauges up to date */
+	void (*before_metrics)(void *context); /* brings the gauges up to date */
 	bool (*ready)(void *context, struct buffer *reason); /* false: with the reason, a sentence */
 };
 

@@ -506,7 +506,8 @@ static int unknown_kind(const struct reading *reading, const struct yaml_node *n
 	buffer_init(&right, 256);
 	for (int i = 0; i < KIND_COUNT; i++)
 		if (name_distance(spec_kinds[i].name, name) <= 4 &&
-		    (nearest < 0 || name_distance(spec_kinds[i].name, name) < name_distance(spec_kinds[nearest].name, name)))
+		    (nearest < 0 ||
+		     name_distance(spec_kinds[i].name, name) < name_distance(spec_kinds[nearest].name, name)))
 			nearest = i;
 	if (kind_is_later(name) || nearest < 0) {
 		buffer_text(&right, "this version knows ");

@@ -49,11 +49,11 @@ static int attempt_init(struct attempt *attempt, struct stream *stream, struct e
 	bool fenced[LANES_MAX] = {false};
 
 	*attempt = (struct attempt){
-		.lanes = calloc(count, sizeof *attempt->lanes),
-		.next = calloc(count, sizeof *attempt->next),
-		.index = calloc(count, sizeof *attempt->index),
-		.ledger = calloc(count, sizeof *attempt->ledger),
-		.opened_ms = clock_monotonic_ms(),
+	        .lanes = calloc(count, sizeof *attempt->lanes),
+	        .next = calloc(count, sizeof *attempt->next),
+	        .index = calloc(count, sizeof *attempt->index),
+	        .ledger = calloc(count, sizeof *attempt->ledger),
+	        .opened_ms = clock_monotonic_ms(),
 	};
 	if (!attempt->lanes || !attempt->next || !attempt->index || !attempt->ledger)
 		return error_no_memory(err);
@@ -74,7 +74,8 @@ static int attempt_init(struct attempt *attempt, struct stream *stream, struct e
 static int64_t window_units(const struct stream *stream)
 {
 	for (int i = 0; i < stream->lane_count; i++)
-		if (stream->lanes[i].state != LANE_FREE && stream->lanes[i].careful_until > stream->lanes[i].lake.next_offset)
+		if (stream->lanes[i].state != LANE_FREE &&
+		    stream->lanes[i].careful_until > stream->lanes[i].lake.next_offset)
 			return 1;
 	return INT64_MAX;
 }
@@ -97,21 +98,21 @@ static int book(struct attempt *attempt, struct stream *stream, struct error *er
 			continue;
 		if (taken->generation != stream->generations[attempt->index[i]] || taken->from != lane->next_offset) {
 			pthread_mutex_unlock(&stream->queue.lock);
-			return error_set(err, ERROR_CONFLICT, 0, "partition %d was given back while its rows were written",
-					 lane->partition);
+			return error_set(err, ERROR_CONFLICT, 0,
+			                 "partition %d was given back while its rows were written", lane->partition);
 		}
 		attempt->next[i] = taken->to;
 		attempt->ledger[attempt->ledger_count++] = (struct ledger_row){
-			.partition = lane->partition,
-			.topic_id = lane->topic_id,
-			.epoch = lane->epoch,
-			.from_offset = taken->from,
-			.next_offset = taken->to,
-			.messages = taken->messages,
-			.rows = taken->rows,
-			.quarantined = taken->quarantined,
-			.skipped = taken->skipped,
-			.lost = taken->lost,
+		        .partition = lane->partition,
+		        .topic_id = lane->topic_id,
+		        .epoch = lane->epoch,
+		        .from_offset = taken->from,
+		        .next_offset = taken->to,
+		        .messages = taken->messages,
+		        .rows = taken->rows,
+		        .quarantined = taken->quarantined,
+		        .skipped = taken->skipped,
+		        .lost = taken->lost,
 		};
 		attempt->rows += taken->rows;
 		attempt->messages += taken->messages;
@@ -129,16 +130,16 @@ static int write_quarantine(struct stream *stream, struct error *err)
 		const struct message *message = &unit->held->message;
 		OWNED_BUFFER struct buffer headers = {0};
 		struct quarantine_row row = {
-			.partition = message->partition,
-			.topic_id = stream->lanes[unit->lane].lake.topic_id,
-			.offset = message->offset,
-			.timestamp_ms = message->timestamp_ms,
-			.key = message->key,
-			.key_size = message->key_size,
-			.payload = message->payload,
-			.size = message->size,
-			.reason = unit->reason,
-			.fingerprint = unit->fingerprint,
+		        .partition = message->partition,
+		        .topic_id = stream->lanes[unit->lane].lake.topic_id,
+		        .offset = message->offset,
+		        .timestamp_ms = message->timestamp_ms,
+		        .key = message->key,
+		        .key_size = message->key_size,
+		        .payload = message->payload,
+		        .size = message->size,
+		        .reason = unit->reason,
+		        .fingerprint = unit->fingerprint,
 		};
 
 		buffer_init(&headers, 1 << 24);
@@ -147,15 +148,16 @@ static int write_quarantine(struct stream *stream, struct error *err)
 		if (quarantine_append(stream->session, &stream->key, stream->table_name, &row, 1, err))
 			return error_wrap(err, "quarantine offset %" PRId64, message->offset);
 		log_event(EVENT_QUARANTINE,
-			  FIELDS(LOG_TEXT("stream", stream->spec->name), LOG_NUMBER("partition", message->partition),
-				 LOG_NUMBER("offset", message->offset), LOG_TEXT("reason", unit->reason)),
-			  "partition %d offset %" PRId64 " goes to quarantine", message->partition, message->offset);
+		          FIELDS(LOG_TEXT("stream", stream->spec->name), LOG_NUMBER("partition", message->partition),
+		                 LOG_NUMBER("offset", message->offset), LOG_TEXT("reason", unit->reason)),
+		          "partition %d offset %" PRId64 " goes to quarantine", message->partition, message->offset);
 	}
 	return 0;
 }
 
 /* Everything between BEGIN and COMMIT. */
-static int fill_transaction(struct stream *stream, struct attempt *attempt, struct batch_schema *schema, struct error *err)
+static int fill_transaction(struct stream *stream, struct attempt *attempt, struct batch_schema *schema,
+                            struct error *err)
 {
 	struct append_pull pull = {.context = &stream->queue, .next = queue_pull};
 	int64_t age_ms = clock_monotonic_ms() - attempt->opened_ms;
@@ -165,17 +167,17 @@ static int fill_transaction(struct stream *stream, struct attempt *attempt, stru
 		return -1;
 	}
 	queue_window_open(&stream->queue, schema, stream->spec->commit.max_bytes, window_units(stream),
-			  stream->spec->commit.freshness_ms - smaller(age_ms, stream->spec->commit.freshness_ms / 2));
+	                  stream->spec->commit.freshness_ms - smaller(age_ms, stream->spec->commit.freshness_ms / 2));
 	if (schema && append_rows(stream->target, schema, &pull, &attempt->inserted, err))
 		return -1;
 	queue_window_close(&stream->queue);
 	if (book(attempt, stream, err))
 		return -1;
 	if (attempt->inserted != attempt->rows)
-		return error_set(err, ERROR_FATAL, 0, "%" PRId64 " rows were read and %" PRId64 " inserted", attempt->rows,
-				 attempt->inserted);
-	if (write_quarantine(stream, err) ||
-	    ledger_append(stream->session, &stream->key, stream->table_name, attempt->ledger, attempt->ledger_count, err))
+		return error_set(err, ERROR_FATAL, 0, "%" PRId64 " rows were read and %" PRId64 " inserted",
+		                 attempt->rows, attempt->inserted);
+	if (write_quarantine(stream, err) || ledger_append(stream->session, &stream->key, stream->table_name,
+	                                                   attempt->ledger, attempt->ledger_count, err))
 		return -1;
 	return lanes_advance(stream->session, &stream->key, attempt->lanes, attempt->next, attempt->count, err);
 }
@@ -206,10 +208,10 @@ static void note_commit(struct stream *stream, const struct attempt *attempt)
 	metric_add(stream->metrics, METRIC_COMMITS, 1);
 	metric_put(stream->metrics, METRIC_LAST_COMMIT, clock_wall_ms() / 1000);
 	log_event(EVENT_COMMIT,
-		  FIELDS(LOG_TEXT("stream", stream->spec->name), LOG_NUMBER("rows", attempt->rows),
-			 LOG_NUMBER("messages", attempt->messages), LOG_NUMBER("quarantined", attempt->quarantined),
-			 LOG_NUMBER("ms", clock_monotonic_ms() - attempt->opened_ms)),
-		  "committed %" PRId64 " rows of %" PRId64 " messages", attempt->rows, attempt->messages);
+	          FIELDS(LOG_TEXT("stream", stream->spec->name), LOG_NUMBER("rows", attempt->rows),
+	                 LOG_NUMBER("messages", attempt->messages), LOG_NUMBER("quarantined", attempt->quarantined),
+	                 LOG_NUMBER("ms", clock_monotonic_ms() - attempt->opened_ms)),
+	          "committed %" PRId64 " rows of %" PRId64 " messages", attempt->rows, attempt->messages);
 }
 
 /* Kafka's own offsets follow, for lag monitors. */
@@ -273,7 +275,8 @@ static int learn_outcome(struct stream *stream, const struct attempt *attempt)
 
 	while (!now || read_lake(stream, attempt, now, &err)) {
 		stream_problem(stream, err.message);
-		log_event(EVENT_LAKE, FIELDS(LOG_TEXT("stream", stream->spec->name)), "the lake does not answer: %s", err.message);
+		log_event(EVENT_LAKE, FIELDS(LOG_TEXT("stream", stream->spec->name)), "the lake does not answer: %s",
+		          err.message);
 		wait_ms(stream, pause_ms);
 		pause_ms = smaller(pause_ms * 2, RETRY_MAX_MS);
 		if (stream->halt)
@@ -324,8 +327,9 @@ static void be_careful(struct stream *stream, const struct attempt *attempt, con
 
 static void handle_failure(struct stream *stream, const struct attempt *attempt, const struct error *err)
 {
-	log_event(err->kind == ERROR_CONFLICT ? EVENT_CONFLICT : EVENT_COMMIT_RETRY, FIELDS(LOG_TEXT("stream", stream->spec->name)),
-		  "nothing was committed, the lanes start over from the lake: %s", err->message);
+	log_event(err->kind == ERROR_CONFLICT ? EVENT_CONFLICT : EVENT_COMMIT_RETRY,
+	          FIELDS(LOG_TEXT("stream", stream->spec->name)),
+	          "nothing was committed, the lanes start over from the lake: %s", err->message);
 	stream_problem(stream, err->message);
 	pthread_mutex_lock(&stream->queue.lock);
 	stream->commit_failures++;
@@ -361,8 +365,9 @@ static int attempt_commit(struct stream *stream, struct batch_schema *schema, st
 		char note[512];
 
 		started_ms = clock_monotonic_ms();
-		snprintf(note, sizeof note, "{\"stream\":\"%s\",\"rows\":%" PRId64 ",\"messages\":%" PRId64 ",\"owner\":\"%s\"}",
-			 stream->spec->name, attempt.rows, attempt.messages, stream->owner);
+		snprintf(note, sizeof note,
+		         "{\"stream\":\"%s\",\"rows\":%" PRId64 ",\"messages\":%" PRId64 ",\"owner\":\"%s\"}",
+		         stream->spec->name, attempt.rows, attempt.messages, stream->owner);
 		done = lake_commit(stream->session, note, err) == COMMIT_DONE;
 		note_commit_duration(stream, started_ms);
 	}
@@ -393,9 +398,9 @@ static int prepare(struct stream *stream, struct batch_schema *schema, struct er
 	}
 	if (created)
 		log_event(EVENT_TABLE_CREATED,
-			  FIELDS(LOG_TEXT("stream", stream->spec->name), LOG_TEXT("table", stream->spec->table),
-				 LOG_NUMBER("columns", schema->column_count)),
-			  "table %s.%s was made from the first batch", stream->spec->schema, stream->spec->table);
+		          FIELDS(LOG_TEXT("stream", stream->spec->name), LOG_TEXT("table", stream->spec->table),
+		                 LOG_NUMBER("columns", schema->column_count)),
+		          "table %s.%s was made from the first batch", stream->spec->schema, stream->spec->table);
 	return 0;
 }
 

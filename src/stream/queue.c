@@ -148,7 +148,8 @@ static bool wants(const struct window *window, const struct unit *unit)
 		return false;
 	if (window->bytes >= window->max_bytes || window->units >= window->max_units)
 		return false;
-	return !unit->set.schema || unit->reason || (window->schema && !strcmp(window->schema->fingerprint, unit->set.schema->fingerprint));
+	return !unit->set.schema || unit->reason ||
+	       (window->schema && !strcmp(window->schema->fingerprint, unit->set.schema->fingerprint));
 }
 
 /* Books the unit into the window. */
@@ -258,7 +259,7 @@ int queue_pull(void *opaque, struct ArrowArray *ret_array)
 /* ---- the committer's side */
 
 bool queue_wait_work(struct queue *queue, int timeout_ms, int64_t enough_bytes, int64_t linger_ms,
-		     struct batch_schema **ret_schema)
+                     struct batch_schema **ret_schema)
 {
 	int64_t end_ms = clock_monotonic_ms() + timeout_ms;
 	bool work = false;
@@ -270,7 +271,8 @@ bool queue_wait_work(struct queue *queue, int timeout_ms, int64_t enough_bytes, 
 		int64_t now = clock_monotonic_ms(), wake = end_ms;
 		struct timespec until;
 
-		work = unit && (queue->drain || queue->queued_bytes >= enough_bytes || now - unit->arrived_ms >= linger_ms);
+		work = unit &&
+		       (queue->drain || queue->queued_bytes >= enough_bytes || now - unit->arrived_ms >= linger_ms);
 		if (work || now >= end_ms)
 			break;
 		if (unit && unit->arrived_ms + linger_ms < wake)
@@ -298,7 +300,7 @@ void queue_window_begin(struct queue *queue, const bool *fenced)
 }
 
 void queue_window_open(struct queue *queue, struct batch_schema *schema, int64_t max_bytes, int64_t max_units,
-		       int64_t freshness_ms)
+                       int64_t freshness_ms)
 {
 	struct window *window = &queue->window;
 
@@ -357,7 +359,8 @@ void queue_refuse_schema(struct queue *queue, const struct batch_schema *schema,
 
 	pthread_mutex_lock(&queue->lock);
 	for (unit = queue->head; unit; unit = unit->next) {
-		if (!unit->set.schema || unit->reason || strcmp(unit->set.schema->fingerprint, schema->fingerprint) != 0)
+		if (!unit->set.schema || unit->reason ||
+		    strcmp(unit->set.schema->fingerprint, schema->fingerprint) != 0)
 			continue;
 		unit->reason = strdup(reason);
 	}

@@ -14,8 +14,8 @@
  *     never while the queue is empty (the last messages may stay pinned by an idle window).
  *  5. Only lanes that were fenced when the window opened are taken.
  *
- * Life cycle: queue_init -> (queue_push | queue_window_begin -> queue_window_open -> queue_pull... -> queue_window_close ->
- * queue_window_clear)... -> queue_release.
+ * Life cycle: queue_init -> (queue_push | queue_window_begin -> queue_window_open -> queue_pull... ->
+ * queue_window_close -> queue_window_clear)... -> queue_release.
  */
 #ifndef TARN_STREAM_QUEUE_H
 #define TARN_STREAM_QUEUE_H
@@ -32,15 +32,15 @@ struct held_message;
 /* One message, or a stretch of offsets without one. */
 struct unit {
 	struct unit *next;
-	int lane;		 /* index into the stream's lanes */
-	uint64_t generation;	 /* of the lane when it was read */
-	int64_t from, to;	 /* offsets [from, to) are settled by this unit */
-	int64_t skipped, lost;	 /* of these, how many hold no message, and how many retention took */
+	int lane; /* index into the stream's lanes */
+	uint64_t generation; /* of the lane when it was read */
+	int64_t from, to; /* offsets [from, to) are settled by this unit */
+	int64_t skipped, lost; /* of these, how many hold no message, and how many retention took */
 	int64_t bytes;
 	int64_t arrived_ms;
-	struct batch_set set;	 /* an accepted message's rows; schema NULL otherwise */
+	struct batch_set set; /* an accepted message's rows; schema NULL otherwise */
 	int next_array;
-	char *reason;		 /* a quarantined message's; NULL otherwise */
+	char *reason; /* a quarantined message's; NULL otherwise */
 	char fingerprint[33];
 	struct held_message *held; /* the message itself: its bytes may still have to go to quarantine */
 };
@@ -59,13 +59,13 @@ struct window {
 	bool busy; /* from queue_window_begin to queue_window_clear: a transaction may be open */
 	bool open; /* units may be taken */
 	struct batch_schema *schema; /* of all its rows; NULL: no rows */
-	struct window_lane *lanes;   /* one a lane of the stream; owned */
+	struct window_lane *lanes; /* one a lane of the stream; owned */
 	int lane_count;
 	int64_t bytes, rows;
 	int64_t max_bytes, max_units;
 	int64_t units;
 	int64_t deadline_ms;
-	struct unit *current;	 /* arrays of it are being given out */
+	struct unit *current; /* arrays of it are being given out */
 	struct unit *quarantined; /* taken, to be written; owned */
 	struct unit **quarantined_tail;
 	int64_t first_arrived_ms;
@@ -74,12 +74,12 @@ struct window {
 struct queue {
 	pthread_mutex_t lock;
 	pthread_cond_t changed; /* units, window and lanes */
-	pthread_cond_t room;	/* bytes were released */
+	pthread_cond_t room; /* bytes were released */
 	struct unit *head, **tail;
 	int64_t queued_bytes;
 	_Atomic int64_t in_flight;
 	int64_t bound; /* bytes */
-	int drain;     /* how many want windows to close at the queue's end instead of waiting */
+	int drain; /* how many want windows to close at the queue's end instead of waiting */
 	struct window window;
 	const uint64_t *generations; /* by lane; borrowed; changed under `lock` */
 };
@@ -95,18 +95,19 @@ bool queue_wait_room(struct queue *queue, int timeout_ms);
 void queue_bytes_released(struct queue *queue, int64_t bytes);
 
 /*
- * Waits up to timeout_ms until a window is worth opening: there is a unit, and either enough_bytes are queued, the oldest
- * is linger_ms old, or somebody drains. Stale units are dropped on the way. ret_schema: of the first unit that has one
- * before any other schema, retained for the caller; NULL where the next units hold no rows.
+ * Waits up to timeout_ms until a window is worth opening: there is a unit, and either enough_bytes are queued, the
+ * oldest is linger_ms old, or somebody drains. Stale units are dropped on the way. ret_schema: of the first unit that
+ * has one before any other schema, retained for the caller; NULL where the next units hold no rows.
  */
 bool queue_wait_work(struct queue *queue, int timeout_ms, int64_t enough_bytes, int64_t linger_ms,
-		     struct batch_schema **ret_schema);
+                     struct batch_schema **ret_schema);
 
-/* Fixes which lanes the window may take from, before the lake transaction that fences them begins. Call with the lock held. */
+/* Fixes which lanes the window may take from, before the lake transaction that fences them begins. Call with the lock
+ * held. */
 void queue_window_begin(struct queue *queue, const bool *fenced);
 /* The window takes fenced lanes' units whose schema is `schema` (or that hold no rows). Takes the reference. */
 void queue_window_open(struct queue *queue, struct batch_schema *schema, int64_t max_bytes, int64_t max_units,
-		       int64_t freshness_ms);
+                       int64_t freshness_ms);
 /* append_pull's and duck_pull's next: 1 and an array, or 0 when the window is closed. Any thread. */
 int queue_pull(void *queue, struct ArrowArray *ret_array);
 /* Ends the window: no further pull gives anything. Units without rows at the front are taken first. */

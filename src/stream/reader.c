@@ -25,7 +25,8 @@ static struct lane *lane_at(struct stream *stream, int32_t partition, struct err
 {
 	if (partition >= 0 && partition < stream->lane_count)
 		return &stream->lanes[partition];
-	error_set(err, ERROR_INVALID, 0, "partition %d: a topic may have up to %d partitions here", partition, LANES_MAX);
+	error_set(err, ERROR_INVALID, 0, "partition %d: a topic may have up to %d partitions here", partition,
+	          LANES_MAX);
 	return NULL;
 }
 
@@ -63,10 +64,12 @@ static int push_stretch(struct stream *stream, int32_t partition, int64_t to, bo
 	else
 		unit->skipped = unit->to - unit->from;
 	if (lost)
-		log_event(EVENT_GAP, FIELDS(LOG_TEXT("stream", stream->spec->name), LOG_NUMBER("partition", partition),
-					    LOG_NUMBER("from", unit->from), LOG_NUMBER("to", unit->to)),
-			  "offsets %" PRId64 " to %" PRId64 " of partition %d are gone from the topic before they were read",
-			  unit->from, unit->to - 1, partition);
+		log_event(EVENT_GAP,
+		          FIELDS(LOG_TEXT("stream", stream->spec->name), LOG_NUMBER("partition", partition),
+		                 LOG_NUMBER("from", unit->from), LOG_NUMBER("to", unit->to)),
+		          "offsets %" PRId64 " to %" PRId64
+		          " of partition %d are gone from the topic before they were read",
+		          unit->from, unit->to - 1, partition);
 	push(stream, unit);
 	return 0;
 }
@@ -86,9 +89,9 @@ static int decode(struct stream *stream, struct unit *unit, struct error *err)
 		reason = "fault injected at decode";
 	} else {
 		struct batch_bytes bytes = {.data = held->message.payload,
-					    .size = held->message.size,
-					    .release = held_release,
-					    .opaque = held_retain(held)};
+		                            .size = held->message.size,
+		                            .release = held_release,
+		                            .opaque = held_retain(held)};
 
 		if (ipc_decode(stream->decoder, bytes, &unit->set, &why) == 0)
 			return 0;
@@ -146,7 +149,8 @@ static int first_offset(void *context, int32_t partition, int64_t *ret_offset, s
 
 static int claim(struct stream *stream, struct lake_lane *lanes, int count, struct error *err)
 {
-	struct lane_start start = {.context = stream, .first_offset = first_offset, .may_restart = stream->options.embedded};
+	struct lane_start start = {
+	        .context = stream, .first_offset = first_offset, .may_restart = stream->options.embedded};
 
 	return lanes_claim(stream->claims, &stream->key, stream->owner, lanes, count, &start, CLAIM_PATIENCE_MS, err);
 }
@@ -161,11 +165,12 @@ static int compare_with_topic(struct stream *stream, int32_t partition, struct e
 		return -1;
 	metric_put(lane->metrics, METRIC_HIGH_WATERMARK, high);
 	if (lane->read_next > high)
-		return error_set(err, ERROR_INVALID, 0,
-				 "partition %d of topic %s ends at offset %" PRId64 " and the lake is at %" PRId64
-				 ": the topic was deleted and made anew, or this is another cluster. Read it as a new stream: "
-				 "give the stream another name",
-				 partition, stream->key.topic, high, lane->read_next);
+		return error_set(
+		        err, ERROR_INVALID, 0,
+		        "partition %d of topic %s ends at offset %" PRId64 " and the lake is at %" PRId64
+		        ": the topic was deleted and made anew, or this is another cluster. Read it as a new stream: "
+		        "give the stream another name",
+		        partition, stream->key.topic, high, lane->read_next);
 	if (lane->read_next < low)
 		return push_stretch(stream, partition, low, true, err);
 	return 0;
@@ -192,7 +197,7 @@ static void start_lane(struct stream *stream, const struct lake_lane *claimed)
 }
 
 static int fill_claims(struct stream *stream, const struct source_start *starts, int count, struct lake_lane *claims,
-		       struct error *err)
+                       struct error *err)
 {
 	char topic_id[64] = "";
 
@@ -227,9 +232,9 @@ static int on_assigned(void *context, struct source_start *starts, int count, st
 			return -1;
 		starts[i].offset = stream->lanes[claims[i].partition].read_next;
 		log_event(EVENT_LANE_ASSIGNED,
-			  FIELDS(LOG_TEXT("stream", stream->spec->name), LOG_NUMBER("partition", starts[i].partition),
-				 LOG_NUMBER("offset", starts[i].offset), LOG_NUMBER("epoch", claims[i].epoch)),
-			  "partition %d: reading from offset %" PRId64, starts[i].partition, starts[i].offset);
+		          FIELDS(LOG_TEXT("stream", stream->spec->name), LOG_NUMBER("partition", starts[i].partition),
+		                 LOG_NUMBER("offset", starts[i].offset), LOG_NUMBER("epoch", claims[i].epoch)),
+		          "partition %d: reading from offset %" PRId64, starts[i].partition, starts[i].offset);
 	}
 	pthread_mutex_lock(&stream->queue.lock);
 	stream->ready = true;
@@ -267,8 +272,8 @@ static void on_revoked(void *context, const int32_t *partitions, int count, bool
 		queue_wait_no_window(&stream->queue, DRAIN_PATIENCE_MS);
 	queue_drain_end(&stream->queue);
 	log_event(EVENT_LANE_REVOKED,
-		  FIELDS(LOG_TEXT("stream", stream->spec->name), LOG_NUMBER("lanes", count), LOG_NUMBER("lost", lost)),
-		  "%d partitions %s", count, lost ? "were lost" : "were given back");
+	          FIELDS(LOG_TEXT("stream", stream->spec->name), LOG_NUMBER("lanes", count), LOG_NUMBER("lost", lost)),
+	          "%d partitions %s", count, lost ? "were lost" : "were given back");
 }
 
 void stream_events(struct stream *stream, struct source_events *ret_events)
@@ -299,8 +304,8 @@ static int seek_lane(struct stream *stream, int32_t partition, struct error *err
 	lane->read_next = lane->lake.next_offset;
 	stream->generations[partition]++;
 	pthread_mutex_unlock(&stream->queue.lock);
-	/* Not READING before the source is where the lake is: a message from further ahead would make the offsets between
-	 * look as if they held none. */
+	/* Not READING before the source is where the lake is: a message from further ahead would make the offsets
+	 * between look as if they held none. */
 	if (stream->source->ops->seek(stream->source, partition, lane->read_next, err))
 		return -1;
 	metric_put(lane->metrics, METRIC_POSITION, lane->read_next);
@@ -338,16 +343,17 @@ static int pause_all(struct stream *stream, bool pause, struct error *err)
 			return -1;
 		metric_put(stream->lanes[i].metrics, METRIC_PAUSED, pause);
 		log_event(pause ? EVENT_LANE_PAUSED : EVENT_LANE_RESUMED,
-			  FIELDS(LOG_TEXT("stream", stream->spec->name), LOG_NUMBER("partition", i)), "partition %d %s", i,
-			  pause ? "paused: the bound of memory is reached" : "resumed");
+		          FIELDS(LOG_TEXT("stream", stream->spec->name), LOG_NUMBER("partition", i)), "partition %d %s",
+		          i, pause ? "paused: the bound of memory is reached" : "resumed");
 	}
 	stream->paused = pause;
 	return 0;
 }
 
 /*
- * Holds the reader while too much is in flight. Not polling is enough for a short while: librdkafka's own queue is bounded
- * too, and a pause would throw away what it fetched ahead. Longer, the lanes are paused so that polling can go on.
+ * Holds the reader while too much is in flight. Not polling is enough for a short while: librdkafka's own queue is
+ * bounded too, and a pause would throw away what it fetched ahead. Longer, the lanes are paused so that polling can go
+ * on.
  */
 static int keep_within_memory(struct stream *stream, struct error *err)
 {

@@ -14,10 +14,10 @@
 #define LAKE_BYTES_MIN ((int64_t)160 << 20) /* DuckDB writes no file of a wide table with less */
 
 static const bool allowed[LANE_STATES][LANE_STATES] = {
-	[LANE_FREE] = {[LANE_READING] = true},
-	[LANE_READING] = {[LANE_FREE] = true, [LANE_SEEKING] = true, [LANE_CONFLICTED] = true},
-	[LANE_SEEKING] = {[LANE_FREE] = true, [LANE_READING] = true, [LANE_CONFLICTED] = true, [LANE_SEEKING] = true},
-	[LANE_CONFLICTED] = {[LANE_FREE] = true, [LANE_SEEKING] = true, [LANE_CONFLICTED] = true},
+        [LANE_FREE] = {[LANE_READING] = true},
+        [LANE_READING] = {[LANE_FREE] = true, [LANE_SEEKING] = true, [LANE_CONFLICTED] = true},
+        [LANE_SEEKING] = {[LANE_FREE] = true, [LANE_READING] = true, [LANE_CONFLICTED] = true, [LANE_SEEKING] = true},
+        [LANE_CONFLICTED] = {[LANE_FREE] = true, [LANE_SEEKING] = true, [LANE_CONFLICTED] = true},
 };
 
 void lane_move(struct stream *stream, int lane, enum lane_state to)
@@ -48,7 +48,8 @@ void stream_fail(struct stream *stream, const struct error *err)
 void stream_problem(struct stream *stream, const char *problem)
 {
 	pthread_mutex_lock(&stream->queue.lock);
-	snprintf(stream->problem, sizeof stream->problem, "%.*s", (int)sizeof stream->problem - 1, problem ? problem : "");
+	snprintf(stream->problem, sizeof stream->problem, "%.*s", (int)sizeof stream->problem - 1,
+	         problem ? problem : "");
 	pthread_mutex_unlock(&stream->queue.lock);
 }
 
@@ -106,22 +107,24 @@ static void name_owner(struct stream *stream)
 static int open_source(struct stream *stream, struct error *err)
 {
 	const struct spec_stream *spec = stream->spec;
-	OWNED_FREE struct kafka_property *properties = calloc((size_t)spec->kafka.property_count + 1, sizeof *properties);
+	OWNED_FREE struct kafka_property *properties =
+	        calloc((size_t)spec->kafka.property_count + 1, sizeof *properties);
 	struct source_events events = {.context = stream};
 	struct kafka_config config = {
-		.brokers = stream->options.brokers ? stream->options.brokers : spec->kafka.brokers,
-		.topic = spec->kafka.topic,
-		.group = spec->kafka.group,
-		.properties = properties,
-		.property_count = spec->kafka.property_count,
-		.prefetch_bytes = stream_memory(spec).prefetch,
-		.stream_name = spec->name,
+	        .brokers = stream->options.brokers ? stream->options.brokers : spec->kafka.brokers,
+	        .topic = spec->kafka.topic,
+	        .group = spec->kafka.group,
+	        .properties = properties,
+	        .property_count = spec->kafka.property_count,
+	        .prefetch_bytes = stream_memory(spec).prefetch,
+	        .stream_name = spec->name,
 	};
 
 	if (!properties)
 		return error_no_memory(err);
 	for (int i = 0; i < spec->kafka.property_count; i++)
-		properties[i] = (struct kafka_property){spec->kafka.properties[i].name, spec->kafka.properties[i].value};
+		properties[i] =
+		        (struct kafka_property){spec->kafka.properties[i].name, spec->kafka.properties[i].value};
 	stream_events(stream, &events);
 	if (stream->options.open_source)
 		stream->source = stream->options.open_source(stream->options.source_context, &events, err);
@@ -178,7 +181,7 @@ static int start_threads(struct stream *stream, struct error *err)
 }
 
 struct stream *stream_start(const struct spec_stream *spec, struct lake *lake, const struct stream_options *options,
-			    struct error *err)
+                            struct error *err)
 {
 	struct stream *stream = calloc(1, sizeof *stream);
 
@@ -302,18 +305,18 @@ void stream_status(struct stream *stream, struct stream_status *ret_status)
 {
 	pthread_mutex_lock(&stream->queue.lock);
 	*ret_status = (struct stream_status){
-		.rows = stream->rows,
-		.messages = stream->messages,
-		.quarantined = stream->quarantined,
-		.payload_bytes = atomic_load(&stream->counters.payload),
-		.copied_bytes = atomic_load(&stream->counters.copied),
-		.decompressed_bytes = atomic_load(&stream->counters.decompressed),
-		.commits = stream->commits,
-		.conflicts = stream->conflicts,
-		.commit_failures = stream->commit_failures,
-		.in_flight = atomic_load(&stream->queue.in_flight),
-		.last_commit_ms = stream->last_commit_ms,
-		.ready = stream->ready && !*stream->problem,
+	        .rows = stream->rows,
+	        .messages = stream->messages,
+	        .quarantined = stream->quarantined,
+	        .payload_bytes = atomic_load(&stream->counters.payload),
+	        .copied_bytes = atomic_load(&stream->counters.copied),
+	        .decompressed_bytes = atomic_load(&stream->counters.decompressed),
+	        .commits = stream->commits,
+	        .conflicts = stream->conflicts,
+	        .commit_failures = stream->commit_failures,
+	        .in_flight = atomic_load(&stream->queue.in_flight),
+	        .last_commit_ms = stream->last_commit_ms,
+	        .ready = stream->ready && !*stream->problem,
 	};
 	memcpy(ret_status->problem, stream->problem, sizeof ret_status->problem);
 	for (int i = 0; i < stream->lane_count; i++) {

@@ -14,7 +14,8 @@
  *  7. Memory in flight is bounded in bytes; at the bound the lane is paused, not dropped.
  *  8. The commit size adapts: a freshness target and a byte bound decide.
  *
- * Life cycle: stream_start -> (stream_finish | stream_stop) -> stream_wait -> stream_free. stream_halt may come at any time.
+ * Life cycle: stream_start -> (stream_finish | stream_stop) -> stream_wait -> stream_free. stream_halt may come at any
+ * time.
  */
 #ifndef TARN_STREAM_STREAM_H
 #define TARN_STREAM_STREAM_H
@@ -30,7 +31,7 @@ struct stream;
 
 struct stream_options {
 	const char *brokers; /* instead of the manifest's (the embedded broker's address); NULL: as it says */
-	bool embedded;	     /* topics of the embedded broker start anew with it: a lane may too */
+	bool embedded; /* topics of the embedded broker start anew with it: a lane may too */
 	struct source *(*open_source)(void *context, const void *events, struct error *err); /* tests: another source */
 	void *source_context;
 };
@@ -38,14 +39,14 @@ struct stream_options {
 /* How the memory that a stream declares is divided; the lake's share is for lake_options. Bytes. */
 struct stream_memory {
 	int64_t prefetch; /* librdkafka's own queue */
-	int64_t queue;	  /* decoded messages, until the last array in them is released */
-	int64_t lake;	  /* DuckDB's writers */
+	int64_t queue; /* decoded messages, until the last array in them is released */
+	int64_t lake; /* DuckDB's writers */
 };
 struct stream_memory stream_memory(const struct spec_stream *spec);
 
 /* Borrows spec and lake until stream_free. The threads run when it returns. */
 struct stream *stream_start(const struct spec_stream *spec, struct lake *lake, const struct stream_options *options,
-			    struct error *err);
+                            struct error *err);
 /* Reads up to the end offsets as they are now, commits, and stops. */
 int stream_finish(struct stream *stream, struct error *err);
 /* Stops reading, commits what was read, leaves the group. */
@@ -65,11 +66,11 @@ struct stream_status {
 	int64_t rows, messages, quarantined, payload_bytes; /* committed by this process (payload: received) */
 	int64_t copied_bytes, decompressed_bytes;
 	int64_t commits, conflicts, commit_failures;
-	int64_t lag;		/* offsets between the lake and the source's ends, as last seen */
-	int64_t in_flight;	/* bytes */
+	int64_t lag; /* offsets between the lake and the source's ends, as last seen */
+	int64_t in_flight; /* bytes */
 	int64_t last_commit_ms; /* wall clock; 0: none yet */
-	bool ready;		/* lanes were assigned and the lake answered last time */
-	char problem[256];	/* why not */
+	bool ready; /* lanes were assigned and the lake answered last time */
+	char problem[256]; /* why not */
 };
 
 void stream_status(struct stream *stream, struct stream_status *ret_status);

@@ -20,20 +20,21 @@
  *
  *     FREE --assigned, lane_claim--> READING --revoked, lanes_release--> FREE
  *                                    READING --commit failed, stream_reset--> SEEKING --reader_seek--> READING
- *                                    READING | SEEKING --CONFLICT, stream_conflict--> CONFLICTED --reader_reclaim--> SEEKING
+ *                                    READING | SEEKING --CONFLICT, stream_conflict--> CONFLICTED --reader_reclaim-->
+ * SEEKING
  */
 enum lane_state { LANE_FREE, LANE_READING, LANE_SEEKING, LANE_CONFLICTED, LANE_STATES };
 
 struct lane {
 	enum lane_state state;
-	struct lake_lane lake;	/* what the lake holds, as this owner believes */
-	int64_t read_next;	/* the next offset expected from the source (reader thread) */
-	int64_t target;		/* finish: commit up to here; -1: no target */
-	int64_t low;		/* the topic's oldest offset when the target was set */
-	int64_t careful_until;	/* below this offset windows hold one message: one of them cannot be stored */
-	int64_t poison;		/* this offset cannot be stored; -1: none */
+	struct lake_lane lake; /* what the lake holds, as this owner believes */
+	int64_t read_next; /* the next offset expected from the source (reader thread) */
+	int64_t target; /* finish: commit up to here; -1: no target */
+	int64_t low; /* the topic's oldest offset when the target was set */
+	int64_t careful_until; /* below this offset windows hold one message: one of them cannot be stored */
+	int64_t poison; /* this offset cannot be stored; -1: none */
 	char *poison_reason;
-	int64_t conflict_ms;	/* when it became CONFLICTED */
+	int64_t conflict_ms; /* when it became CONFLICTED */
 	struct metrics *metrics;
 };
 
@@ -55,14 +56,14 @@ struct stream {
 	struct lane *lanes;
 	uint64_t *generations;
 	int lane_count; /* LANES_MAX */
-	bool finish;	  /* stop when every target is committed */
+	bool finish; /* stop when every target is committed */
 	bool targets_set;
-	bool stop;	  /* no more reading; drain, commit, leave */
-	bool halt;	  /* leave at once */
+	bool stop; /* no more reading; drain, commit, leave */
+	bool halt; /* leave at once */
 	bool reading_done; /* the reader will push nothing more */
 	bool ended;
 	bool ready;
-	bool paused;	/* every lane, for memory */
+	bool paused; /* every lane, for memory */
 	char problem[256];
 	struct error failure; /* kind NONE: none */
 	int64_t rows, messages, quarantined, commits, conflicts, commit_failures, last_commit_ms;

@@ -23,23 +23,27 @@ static void judge_lane(struct verified_lane *lane)
 		lane->gaps += lane->low - audit->next_offset;
 
 	if (lane->duplicates)
-		snprintf(lane->problem, sizeof lane->problem, "%" PRId64 " offsets are accounted for twice", lane->duplicates);
+		snprintf(lane->problem, sizeof lane->problem, "%" PRId64 " offsets are accounted for twice",
+		         lane->duplicates);
 	else if (audit->lost)
 		snprintf(lane->problem, sizeof lane->problem,
-			 "%" PRId64 " offsets were removed by the topic's retention before they were read", audit->lost);
+		         "%" PRId64 " offsets were removed by the topic's retention before they were read",
+		         audit->lost);
 	else if (lane->gaps)
 		snprintf(lane->problem, sizeof lane->problem, "%" PRId64 " offsets are not accounted for", lane->gaps);
 	else if (audit->unbalanced)
-		snprintf(lane->problem, sizeof lane->problem, "in %" PRId64 " commits the counts do not add up to the offsets",
-			 audit->unbalanced);
+		snprintf(lane->problem, sizeof lane->problem,
+		         "in %" PRId64 " commits the counts do not add up to the offsets", audit->unbalanced);
 	else if (audit->quarantine_rows != audit->quarantined || audit->quarantine_distinct != audit->quarantine_rows)
 		snprintf(lane->problem, sizeof lane->problem,
-			 "the ledger counts %" PRId64 " quarantined messages, quarantine holds %" PRId64 " (%" PRId64 " distinct)",
-			 audit->quarantined, audit->quarantine_rows, audit->quarantine_distinct);
+		         "the ledger counts %" PRId64 " quarantined messages, quarantine holds %" PRId64 " (%" PRId64
+		         " distinct)",
+		         audit->quarantined, audit->quarantine_rows, audit->quarantine_distinct);
 	else if (lane->high >= 0 && audit->next_offset > lane->high)
 		snprintf(lane->problem, sizeof lane->problem,
-			 "the topic ends at offset %" PRId64 ", before the lake's %" PRId64 ": it was made anew, or is another topic",
-			 lane->high, audit->next_offset);
+		         "the topic ends at offset %" PRId64 ", before the lake's %" PRId64
+		         ": it was made anew, or is another topic",
+		         lane->high, audit->next_offset);
 }
 
 static void judge_table(struct verification *verification)
@@ -52,8 +56,9 @@ static void judge_table(struct verification *verification)
 		verification->gaps -= difference;
 	if (difference)
 		snprintf(verification->problem, sizeof verification->problem,
-			 "the table holds %" PRId64 " rows and the ledger promised %" PRId64 " (%s)", verification->table_rows,
-			 verification->ledger_rows, difference > 0 ? "something else wrote to it, or rows doubled" : "rows were deleted or lost");
+		         "the table holds %" PRId64 " rows and the ledger promised %" PRId64 " (%s)",
+		         verification->table_rows, verification->ledger_rows,
+		         difference > 0 ? "something else wrote to it, or rows doubled" : "rows were deleted or lost");
 }
 
 static void mark_current(struct verification *verification, const char *topic_id)
@@ -87,10 +92,12 @@ static struct verified_lane *find_lane(struct verification *verification, int32_
 }
 
 /* A partition that no commit has touched yet is a lane too: all of it is still to come. */
-static struct verified_lane *add_lane(struct verification *verification, int32_t partition, const char *topic_id, int64_t low)
+static struct verified_lane *add_lane(struct verification *verification, int32_t partition, const char *topic_id,
+                                      int64_t low)
 {
-	struct verified_lane *lanes =
-		realloc(verification->lanes, (size_t)(verification->lane_count + 1) * sizeof *lanes), *lane;
+	struct verified_lane *lanes = realloc(verification->lanes,
+	                                      (size_t)(verification->lane_count + 1) * sizeof *lanes),
+	                     *lane;
 
 	if (!lanes)
 		return NULL;
@@ -109,7 +116,8 @@ static int ask_lanes(struct source *source, struct verification *verification, s
 	char topic_id[64] = "";
 	int32_t count;
 
-	if (source->ops->topic_id(source, topic_id, sizeof topic_id, err) || source->ops->partition_count(source, &count, err))
+	if (source->ops->topic_id(source, topic_id, sizeof topic_id, err) ||
+	    source->ops->partition_count(source, &count, err))
 		return -1;
 	mark_current(verification, *topic_id ? topic_id : NULL);
 	for (int32_t partition = 0; partition < count; partition++) {
@@ -127,18 +135,20 @@ static int ask_lanes(struct source *source, struct verification *verification, s
 	return 0;
 }
 
-static int ask_topic(const struct spec_stream *spec, const char *brokers, struct verification *verification, struct error *err)
+static int ask_topic(const struct spec_stream *spec, const char *brokers, struct verification *verification,
+                     struct error *err)
 {
-	OWNED_FREE struct kafka_property *properties = calloc((size_t)spec->kafka.property_count + 1, sizeof *properties);
+	OWNED_FREE struct kafka_property *properties =
+	        calloc((size_t)spec->kafka.property_count + 1, sizeof *properties);
 	struct source_events events = {.assigned = assigned_nothing, .revoked = revoked_nothing};
 	struct kafka_config config = {
-		.brokers = brokers ? brokers : spec->kafka.brokers,
-		.topic = spec->kafka.topic,
-		.properties = properties,
-		.property_count = spec->kafka.property_count,
-		.prefetch_bytes = 1 << 20,
-		.assign_all = true,
-		.stream_name = spec->name,
+	        .brokers = brokers ? brokers : spec->kafka.brokers,
+	        .topic = spec->kafka.topic,
+	        .properties = properties,
+	        .property_count = spec->kafka.property_count,
+	        .prefetch_bytes = 1 << 20,
+	        .assign_all = true,
+	        .stream_name = spec->name,
 	};
 	struct source *source;
 	int failed;
@@ -147,10 +157,12 @@ static int ask_topic(const struct spec_stream *spec, const char *brokers, struct
 		return error_no_memory(err);
 	if (!strcmp(config.brokers, "embedded"))
 		return error_set(err, ERROR_INVALID, 0,
-				 "stream %s reads the embedded broker, which lives only as long as `tarn run`: verify without --topic",
-				 spec->name);
+		                 "stream %s reads the embedded broker, which lives only as long as `tarn run`: verify "
+		                 "without --topic",
+		                 spec->name);
 	for (int i = 0; i < spec->kafka.property_count; i++)
-		properties[i] = (struct kafka_property){spec->kafka.properties[i].name, spec->kafka.properties[i].value};
+		properties[i] =
+		        (struct kafka_property){spec->kafka.properties[i].name, spec->kafka.properties[i].value};
 	source = source_open_kafka(&config, &events, err);
 	if (!source)
 		return -1;
@@ -160,7 +172,7 @@ static int ask_topic(const struct spec_stream *spec, const char *brokers, struct
 }
 
 int verify_stream(const struct spec_stream *spec, struct lake_session *session, bool with_topic, const char *brokers,
-		  struct verification *ret_verification, struct error *err)
+                  struct verification *ret_verification, struct error *err)
 {
 	struct verification verification = {0};
 	struct stream_audit audit = {0};
@@ -174,7 +186,8 @@ int verify_stream(const struct spec_stream *spec, struct lake_session *session, 
 	}
 	verification.lane_count = audit.lane_count;
 	for (int i = 0; i < audit.lane_count; i++)
-		verification.lanes[i] = (struct verified_lane){.audit = audit.lanes[i], .low = -1, .high = -1, .lag = -1};
+		verification.lanes[i] =
+		        (struct verified_lane){.audit = audit.lanes[i], .low = -1, .high = -1, .lag = -1};
 	verification.table_rows = audit.table_rows;
 	verification.ledger_rows = audit.ledger_rows;
 	verification.snapshot = audit.snapshot;

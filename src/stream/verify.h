@@ -1,9 +1,9 @@
 /*
  * verify.h - is every offset of every lane accounted for exactly once?
  *
- * From the lake alone: the ledger's ranges join without gap or overlap, their counts add up, the lane's row stands where
- * the ledger ends, quarantine holds what the ledger says, and the table holds as many rows as the ledger promised. With
- * a source also: what the topic still holds lies at or behind the lane's next offset.
+ * From the lake alone: the ledger's ranges join without gap or overlap, their counts add up, the lane's row stands
+ * where the ledger ends, quarantine holds what the ledger says, and the table holds as many rows as the ledger
+ * promised. With a source also: what the topic still holds lies at or behind the lane's next offset.
  */
 #ifndef TARN_STREAM_VERIFY_H
 #define TARN_STREAM_VERIFY_H
@@ -18,11 +18,11 @@
 
 struct verified_lane {
 	struct lane_audit audit;
-	bool current;	    /* its topic id is the newest: earlier incarnations of an embedded topic are history */
-	int64_t low, high;  /* the topic's watermarks; -1: not asked */
-	int64_t lag;	    /* high - next_offset; -1: not asked */
+	bool current; /* its topic id is the newest: earlier incarnations of an embedded topic are history */
+	int64_t low, high; /* the topic's watermarks; -1: not asked */
+	int64_t lag; /* high - next_offset; -1: not asked */
 	int64_t gaps, duplicates; /* offsets */
-	char problem[256];  /* "" where all is well */
+	char problem[256]; /* "" where all is well */
 };
 
 struct verification {
@@ -36,7 +36,7 @@ struct verification {
 
 /* with_topic: asks the source at `brokers` (NULL: the manifest's) for its watermarks too. */
 int verify_stream(const struct spec_stream *spec, struct lake_session *session, bool with_topic, const char *brokers,
-		  struct verification *ret_verification, struct error *err);
+                  struct verification *ret_verification, struct error *err);
 void verification_release(struct verification *verification);
 
 #endif

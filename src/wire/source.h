@@ -30,12 +30,12 @@ struct source;
 struct message {
 	int32_t partition;
 	int64_t offset;
-	int64_t timestamp_ms;	/* since 1970, -1 where the source has none */
+	int64_t timestamp_ms; /* since 1970, -1 where the source has none */
 	const uint8_t *payload; /* NULL: a tombstone */
-	size_t size;		/* bytes of payload */
-	const uint8_t *key;	/* NULL: none */
+	size_t size; /* bytes of payload */
+	const uint8_t *key; /* NULL: none */
 	size_t key_size;
-	void *owner;			  /* the library's message, or NULL */
+	void *owner; /* the library's message, or NULL */
 	void (*release)(struct message *); /* NULL: nothing to release */
 };
 
@@ -54,7 +54,7 @@ enum poll_result {
 	POLL_ERROR = -1,
 	POLL_NOTHING = 0, /* the timeout passed */
 	POLL_MESSAGE = 1,
-	POLL_LANE_END = 2,	 /* *message has partition and offset: the next offset of a lane read to its end */
+	POLL_LANE_END = 2, /* *message has partition and offset: the next offset of a lane read to its end */
 	POLL_OUT_OF_RANGE = 3, /* *message has the partition: its position is not in the log any more (retention) */
 };
 
@@ -107,21 +107,22 @@ struct kafka_config {
 	const char *brokers, *topic, *group, *client_id;
 	const struct kafka_property *properties;
 	int property_count;
-	int64_t prefetch_bytes;	 /* bound of librdkafka's own queue */
-	bool assign_all;	 /* no group: read every partition (bench, verify) */
+	int64_t prefetch_bytes; /* bound of librdkafka's own queue */
+	bool assign_all; /* no group: read every partition (bench, verify) */
 	const char *stream_name; /* for log lines */
 };
 
 /* The source, or NULL with *err. Texts are copied. */
-struct source *source_open_kafka(const struct kafka_config *config, const struct source_events *events, struct error *err);
+struct source *source_open_kafka(const struct kafka_config *config, const struct source_events *events,
+                                 struct error *err);
 
 /* Replays messages that the caller keeps alive; for tests and for the bench. Offsets of a lane must rise. Every lane is
  * assigned at the first poll; after the last message of a lane POLL_LANE_END is given once. */
 struct source *source_open_memory(const struct message *messages, int count, const struct source_events *events,
-				  struct error *err);
+                                  struct error *err);
 
-/* The in-process broker: librdkafka's mock cluster. For trying things out and for tests, not for durability: it keeps at
- * most 5 MiB or 100,000 messages a partition, in memory, and drops the oldest. */
+/* The in-process broker: librdkafka's mock cluster. For trying things out and for tests, not for durability: it keeps
+ * at most 5 MiB or 100,000 messages a partition, in memory, and drops the oldest. */
 struct embedded_broker;
 struct embedded_broker *embedded_broker_start(struct error *err);
 /* "127.0.0.1:PORT", borrowed. Other processes may connect. */

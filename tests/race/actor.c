@@ -69,7 +69,7 @@ static int read_elsewhere(struct mind *mind, unsigned bypass, struct error *err)
 	char sql[256];
 
 	snprintf(sql, sizeof sql, "SELECT coalesce(max(next_offset), 0) FROM lake.main.%s WHERE lane = %d",
-		 bypass & APPENDED ? "appended" : "shared", mind->lanes[0].partition);
+	         bypass & APPENDED ? "appended" : "shared", mind->lanes[0].partition);
 	if (duck_query(connection(mind), sql, &rows, err))
 		return -1;
 	if (duck_cell_int(&rows, 0, 0) != mind->lanes[0].next_offset)
@@ -93,8 +93,9 @@ static int insert_rows(struct mind *mind, struct error *err)
 	buffer_init(&sql, 65536);
 	buffer_printf(&sql, "INSERT INTO lake.main.%s ", mind->table);
 	for (int i = 0; i < mind->count; i++)
-		buffer_printf(&sql, "%s SELECT %d, \"range\", '%s' FROM range(%" PRId64 ", %" PRId64 ")", i ? " UNION ALL" : "",
-			      mind->lanes[i].partition, mind->name, mind->lanes[i].next_offset, mind->next[i]);
+		buffer_printf(&sql, "%s SELECT %d, \"range\", '%s' FROM range(%" PRId64 ", %" PRId64 ")",
+		              i ? " UNION ALL" : "", mind->lanes[i].partition, mind->name, mind->lanes[i].next_offset,
+		              mind->next[i]);
 	return duck_exec(connection(mind), buffer_string(&sql), NULL, err);
 }
 
@@ -104,13 +105,13 @@ static int book(struct mind *mind, struct error *err)
 
 	for (int i = 0; i < mind->count; i++)
 		rows[i] = (struct ledger_row){
-			.partition = mind->lanes[i].partition,
-			.topic_id = "",
-			.epoch = mind->lanes[i].epoch,
-			.from_offset = mind->lanes[i].next_offset,
-			.next_offset = mind->next[i],
-			.messages = mind->next[i] - mind->lanes[i].next_offset,
-			.rows = mind->next[i] - mind->lanes[i].next_offset,
+		        .partition = mind->lanes[i].partition,
+		        .topic_id = "",
+		        .epoch = mind->lanes[i].epoch,
+		        .from_offset = mind->lanes[i].next_offset,
+		        .next_offset = mind->next[i],
+		        .messages = mind->next[i] - mind->lanes[i].next_offset,
+		        .rows = mind->next[i] - mind->lanes[i].next_offset,
 		};
 	return ledger_append(mind->session, &mind->key, mind->table, rows, mind->count, err);
 }
@@ -124,17 +125,21 @@ static int advance_badly(struct mind *mind, unsigned bypass, struct error *err)
 
 	buffer_init(&sql, 65536);
 	if (bypass & APPENDED) {
-		buffer_printf(&sql, "INSERT INTO lake.main.appended VALUES (%d, %" PRId64 ")", lane->partition, mind->next[0]);
+		buffer_printf(&sql, "INSERT INTO lake.main.appended VALUES (%d, %" PRId64 ")", lane->partition,
+		              mind->next[0]);
 	} else if (bypass & ONE_TABLE) {
-		buffer_printf(&sql, "UPDATE lake.main.shared SET next_offset = %" PRId64 " WHERE lane = %d AND next_offset = %" PRId64,
-			      mind->next[0], lane->partition, lane->next_offset);
+		buffer_printf(&sql,
+		              "UPDATE lake.main.shared SET next_offset = %" PRId64
+		              " WHERE lane = %d AND next_offset = %" PRId64,
+		              mind->next[0], lane->partition, lane->next_offset);
 	} else {
 		buffer_text(&sql, "UPDATE lake.tarn.");
 		if (lake_has_many_writers(mind->lake))
 			buffer_printf(&sql, "offsets_%s_%d", mind->stream, lane->partition);
 		else
 			buffer_printf(&sql, "offsets_%s", mind->stream);
-		buffer_printf(&sql, " SET next_offset = %" PRId64 " WHERE \"partition\" = %d", mind->next[0], lane->partition);
+		buffer_printf(&sql, " SET next_offset = %" PRId64 " WHERE \"partition\" = %d", mind->next[0],
+		              lane->partition);
 		if (!(bypass & BLIND))
 			buffer_printf(&sql, " AND next_offset = %" PRId64, lane->next_offset);
 		if (!(bypass & (BLIND | NO_EPOCH)))
@@ -363,7 +368,8 @@ int crew_start(struct crew *crew, const struct spec_catalog *catalog, enum crew_
 	for (int first = 0; first < 3; first += each) {
 		char lock[512];
 
-		snprintf(lock, sizeof lock, "%.400s.writer-lock", shape == UNLOCKED_PROCESSES ? catalog->backend.path : "");
+		snprintf(lock, sizeof lock, "%.400s.writer-lock",
+		         shape == UNLOCKED_PROCESSES ? catalog->backend.path : "");
 		if (shape == UNLOCKED_PROCESSES)
 			unlink(lock);
 		if (host_start(crew, catalog, first, each, err))

@@ -2,8 +2,8 @@
  * actor.h - owners of lanes that take one step of the commit protocol at a time, as the driver tells them.
  *
  * An actor is one session, served by one thread. Its thread lives in a host: a forked process with a lake of its own.
- * Driver and actor speak in whole messages over a socket pair, so that the driver can leave a step that waits for a lock
- * and go on with another actor, or stop a host between two steps.
+ * Driver and actor speak in whole messages over a socket pair, so that the driver can leave a step that waits for a
+ * lock and go on with another actor, or stop a host between two steps.
  *
  * Invariants:
  *  1. The driver never opens DuckDB: hosts are forked while there is nothing of it in the process.
@@ -27,29 +27,29 @@
 #define ROUND_OFFSETS 3 /* of a lane, that one commit takes */
 
 enum race_op {
-	OP_WORLD,   /* text: the stream's name; its rows go to lake.main.rows_NAME */
-	OP_CLAIM,   /* lanes: partitions. Answers with lanes */
+	OP_WORLD, /* text: the stream's name; its rows go to lake.main.rows_NAME */
+	OP_CLAIM, /* lanes: partitions. Answers with lanes */
 	OP_BELIEVE, /* lanes: what this actor takes for the lake's state */
-	OP_REREAD,  /* answers with lanes, and believes them */
+	OP_REREAD, /* answers with lanes, and believes them */
 	OP_BEGIN,
 	OP_READ,
 	OP_UPDATE,
 	OP_COMMIT,
 	OP_ROLLBACK,
-	OP_SQL,	  /* text. Answers with values[0]: rows changed */
+	OP_SQL, /* text. Answers with values[0]: rows changed */
 	OP_QUERY, /* text. Answers with the first row as values */
 	OP_BENCH, /* values[0]: commits. Answers with microseconds a step as values */
 };
 
 /* Ways to leave a guard out. Without any, each step is the function of lake/ that the stream calls. */
 enum race_bypass {
-	NO_LOCK = 1,	     /* BEGIN and COMMIT around the catalog lock */
-	NO_FENCE = 2,	     /* offsets are not read first */
-	NO_COUNT = 4,	     /* how many rows the UPDATE changed is not looked at */
-	NO_EPOCH = 8,	     /* the UPDATE compares offsets alone */
-	APPENDED = 16,	     /* offsets as a log: the newest row counts, and INSERT says the next */
-	ONE_TABLE = 32,	     /* one table of offsets for all lanes */
-	BLIND = 64,	     /* the UPDATE compares nothing */
+	NO_LOCK = 1, /* BEGIN and COMMIT around the catalog lock */
+	NO_FENCE = 2, /* offsets are not read first */
+	NO_COUNT = 4, /* how many rows the UPDATE changed is not looked at */
+	NO_EPOCH = 8, /* the UPDATE compares offsets alone */
+	APPENDED = 16, /* offsets as a log: the newest row counts, and INSERT says the next */
+	ONE_TABLE = 32, /* one table of offsets for all lanes */
+	BLIND = 64, /* the UPDATE compares nothing */
 };
 
 struct race_call {
@@ -82,7 +82,7 @@ struct crew {
 };
 
 enum crew_shape {
-	ONE_PROCESS,	/* three sessions of one lake */
+	ONE_PROCESS, /* three sessions of one lake */
 	THREE_PROCESSES, /* three lakes on one catalog */
 	UNLOCKED_PROCESSES /* the same, each writer lock taken from under its holder */
 };

@@ -28,28 +28,28 @@ static const struct {
 	int backends;
 	race_case *run;
 } cases[] = {
-	{"interleavings", EVERY, case_interleavings},
-	{"together", EVERY, case_together},
-	{"apart", POSTGRES, case_apart},
-	{"stopped", POSTGRES, case_stopped},
-	{"epochs", EVERY, case_epochs},
-	{"flush", POSTGRES, case_flush},
-	{"second-writer", ONE_WRITER, case_second_writer},
-	{"trap-late-read", EVERY, trap_late_read},
-	{"trap-epoch", EVERY, trap_epoch},
-	{"trap-appended-offsets", POSTGRES, trap_appended},
-	{"trap-one-table", POSTGRES, trap_one_table},
-	{"trap-no-lock", SQLITE, trap_no_lock},
-	{"trap-no-lock-two-processes", SQLITE, trap_no_lock_two_processes},
-	{"trap-commit-after-failure", EVERY, trap_commit_after_failure},
-	{"trap-failed-commit", POSTGRES, trap_failed_commit},
-	{"killed-commits", POSTGRES, case_killed_commits},
+        {"interleavings", EVERY, case_interleavings},
+        {"together", EVERY, case_together},
+        {"apart", POSTGRES, case_apart},
+        {"stopped", POSTGRES, case_stopped},
+        {"epochs", EVERY, case_epochs},
+        {"flush", POSTGRES, case_flush},
+        {"second-writer", ONE_WRITER, case_second_writer},
+        {"trap-late-read", EVERY, trap_late_read},
+        {"trap-epoch", EVERY, trap_epoch},
+        {"trap-appended-offsets", POSTGRES, trap_appended},
+        {"trap-one-table", POSTGRES, trap_one_table},
+        {"trap-no-lock", SQLITE, trap_no_lock},
+        {"trap-no-lock-two-processes", SQLITE, trap_no_lock_two_processes},
+        {"trap-commit-after-failure", EVERY, trap_commit_after_failure},
+        {"trap-failed-commit", POSTGRES, trap_failed_commit},
+        {"killed-commits", POSTGRES, case_killed_commits},
 };
 
 static int usage(void)
 {
 	fprintf(stderr, "usage: lane_race --backend sqlite|postgres|duckdb|file --folder DIR [--rounds N] [--seed S] "
-			"[--measure COMMITS] [--offsets files|rows] [CASE...]\n");
+	                "[--measure COMMITS] [--offsets files|rows] [CASE...]\n");
 	return 2;
 }
 

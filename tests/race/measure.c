@@ -41,14 +41,15 @@ int measure(const struct race *race, int lanes, int commits, char *why)
 	failed = failed || actor_call(&world.crew.actors[0], &run, &reply);
 	if (failed)
 		world_fail(&world, "%s", reply.error.message);
-	printf("# %s, %d lanes, offsets in %s; ms a commit (of processor):", backend_name(race->catalog->backend.type), lanes,
-	       in_files ? "files" : "rows");
+	printf("# %s, %d lanes, offsets in %s; ms a commit (of processor):", backend_name(race->catalog->backend.type),
+	       lanes, in_files ? "files" : "rows");
 	for (size_t i = 0; i < BENCH_STEPS; i++) {
-		printf(" %s %.1f (%.1f)", names[i], (double)reply.values[i] / 1000, (double)reply.values[BENCH_STEPS + i] / 1000);
+		printf(" %s %.1f (%.1f)", names[i], (double)reply.values[i] / 1000,
+		       (double)reply.values[BENCH_STEPS + i] / 1000);
 		beside += i == 2 ? 0 : reply.values[i];
 		beside_cpu += i == 2 ? 0 : reply.values[BENCH_STEPS + i];
 	}
-	printf("; beside the insert %.1f (%.1f); files a commit %.1f\n", (double)beside / 1000, (double)beside_cpu / 1000,
-	       (double)(count_files(race->catalog) - before) / commits);
+	printf("; beside the insert %.1f (%.1f); files a commit %.1f\n", (double)beside / 1000,
+	       (double)beside_cpu / 1000, (double)(count_files(race->catalog) - before) / commits);
 	return world_end(&world, failed ? -1 : 0, why);
 }

@@ -26,7 +26,8 @@ int world_end(struct world *world, int failed, char *why)
 static int expect_clean(struct world *world, const struct tally *tally)
 {
 	if (tally_bad(tally))
-		return world_fail(world, "%d of %d rounds broke a promise (see above)", tally_bad(tally), tally->rounds);
+		return world_fail(world, "%d of %d rounds broke a promise (see above)", tally_bad(tally),
+		                  tally->rounds);
 	if (tally->other_errors)
 		return world_fail(world, "%d errors that are no conflicts: %s", tally->other_errors, tally->other);
 	return 0;
@@ -138,7 +139,8 @@ static int epoch_round(struct world *world, int before, bool at_once, struct tal
 	for (int i = 0; i < 4 && !lost; i++) {
 		if (i == before) {
 			actor_send(&world->crew.actors[1], &claim);
-			claiming = at_once || actor_wait(&world->crew.actors[1], world->begin_patience_ms * 5, &claimed) != 1;
+			claiming = at_once ||
+			           actor_wait(&world->crew.actors[1], world->begin_patience_ms * 5, &claimed) != 1;
 			tally->blocked += claiming && !at_once;
 			lost = !claiming && claimed.failed;
 			if (lost)
@@ -160,8 +162,9 @@ static int epoch_round(struct world *world, int before, bool at_once, struct tal
 	tally->both_won += !lost;
 	due = lane.next_offset + (lost ? 0 : ROUND_OFFSETS);
 	if (claimed.lanes[0].next_offset != due || claimed.lanes[0].epoch <= lane.epoch)
-		return world_fail(world, "claimed at offset %" PRId64 " instead of %" PRId64 ", after %d steps of the other",
-				  claimed.lanes[0].next_offset, due, before);
+		return world_fail(world,
+		                  "claimed at offset %" PRId64 " instead of %" PRId64 ", after %d steps of the other",
+		                  claimed.lanes[0].next_offset, due, before);
 	if (world->catalog->backend.type == BACKEND_POSTGRES && before < 4 && !at_once && !lost)
 		return world_fail(world, "an owner committed after its lane was claimed at its step %d", before);
 	if (commits_alone(world, 0))

@@ -90,8 +90,10 @@ int world_in_files(struct world *world)
 		snprintf(table, sizeof table, many ? "offsets_%s_%d" : "offsets_%s", world->stream, i);
 		if (world_query(world, there, "SELECT count(*) FROM duckdb_tables() WHERE table_name = '%s'", table))
 			return -1;
-		if (there[0] && world_sql(world, "CALL lake.set_option('data_inlining_row_limit', '0', schema => 'tarn', "
-						 "table_name => '%s')", table))
+		if (there[0] && world_sql(world,
+		                          "CALL lake.set_option('data_inlining_row_limit', '0', schema => 'tarn', "
+		                          "table_name => '%s')",
+		                          table))
 			return -1;
 	}
 	return 0;
@@ -117,19 +119,20 @@ int world_renew(struct world *world)
 	return world_sql(world, "CREATE TABLE lake.main.rows_%s (lane INTEGER, o BIGINT, who VARCHAR)", world->stream);
 }
 
-int world_open(struct world *world, const struct spec_catalog *catalog, enum crew_shape shape, bool apart, unsigned seed)
+int world_open(struct world *world, const struct spec_catalog *catalog, enum crew_shape shape, bool apart,
+               unsigned seed)
 {
 	struct error err = {0};
 	bool waits = catalog->backend.type != BACKEND_POSTGRES;
 
 	*world = (struct world){
-		.catalog = catalog,
-		.shape = shape,
-		.apart = apart,
-		.lane_count = apart ? 2 : 1,
-		.seed = seed,
-		.begin_patience_ms = waits ? 40 : 5000,
-		.step_patience_ms = 5000,
+	        .catalog = catalog,
+	        .shape = shape,
+	        .apart = apart,
+	        .lane_count = apart ? 2 : 1,
+	        .seed = seed,
+	        .begin_patience_ms = waits ? 40 : 5000,
+	        .step_patience_ms = 5000,
 	};
 	if (crew_start(&world->crew, catalog, shape, &err))
 		return world_fail(world, "%s", err.message);
@@ -232,7 +235,8 @@ static bool stop_host(struct side *side)
 }
 
 /* One slot of the order: the side takes its next step, unless it is behind. */
-static void take_slot(struct world *world, struct side *side, const struct pause *pause, unsigned bypass, struct tally *tally)
+static void take_slot(struct world *world, struct side *side, const struct pause *pause, unsigned bypass,
+                      struct tally *tally)
 {
 	int wanted = side->step;
 
@@ -279,7 +283,8 @@ static int drain(struct world *world, struct side *sides, unsigned bypass, struc
 				moved = clock_monotonic_ms();
 		}
 		if (clock_monotonic_ms() - began > STUCK_MS)
-			return world_fail(world, "the actors are stuck at steps %d and %d", sides[0].step, sides[1].step);
+			return world_fail(world, "the actors are stuck at steps %d and %d", sides[0].step,
+			                  sides[1].step);
 	}
 	for (int i = 0; i < 2; i++)
 		if (sides[i].stopped)
@@ -315,14 +320,18 @@ int judge(struct world *world, int partition, int64_t from, struct tally *tally)
 
 	snprintf(offsets, sizeof offsets, many ? "offsets_%s_%d" : "offsets_%s", world->stream, partition);
 	if (world_query(world, seen,
-			"WITH lane AS (SELECT next_offset AS n FROM lake.tarn.%s WHERE \"partition\" = %d), r AS (SELECT count(*), "
-			"count(DISTINCT o), count(DISTINCT o) FILTER (o < (FROM lane)), count(DISTINCT who) FILTER (o < %" PRId64
-			") FROM lake.main.rows_%s WHERE lane = %d AND o >= %" PRId64 "), b AS (SELECT count(*) FILTER (from_offset "
-			"<> due), max(next_offset) FROM (SELECT from_offset, next_offset, coalesce(lag(next_offset) OVER (ORDER BY "
-			"from_offset, next_offset), %" PRId64 ") AS due FROM lake.tarn.ledger WHERE stream = '%s' AND \"partition\" "
-			"= %d AND from_offset >= %" PRId64 ")) SELECT * FROM lane, r, b",
-			offsets, partition, from + ROUND_OFFSETS, world->stream, partition, from, from, world->stream, partition,
-			from))
+	                "WITH lane AS (SELECT next_offset AS n FROM lake.tarn.%s WHERE \"partition\" = %d), r AS "
+	                "(SELECT count(*), "
+	                "count(DISTINCT o), count(DISTINCT o) FILTER (o < (FROM lane)), count(DISTINCT who) FILTER (o "
+	                "< %" PRId64 ") FROM lake.main.rows_%s WHERE lane = %d AND o >= %" PRId64
+	                "), b AS (SELECT count(*) FILTER (from_offset "
+	                "<> due), max(next_offset) FROM (SELECT from_offset, next_offset, coalesce(lag(next_offset) "
+	                "OVER (ORDER BY "
+	                "from_offset, next_offset), %" PRId64
+	                ") AS due FROM lake.tarn.ledger WHERE stream = '%s' AND \"partition\" "
+	                "= %d AND from_offset >= %" PRId64 ")) SELECT * FROM lane, r, b",
+	                offsets, partition, from + ROUND_OFFSETS, world->stream, partition, from, from, world->stream,
+	                partition, from))
 		return -1;
 	tally->doubled += seen[1] > seen[2];
 	tally->lost += seen[3] < seen[0] - from;
@@ -337,8 +346,9 @@ static int count_writers(struct world *world, int partition, int64_t from, struc
 {
 	int64_t who[8];
 
-	if (world_query(world, who, "SELECT count(DISTINCT who) FROM lake.main.rows_%s WHERE lane = %d AND o >= %" PRId64,
-			world->stream, partition, from))
+	if (world_query(world, who,
+	                "SELECT count(DISTINCT who) FROM lake.main.rows_%s WHERE lane = %d AND o >= %" PRId64,
+	                world->stream, partition, from))
 		return -1;
 	tally->both_won += who[0] > 1;
 	return 0;
@@ -350,11 +360,13 @@ static int level(struct world *world, unsigned bypass, int64_t from)
 	for (int p = 0; p < world->lane_count; p++) {
 		int64_t next = from + ROUND_OFFSETS;
 
-		if (world_sql(world, "UPDATE lake.tarn.offsets_%s_%d SET next_offset = %" PRId64, world->stream, p, next))
+		if (world_sql(world, "UPDATE lake.tarn.offsets_%s_%d SET next_offset = %" PRId64, world->stream, p,
+		              next))
 			return -1;
-		if (bypass & APPENDED ? world_sql(world, "INSERT INTO lake.main.appended VALUES (%d, %" PRId64 ")", p, next) :
-					world_sql(world, "UPDATE lake.main.shared SET next_offset = %" PRId64 " WHERE lane = %d",
-						  next, p))
+		if (bypass & APPENDED
+		            ? world_sql(world, "INSERT INTO lake.main.appended VALUES (%d, %" PRId64 ")", p, next)
+		            : world_sql(world, "UPDATE lake.main.shared SET next_offset = %" PRId64 " WHERE lane = %d",
+		                        next, p))
 			return -1;
 	}
 	return 0;
@@ -362,14 +374,15 @@ static int level(struct world *world, unsigned bypass, int64_t from)
 
 int race_round(struct world *world, const int *order, unsigned bypass, const struct pause *pause, struct tally *tally)
 {
-	struct side sides[2] = {{.actor = &world->crew.actors[0]}, {.actor = &world->crew.actors[1], .partition = world->apart}};
+	struct side sides[2] = {{.actor = &world->crew.actors[0]},
+	                        {.actor = &world->crew.actors[1], .partition = world->apart}};
 	struct lake_lane lane;
 
 	if (world_agree(world, &lane))
 		return -1;
 	for (int i = 0; i < 2 * STEP_COUNT; i++)
-		take_slot(world, &sides[order[i]], pause && pause->step >= 0 && pause->side == order[i] ? pause : NULL, bypass,
-			  tally);
+		take_slot(world, &sides[order[i]], pause && pause->step >= 0 && pause->side == order[i] ? pause : NULL,
+		          bypass, tally);
 	if (drain(world, sides, bypass, tally))
 		return -1;
 	tally->rounds++;
@@ -427,8 +440,8 @@ void tally_print(const struct tally *tally, const char *name)
 	printf("# %s: %d rounds, one winner %d, none %d, both %d; doubled %d, lost %d, uncovered %d, ledger wrong %d; "
 	       "conflicts %d, in COMMIT %d, other errors %d, waited %d, stopped %d\n",
 	       name, tally->rounds, tally->one_winner, tally->no_winner, tally->both_won, tally->doubled, tally->lost,
-	       tally->uncovered, tally->bad_ledger, tally->conflicts, tally->unknown, tally->other_errors, tally->blocked,
-	       tally->stopped);
+	       tally->uncovered, tally->bad_ledger, tally->conflicts, tally->unknown, tally->other_errors,
+	       tally->blocked, tally->stopped);
 	if (*tally->other)
 		printf("# %s: other error: %s\n", name, tally->other);
 }

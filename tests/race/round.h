@@ -40,18 +40,20 @@ struct tally {
 /* A stop of one side: before step `step` (or within the one before it), until the other side is through. */
 struct pause {
 	int side, step; /* step < 0: none */
-	int within_us;	/* > 0: that long into step-1 */
+	int within_us; /* > 0: that long into step-1 */
 };
 
 /* Starts the actors, makes the tables and claims the lane (or lanes). 0, or -1 with world->why. */
-int world_open(struct world *world, const struct spec_catalog *catalog, enum crew_shape shape, bool apart, unsigned seed);
+int world_open(struct world *world, const struct spec_catalog *catalog, enum crew_shape shape, bool apart,
+               unsigned seed);
 void world_close(struct world *world);
 /* A fresh stream on the same actors. */
 int world_renew(struct world *world);
 /* Puts the offsets of all lanes there are into files. */
 int world_in_files(struct world *world);
 int world_sql(struct world *world, const char *format, ...) __attribute__((format(printf, 2, 3)));
-int world_query(struct world *world, int64_t *ret_values, const char *format, ...) __attribute__((format(printf, 3, 4)));
+int world_query(struct world *world, int64_t *ret_values, const char *format, ...)
+        __attribute__((format(printf, 3, 4)));
 int world_fail(struct world *world, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* The lake's own belief goes to both actors; *ret_lane (may be NULL) is lane 0. */
 int world_agree(struct world *world, struct lake_lane *ret_lane);

@@ -59,9 +59,10 @@ int trap_epoch(const struct race *race, char *why)
 		struct race_reply reply;
 		bool won = true;
 
-		failed = world_agree(&world, NULL) || (shape_of(race) == THREE_PROCESSES && actor_call(&world.crew.actors[0], &call, &reply)) ||
-			 actor_call(&world.crew.actors[1], &claim, &reply) ||
-			 (shape_of(race) == ONE_PROCESS && actor_call(&world.crew.actors[0], &call, &reply));
+		failed = world_agree(&world, NULL) ||
+		         (shape_of(race) == THREE_PROCESSES && actor_call(&world.crew.actors[0], &call, &reply)) ||
+		         actor_call(&world.crew.actors[1], &claim, &reply) ||
+		         (shape_of(race) == ONE_PROCESS && actor_call(&world.crew.actors[0], &call, &reply));
 		for (int i = 0; i < 3 && !failed && won; i++) {
 			call = (struct race_call){.op = rest[i], .bypass = guarded ? NO_FENCE : NO_FENCE | NO_EPOCH};
 			won = actor_call(&world.crew.actors[0], &call, &reply) == 0;
@@ -69,15 +70,16 @@ int trap_epoch(const struct race *race, char *why)
 		if (!won)
 			actor_call(&world.crew.actors[0], &(struct race_call){.op = OP_ROLLBACK}, &reply);
 		if (!failed && won == guarded)
-			failed = world_fail(&world, guarded ? "an owner of an old epoch committed" :
-							      "without the epoch the old owner did not commit: no teeth");
+			failed = world_fail(&world,
+			                    guarded ? "an owner of an old epoch committed"
+			                            : "without the epoch the old owner did not commit: no teeth");
 	}
 	return world_end(&world, failed ? -1 : 0, why);
 }
 
 /* `bypass` keeps its offsets in a table that all rounds share. */
 static int tally_elsewhere(const struct race *race, const char *name, const char *table, bool apart, unsigned bypass,
-			   struct tally *tally, char *why)
+                           struct tally *tally, char *why)
 {
 	struct world world;
 	struct race small = *race;
@@ -85,9 +87,10 @@ static int tally_elsewhere(const struct race *race, const char *name, const char
 
 	*tally = (struct tally){0};
 	small.rounds = race->rounds < INTERLEAVINGS ? race->rounds : INTERLEAVINGS;
-	failed = failed || world_sql(&world, "CREATE OR REPLACE TABLE lake.main.%s (lane INTEGER, next_offset BIGINT)", table) ||
-		 world_sql(&world, "INSERT INTO lake.main.%s VALUES (0, 0), (1, 0)", table) ||
-		 race_rounds(&world, small.rounds, bypass, tally);
+	failed = failed ||
+	         world_sql(&world, "CREATE OR REPLACE TABLE lake.main.%s (lane INTEGER, next_offset BIGINT)", table) ||
+	         world_sql(&world, "INSERT INTO lake.main.%s VALUES (0, 0), (1, 0)", table) ||
+	         race_rounds(&world, small.rounds, bypass, tally);
 	tally_print(tally, name);
 	return world_end(&world, failed ? -1 : 0, why);
 }
@@ -160,7 +163,8 @@ static int commit_after_binder_error(struct world *world)
 
 	if (world_agree(world, &lane))
 		return -1;
-	snprintf(sql, sizeof sql, "INSERT INTO lake.main.rows_%s VALUES (0, %" PRId64 ", 'actor0')", world->stream, lane.next_offset);
+	snprintf(sql, sizeof sql, "INSERT INTO lake.main.rows_%s VALUES (0, %" PRId64 ", 'actor0')", world->stream,
+	         lane.next_offset);
 	if (say(world, OP_BEGIN, NULL) || say(world, OP_READ, NULL) || say(world, OP_SQL, sql))
 		return world_fail(world, "the transaction could not be filled");
 	if (!say(world, OP_SQL, "UPDATE lake.tarn.no_such_table SET next_offset = 1"))
@@ -170,7 +174,8 @@ static int commit_after_binder_error(struct world *world)
 	say(world, OP_ROLLBACK, NULL);
 	if (judge(world, 0, lane.next_offset, &tally))
 		return -1;
-	printf("# COMMIT after a binder error: succeeded, rows beyond the offset: %s\n", tally.uncovered ? "yes" : "no");
+	printf("# COMMIT after a binder error: succeeded, rows beyond the offset: %s\n",
+	       tally.uncovered ? "yes" : "no");
 	return tally.uncovered ? 0 : world_fail(world, "COMMIT after a binder error left no rows: no teeth");
 }
 
@@ -193,10 +198,11 @@ static int commit_after_runtime_error(struct world *world, bool guarded)
 	printf("# %s after a runtime error: answer %d, offset moved: %s\n", guarded ? "ROLLBACK" : "COMMIT", said,
 	       after.next_offset != lane.next_offset ? "yes" : "no");
 	if (guarded)
-		return after.next_offset == lane.next_offset ? 0 : world_fail(world, "a rolled back transaction is there");
-	return said == 0 && after.next_offset == lane.next_offset ?
-		       0 :
-		       world_fail(world, "COMMIT after a runtime error did not pretend: no teeth");
+		return after.next_offset == lane.next_offset ? 0
+		                                             : world_fail(world, "a rolled back transaction is there");
+	return said == 0 && after.next_offset == lane.next_offset
+	               ? 0
+	               : world_fail(world, "COMMIT after a runtime error did not pretend: no teeth");
 }
 
 int trap_commit_after_failure(const struct race *race, char *why)
@@ -205,7 +211,7 @@ int trap_commit_after_failure(const struct race *race, char *why)
 	int failed = world_open(&world, race->catalog, shape_of(race), false, race->seed);
 
 	failed = failed || commit_after_runtime_error(&world, false) || commit_after_runtime_error(&world, true) ||
-		 commit_after_binder_error(&world);
+	         commit_after_binder_error(&world);
 	return world_end(&world, failed ? -1 : 0, why);
 }
 
@@ -245,19 +251,22 @@ static int admin_all(struct world *world, const char *const *statements)
 static int fail_commit(struct world *world, bool done, struct race_reply *reply)
 {
 	static const char *const hold[] = {"ALTER SYSTEM SET synchronous_standby_names = 'nobody'",
-					   "ALTER SYSTEM SET synchronous_commit = 'on'", "SELECT pg_reload_conf()", NULL};
-	static const char *const let_go[] = {"ALTER SYSTEM RESET synchronous_standby_names", "ALTER SYSTEM RESET synchronous_commit",
-					     "SELECT pg_reload_conf()", NULL};
+	                                   "ALTER SYSTEM SET synchronous_commit = 'on'", "SELECT pg_reload_conf()",
+	                                   NULL};
+	static const char *const let_go[] = {"ALTER SYSTEM RESET synchronous_standby_names",
+	                                     "ALTER SYSTEM RESET synchronous_commit", "SELECT pg_reload_conf()", NULL};
 	struct actor *actor = &world->crew.actors[0];
 	char text[512] = "0";
 
-	if (!done && admin("SELECT count(pg_terminate_backend(pid)) " OTHERS " AND state LIKE 'idle in transaction%'", text, sizeof text))
+	if (!done && admin("SELECT count(pg_terminate_backend(pid)) " OTHERS " AND state LIKE 'idle in transaction%'",
+	                   text, sizeof text))
 		return world_fail(world, "psql: %.300s", text);
 	if (done && admin_all(world, hold))
 		return -1;
 	actor_send(actor, &(struct race_call){.op = OP_COMMIT});
 	for (int tries = 0; done && tries < 200 && *text != '1'; tries++)
-		if (admin("SELECT count(pg_terminate_backend(pid)) " OTHERS " AND wait_event = 'SyncRep'", text, sizeof text))
+		if (admin("SELECT count(pg_terminate_backend(pid)) " OTHERS " AND wait_event = 'SyncRep'", text,
+		          sizeof text))
 			return world_fail(world, "psql: %.300s", text);
 	if (done && admin_all(world, let_go))
 		return -1;
@@ -265,8 +274,8 @@ static int fail_commit(struct world *world, bool done, struct race_reply *reply)
 		return world_fail(world, "no answer to COMMIT");
 	if (!reply->failed)
 		return world_fail(world, "a COMMIT whose connection was killed succeeded");
-	printf("# COMMIT killed %s the server did it: %s: %.160s\n", done ? "after" : "before", error_kind_name(reply->error.kind),
-	       reply->error.message);
+	printf("# COMMIT killed %s the server did it: %s: %.160s\n", done ? "after" : "before",
+	       error_kind_name(reply->error.kind), reply->error.message);
 	return 0;
 }
 
@@ -312,9 +321,10 @@ int trap_failed_commit(const struct race *race, char *why)
 	int failed = world_open(&world, race->catalog, shape_of(race), false, race->seed);
 
 	for (int i = 0; i < 3 && !failed; i++)
-		failed = failed_commit(&world, true, READ_AGAIN, &again) || failed_commit(&world, false, READ_AGAIN, &again);
+		failed = failed_commit(&world, true, READ_AGAIN, &again) ||
+		         failed_commit(&world, false, READ_AGAIN, &again);
 	failed = failed || failed_commit(&world, true, BELIEVE_NOT_DONE, &not_done) || world_renew(&world) ||
-		 failed_commit(&world, false, BELIEVE_DONE, &is_done);
+	         failed_commit(&world, false, BELIEVE_DONE, &is_done);
 	tally_print(&not_done, "a failed COMMIT taken for not done");
 	tally_print(&is_done, "a failed COMMIT taken for done");
 	tally_print(&again, "a failed COMMIT, and the offsets read again");
@@ -338,7 +348,8 @@ int case_killed_commits(const struct race *race, char *why)
 		struct lake_lane lane;
 		char text[512];
 
-		if (world_agree(&world, &lane) || say(&world, OP_BEGIN, NULL) || say(&world, OP_READ, NULL) || say(&world, OP_UPDATE, NULL)) {
+		if (world_agree(&world, &lane) || say(&world, OP_BEGIN, NULL) || say(&world, OP_READ, NULL) ||
+		    say(&world, OP_UPDATE, NULL)) {
 			failed = world_fail(&world, "the transaction could not be filled");
 			break;
 		}
@@ -355,7 +366,8 @@ int case_killed_commits(const struct race *race, char *why)
 		tally.rounds++;
 		failed = failed || judge(&world, 0, lane.next_offset, &tally);
 	}
-	printf("# killed commits: %d rounds, COMMIT answered yes %d, the server had done %d\n", tally.rounds, survived, was_done);
+	printf("# killed commits: %d rounds, COMMIT answered yes %d, the server had done %d\n", tally.rounds, survived,
+	       was_done);
 	if (!failed && tally_bad(&tally))
 		failed = world_fail(&world, "%d rounds broke a promise", tally_bad(&tally));
 	return world_end(&world, failed ? -1 : 0, why);

@@ -22,45 +22,48 @@ struct check_test {
 
 static bool check_failed __attribute__((unused));
 
-#define TEST(function) {#function, function}
-#define CHECK_FAIL(...)                                                                       \
-	do {                                                                                  \
-		check_failed = true;                                                          \
-		printf("# %s:%d: ", __FILE__, __LINE__);                                      \
-		printf(__VA_ARGS__);                                                          \
-		printf("\n");                                                                 \
+#define TEST(function)                                                                                                 \
+	{                                                                                                              \
+#function, function                                                                                    \
+	}
+#define CHECK_FAIL(...)                                                                                                \
+	do {                                                                                                           \
+		check_failed = true;                                                                                   \
+		printf("# %s:%d: ", __FILE__, __LINE__);                                                               \
+		printf(__VA_ARGS__);                                                                                   \
+		printf("\n");                                                                                          \
 	} while (0)
-#define CHECK(condition)                                                                      \
-	do {                                                                                  \
-		if (!(condition)) {                                                           \
-			CHECK_FAIL("%s is false", #condition);                                \
-			return;                                                               \
-		}                                                                             \
+#define CHECK(condition)                                                                                               \
+	do {                                                                                                           \
+		if (!(condition)) {                                                                                    \
+			CHECK_FAIL("%s is false", #condition);                                                         \
+			return;                                                                                        \
+		}                                                                                                      \
 	} while (0)
-#define CHECK_INT(actual, expected)                                                           \
-	do {                                                                                  \
-		long long actual_ = (long long)(actual), expected_ = (long long)(expected);   \
-		if (actual_ != expected_) {                                                   \
-			CHECK_FAIL("%s is %lld, not %lld", #actual, actual_, expected_);      \
-			return;                                                               \
-		}                                                                             \
+#define CHECK_INT(actual, expected)                                                                                    \
+	do {                                                                                                           \
+		long long actual_ = (long long)(actual), expected_ = (long long)(expected);                            \
+		if (actual_ != expected_) {                                                                            \
+			CHECK_FAIL("%s is %lld, not %lld", #actual, actual_, expected_);                               \
+			return;                                                                                        \
+		}                                                                                                      \
 	} while (0)
-#define CHECK_TEXT(actual, expected)                                                          \
-	do {                                                                                  \
-		const char *actual_ = (actual), *expected_ = (expected);                      \
-		if (!actual_ || strcmp(actual_, expected_)) {                                 \
-			CHECK_FAIL("%s is \"%s\", not \"%s\"", #actual, actual_ ? actual_ : "(null)", expected_); \
-			return;                                                               \
-		}                                                                             \
+#define CHECK_TEXT(actual, expected)                                                                                   \
+	do {                                                                                                           \
+		const char *actual_ = (actual), *expected_ = (expected);                                               \
+		if (!actual_ || strcmp(actual_, expected_)) {                                                          \
+			CHECK_FAIL("%s is \"%s\", not \"%s\"", #actual, actual_ ? actual_ : "(null)", expected_);      \
+			return;                                                                                        \
+		}                                                                                                      \
 	} while (0)
 /* `part` stands somewhere in `text` */
-#define CHECK_HAS(text, part)                                                                 \
-	do {                                                                                  \
-		const char *text_ = (text), *part_ = (part);                                  \
-		if (!text_ || !strstr(text_, part_)) {                                        \
-			CHECK_FAIL("%s is \"%s\", without \"%s\"", #text, text_ ? text_ : "(null)", part_); \
-			return;                                                               \
-		}                                                                             \
+#define CHECK_HAS(text, part)                                                                                          \
+	do {                                                                                                           \
+		const char *text_ = (text), *part_ = (part);                                                           \
+		if (!text_ || !strstr(text_, part_)) {                                                                 \
+			CHECK_FAIL("%s is \"%s\", without \"%s\"", #text, text_ ? text_ : "(null)", part_);            \
+			return;                                                                                        \
+		}                                                                                                      \
 	} while (0)
 
 static inline int check_run(int argc, char **argv, const struct check_test *tests, int count)
@@ -83,7 +86,8 @@ static inline int check_run(int argc, char **argv, const struct check_test *test
 	return failed ? 1 : 0;
 }
 
-#define CHECK_MAIN(argc, argv, ...) \
-	check_run(argc, argv, (struct check_test[]){__VA_ARGS__}, (int)(sizeof((struct check_test[]){__VA_ARGS__}) / sizeof(struct check_test)))
+#define CHECK_MAIN(argc, argv, ...)                                                                                    \
+	check_run(argc, argv, (struct check_test[]){__VA_ARGS__},                                                      \
+	          (int)(sizeof((struct check_test[]){__VA_ARGS__}) / sizeof(struct check_test)))
 
 #endif

@@ -60,7 +60,8 @@ static void json_text_is_always_valid(void)
 
 	buffer_init(&buffer, 200);
 	buffer_json_text(&buffer, "a\"\\\n\x01\xc3\xa9\xff\xed\xa0\x80z", 12);
-	CHECK_TEXT(buffer_string(&buffer), "\"a\\\"\\\\\\n\\u0001\xc3\xa9\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbdz\"");
+	CHECK_TEXT(buffer_string(&buffer),
+	           "\"a\\\"\\\\\\n\\u0001\xc3\xa9\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbdz\"");
 	buffer_release(&buffer);
 }
 
@@ -137,7 +138,8 @@ static void metrics_have_help_type_and_labels(void)
 int main(int argc, char **argv)
 {
 	return CHECK_MAIN(argc, argv, TEST(an_error_is_wrapped_and_cut_not_overrun),
-			  TEST(a_buffer_fails_at_its_maximum_and_stays_failed), TEST(quotes_double), TEST(json_text_is_always_valid),
-			  TEST(secrets_are_masked_longest_first), TEST(a_secret_with_quotes_does_not_reach_the_log),
-			  TEST(a_fault_hits_the_nth_time), TEST(metrics_have_help_type_and_labels));
+	                  TEST(a_buffer_fails_at_its_maximum_and_stays_failed), TEST(quotes_double),
+	                  TEST(json_text_is_always_valid), TEST(secrets_are_masked_longest_first),
+	                  TEST(a_secret_with_quotes_does_not_reach_the_log), TEST(a_fault_hits_the_nth_time),
+	                  TEST(metrics_have_help_type_and_labels));
 }

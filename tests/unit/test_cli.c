@@ -112,25 +112,27 @@ static void mistakes_say_what_is_right(void)
 	static const struct {
 		const char *line, *message;
 	} wrong[] = {
-		{"", "say which command"},
-		{"qurey", "there is no command 'qurey': did you mean query?"},
-		{"frobnicate", "there is no command 'frobnicate'"},
-		{"--once run f", "there is no option '--once' before a command: a command's own options come after it"},
-		{"query f s --fromat csv", "there is no option '--fromat': did you mean --format?"},
-		{"run f --elephants", "run has no option '--elephants'"},
-		{"run f -z", "run has no option '-z'"},
-		{"run f --once=yes", "--once takes no value"},
-		{"run f --listen", "--listen needs a value: ADDR"},
-		{"run f --listen=", "--listen: '' is empty: ADDR would be right"},
-		{"run", "run needs one argument, none is given: tarn run FILE"},
-		{"query f", "query needs two arguments, one is given: tarn query FILE SQL"},
-		{"run f g", "run takes no argument 'g': tarn run FILE"},
-		{"produce --topic t", "produce needs --brokers HOST:PORT,..."},
-		{"demo --count 0", "--count: '0' is out of range: 1 to 1000000000000 would be right"},
-		{"query f s --at -1", "--at: '-1' is out of range: 0 or more would be right"},
-		{"query f s --format xml", "--format: 'xml' is not a choice: table|csv|json|arrow|parquet would be right"},
-		{"query f s --format csv|json", "--format: 'csv|json' is not a choice: table|csv|json|arrow|parquet would be right"},
-		{"--color sometimes run f", "--color: 'sometimes' is not a choice: auto|always|never would be right"},
+	        {"", "say which command"},
+	        {"qurey", "there is no command 'qurey': did you mean query?"},
+	        {"frobnicate", "there is no command 'frobnicate'"},
+	        {"--once run f", "there is no option '--once' before a command: a command's own options come after it"},
+	        {"query f s --fromat csv", "there is no option '--fromat': did you mean --format?"},
+	        {"run f --elephants", "run has no option '--elephants'"},
+	        {"run f -z", "run has no option '-z'"},
+	        {"run f --once=yes", "--once takes no value"},
+	        {"run f --listen", "--listen needs a value: ADDR"},
+	        {"run f --listen=", "--listen: '' is empty: ADDR would be right"},
+	        {"run", "run needs one argument, none is given: tarn run FILE"},
+	        {"query f", "query needs two arguments, one is given: tarn query FILE SQL"},
+	        {"run f g", "run takes no argument 'g': tarn run FILE"},
+	        {"produce --topic t", "produce needs --brokers HOST:PORT,..."},
+	        {"demo --count 0", "--count: '0' is out of range: 1 to 1000000000000 would be right"},
+	        {"query f s --at -1", "--at: '-1' is out of range: 0 or more would be right"},
+	        {"query f s --format xml",
+	         "--format: 'xml' is not a choice: table|csv|json|arrow|parquet would be right"},
+	        {"query f s --format csv|json",
+	         "--format: 'csv|json' is not a choice: table|csv|json|arrow|parquet would be right"},
+	        {"--color sometimes run f", "--color: 'sometimes' is not a choice: auto|always|never would be right"},
 	};
 
 	for (size_t i = 0; i < COUNT_OF(wrong); i++) {
@@ -201,7 +203,7 @@ static void table_is_sound(void)
 		CHECK(rows[i].help[strlen(rows[i].help) - 1] == '.');
 		for (int j = 0; j < i; j++) {
 			bool both = rows[i].command == rows[j].command || rows[i].command == COMMAND_GLOBAL ||
-				    rows[j].command == COMMAND_GLOBAL;
+			            rows[j].command == COMMAND_GLOBAL;
 
 			CHECK(!both || strcmp(rows[i].name, rows[j].name));
 			CHECK(!both || !rows[i].letter || rows[i].letter != rows[j].letter);
@@ -217,10 +219,10 @@ static void table_is_sound(void)
 int main(int argc, char **argv)
 {
 	int failed = CHECK_MAIN(argc, argv, TEST(reads_options_everywhere), TEST(fills_defaults), TEST(reads_sizes),
-				TEST(collects_lists), TEST(two_dashes_end_options), TEST(help_needs_nothing_else),
-				TEST(mistakes_say_what_is_right), TEST(quotes_what_it_repeats),
-				TEST(knows_the_command_of_a_mistake), TEST(suggests_only_near_names),
-				TEST(exit_codes_follow_kinds), TEST(table_is_sound));
+	                        TEST(collects_lists), TEST(two_dashes_end_options), TEST(help_needs_nothing_else),
+	                        TEST(mistakes_say_what_is_right), TEST(quotes_what_it_repeats),
+	                        TEST(knows_the_command_of_a_mistake), TEST(suggests_only_near_names),
+	                        TEST(exit_codes_follow_kinds), TEST(table_is_sound));
 
 	invocation_release(&invocation);
 	return failed;

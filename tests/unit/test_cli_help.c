@@ -1,4 +1,5 @@
-/* What the table of commands says: help, manual page, Markdown, completion; and that the files made from it are current. */
+/* What the table of commands says: help, manual page, Markdown, completion; and that the files made from it are
+ * current. */
 #include "check.h"
 
 #include <unistd.h>
@@ -137,8 +138,8 @@ static void shells_accept_their_scripts(void)
 	for (int i = 0; i < 3; i++) {
 		char command[2048];
 
-		snprintf(command, sizeof command, "! command -v %s >/dev/null || %s -n %s/../completions/%s", shells[i][0],
-			 shells[i][0], TESTS_FOLDER, shells[i][1]);
+		snprintf(command, sizeof command, "! command -v %s >/dev/null || %s -n %s/../completions/%s",
+		         shells[i][0], shells[i][0], TESTS_FOLDER, shells[i][1]);
 		CHECK_INT(system(command), 0);
 	}
 }
@@ -152,9 +153,10 @@ static const char *completed(const char *words, int last)
 	size_t size;
 
 	snprintf(command, sizeof command,
-		 "bash -c 'source %s/../completions/tarn.bash; compopt() { COMPREPLY=(FILES); }; COMP_WORDS=(tarn %s); COMP_CWORD=%d; "
-		 "_tarn; echo -n \"${COMPREPLY[*]}\"'",
-		 TESTS_FOLDER, words, last);
+	         "bash -c 'source %s/../completions/tarn.bash; compopt() { COMPREPLY=(FILES); }; COMP_WORDS=(tarn %s); "
+	         "COMP_CWORD=%d; "
+	         "_tarn; echo -n \"${COMPREPLY[*]}\"'",
+	         TESTS_FOLDER, words, last);
 	bash = popen(command, "r");
 	size = bash ? fread(answer, 1, sizeof answer - 1, bash) : 0;
 	answer[size] = 0;
@@ -182,9 +184,10 @@ static void bash_completes(void)
 
 int main(int argc, char **argv)
 {
-	int failed = CHECK_MAIN(argc, argv, TEST(overview_lists_every_command), TEST(every_command_has_help), TEST(manual_is_current),
-				TEST(markdown_is_current), TEST(completion_is_current), TEST(completion_lists_everything),
-				TEST(shells_accept_their_scripts), TEST(bash_completes));
+	int failed =
+	        CHECK_MAIN(argc, argv, TEST(overview_lists_every_command), TEST(every_command_has_help),
+	                   TEST(manual_is_current), TEST(markdown_is_current), TEST(completion_is_current),
+	                   TEST(completion_lists_everything), TEST(shells_accept_their_scripts), TEST(bash_completes));
 
 	buffer_release(&out);
 	return failed;

@@ -17,11 +17,13 @@ static struct lake_session *session;
 static struct error err;
 
 static const char *const setup[] = {
-	"CREATE TABLE lake.t AS SELECT range AS i, 'name ' || range AS s FROM range(3)",
-	"CREATE TABLE lake.odd (n DOUBLE, s STRUCT(a DOUBLE, b VARCHAR), t VARCHAR, e VARCHAR, d DECIMAL(30, 3), b BOOLEAN, "
-	"l INTEGER[], x BLOB)",
-	"INSERT INTO lake.odd VALUES ('nan', {'a': '-inf', 'b': 'NaN \"x'}, 'a,\"b\"' || chr(10), '', 12345678901234567890.5, true, "
-	"[1, NULL], '\\xAA'), (NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)",
+        "CREATE TABLE lake.t AS SELECT range AS i, 'name ' || range AS s FROM range(3)",
+        "CREATE TABLE lake.odd (n DOUBLE, s STRUCT(a DOUBLE, b VARCHAR), t VARCHAR, e VARCHAR, d DECIMAL(30, 3), b "
+        "BOOLEAN, "
+        "l INTEGER[], x BLOB)",
+        "INSERT INTO lake.odd VALUES ('nan', {'a': '-inf', 'b': 'NaN \"x'}, 'a,\"b\"' || chr(10), '', "
+        "12345678901234567890.5, true, "
+        "[1, NULL], '\\xAA'), (NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)",
 };
 
 static int open_lake(void)
@@ -67,12 +69,12 @@ static void shows_tables(void)
 {
 	setenv("LC_ALL", "C", 1);
 	CHECK_TEXT(asked("FROM t LIMIT 2;", query_write_table), "+---+--------+\n"
-								 "| i | s      |\n"
-								 "+---+--------+\n"
-								 "| 0 | name 0 |\n"
-								 "| 1 | name 1 |\n"
-								 "+---+--------+\n"
-								 "2 rows\n");
+	                                                        "| i | s      |\n"
+	                                                        "+---+--------+\n"
+	                                                        "| 0 | name 0 |\n"
+	                                                        "| 1 | name 1 |\n"
+	                                                        "+---+--------+\n"
+	                                                        "2 rows\n");
 	CHECK_HAS(asked("SELECT 1 AS a WHERE false", query_write_table), "| a |\n+---+\n+---+\n0 rows\n");
 	CHECK_HAS(asked("SELECT NULL AS a", query_write_table), "| NULL |\n+------+\n1 row\n");
 	CHECK_HAS(asked("SELECT 1 AS a, 2 AS a", query_write_table), "| a | a |\n");
@@ -86,27 +88,30 @@ static void shows_other_statements(void)
 	CHECK_HAS(asked("PRAGMA table_info('t')", query_write_table), "|   0 | i    | BIGINT");
 	CHECK_HAS(asked(" /* a */ -- b\n call pragma_version();", query_write_table), "library_version");
 	CHECK_HAS(asked("EXPLAIN FROM t", query_write_table), "SEQ_SCAN");
-	CHECK_HAS(asked("PRAGMA table_info('t')", query_write_json), "{\"cid\": 0, \"name\": \"i\", \"type\": \"BIGINT\"");
+	CHECK_HAS(asked("PRAGMA table_info('t')", query_write_json),
+	          "{\"cid\": 0, \"name\": \"i\", \"type\": \"BIGINT\"");
 	CHECK_TEXT(asked("SET threads = 1", query_write_table), "");
 }
 
 static void writes_csv(void)
 {
 	CHECK_TEXT(asked("SELECT t, e, n, b, l, x FROM odd -- end", query_write_csv),
-		   "t,e,n,b,l,x\n\"a,\"\"b\"\"\n\",\"\",nan,true,\"[1, NULL]\",\\xAA\n,,,,,\n");
+	           "t,e,n,b,l,x\n\"a,\"\"b\"\"\n\",\"\",nan,true,\"[1, NULL]\",\\xAA\n,,,,,\n");
 	CHECK_TEXT(asked("SELECT t AS \"a,b\" FROM odd WHERE t IS NULL", query_write_csv), "\"a,b\"\n\"\"\n");
 }
 
 static void writes_json(void)
 {
 	CHECK_TEXT(asked("FROM odd", query_write_json),
-		   "[{\"n\": null, \"s\": {\"a\":null,\"b\":\"NaN \\\"x\"}, \"t\": \"a,\\\"b\\\"\\n\", \"e\": \"\", "
-		   "\"d\": 12345678901234567890.500, \"b\": true, \"l\": [1,null], \"x\": \"\\\\xAA\"},\n"
-		   " {\"n\": null, \"s\": null, \"t\": null, \"e\": null, \"d\": null, \"b\": null, \"l\": null, \"x\": null}]\n");
+	           "[{\"n\": null, \"s\": {\"a\":null,\"b\":\"NaN \\\"x\"}, \"t\": \"a,\\\"b\\\"\\n\", \"e\": \"\", "
+	           "\"d\": 12345678901234567890.500, \"b\": true, \"l\": [1,null], \"x\": \"\\\\xAA\"},\n"
+	           " {\"n\": null, \"s\": null, \"t\": null, \"e\": null, \"d\": null, \"b\": null, \"l\": null, "
+	           "\"x\": null}]\n");
 	CHECK_TEXT(asked("SELECT 1 WHERE false", query_write_json), "[]\n");
-	CHECK_TEXT(asked("SELECT 1 AS a, 2 AS a, 3 AS a_2", query_write_json), "[{\"a\": 1, \"a_3\": 2, \"a_2\": 3}]\n");
+	CHECK_TEXT(asked("SELECT 1 AS a, 2 AS a, 3 AS a_2", query_write_json),
+	           "[{\"a\": 1, \"a_3\": 2, \"a_2\": 3}]\n");
 	CHECK_TEXT(asked("SELECT '{\"k\": [1, 2]}'::JSON AS j, '-inf'::DOUBLE AS f, 1e300 AS g", query_write_json),
-		   "[{\"j\": {\"k\": [1, 2]}, \"f\": null, \"g\": 1e+300}]\n");
+	           "[{\"j\": {\"k\": [1, 2]}, \"f\": null, \"g\": 1e+300}]\n");
 }
 
 static void writes_arrow_and_parquet(void)
@@ -131,7 +136,7 @@ static void writes_arrow_and_parquet(void)
 static void refuses(void)
 {
 	CHECK_TEXT(asked("SELECT 1; SELECT 2", query_write_csv),
-		   "one statement would be right, these are 2 (a PIVOT without IN (...) counts as two)");
+	           "one statement would be right, these are 2 (a PIVOT without IN (...) counts as two)");
 	CHECK_TEXT(asked("", query_write_csv), "there is no statement");
 	CHECK_TEXT(asked("-- nothing", query_write_csv), "there is no statement");
 	CHECK_TEXT(asked("SELECT ?", query_write_csv), "the statement has parameters: write their values into it");
@@ -145,11 +150,12 @@ static void refuses(void)
 /* A full disk is the output's error, not the query's. */
 static void tells_a_failed_write(void)
 {
-	int (*const writers[])(struct query *, struct output *, struct error *) = {query_write_table, query_write_csv, query_write_json,
-										   query_write_arrow, query_write_parquet};
+	int (*const writers[])(struct query *, struct output *, struct error *) = {
+	        query_write_table, query_write_csv, query_write_json, query_write_arrow, query_write_parquet};
 
 	for (size_t i = 0; i < COUNT_OF(writers); i++) {
-		struct query *query = query_open(lake_connection(session), "SELECT repeat('x', 100) FROM range(2000)", &err);
+		struct query *query =
+		        query_open(lake_connection(session), "SELECT repeat('x', 100) FROM range(2000)", &err);
 		struct output output = {.file = fopen("/dev/full", "w")};
 
 		CHECK(query && output.file);
@@ -191,8 +197,9 @@ int main(int argc, char **argv)
 		printf("# %s\nnot ok open_lake\n", err.message);
 		return 1;
 	}
-	failed = CHECK_MAIN(argc, argv, TEST(shows_tables), TEST(shows_other_statements), TEST(writes_csv), TEST(writes_json),
-			    TEST(writes_arrow_and_parquet), TEST(refuses), TEST(tells_a_failed_write), TEST(streams_many_rows));
+	failed = CHECK_MAIN(argc, argv, TEST(shows_tables), TEST(shows_other_statements), TEST(writes_csv),
+	                    TEST(writes_json), TEST(writes_arrow_and_parquet), TEST(refuses),
+	                    TEST(tells_a_failed_write), TEST(streams_many_rows));
 	lake_session_free(session);
 	lake_close(lake);
 	snprintf(answer, sizeof answer, "rm -r %s", folder);

@@ -38,17 +38,17 @@ static void aligns(void)
 
 	CHECK_INT(table_row_count(table), 2);
 	CHECK_TEXT(rendered(table, (struct table_style){0}), "+--------+-----------+\n"
-							     "| name   | row count |\n"
-							     "+--------+-----------+\n"
-							     "| events |        12 |\n"
-							     "| NULL   |         1 |\n"
-							     "+--------+-----------+\n");
+	                                                     "| name   | row count |\n"
+	                                                     "+--------+-----------+\n"
+	                                                     "| events |        12 |\n"
+	                                                     "| NULL   |         1 |\n"
+	                                                     "+--------+-----------+\n");
 	CHECK_TEXT(rendered(table, (struct table_style){.unicode = true}), "┌────────┬───────────┐\n"
-									   "│ name   │ row count │\n"
-									   "├────────┼───────────┤\n"
-									   "│ events │        12 │\n"
-									   "│ NULL   │         1 │\n"
-									   "└────────┴───────────┘\n");
+	                                                                   "│ name   │ row count │\n"
+	                                                                   "├────────┼───────────┤\n"
+	                                                                   "│ events │        12 │\n"
+	                                                                   "│ NULL   │         1 │\n"
+	                                                                   "└────────┴───────────┘\n");
 	CHECK_HAS(rendered(table, (struct table_style){.bold = true}), "| \033[1mname\033[0m   |");
 }
 
@@ -57,7 +57,8 @@ static void gives_json(void)
 	static const char *const headers[] = {"a", "b c"};
 	OWNED_TABLE struct table *table = two_rows(), *none = table_new(2, headers), *odd = table_new(2, headers);
 
-	CHECK_TEXT(as_json(table), "[{\"name\": \"events\", \"row_count\": 12},\n {\"name\": null, \"row_count\": 1}]\n");
+	CHECK_TEXT(as_json(table),
+	           "[{\"name\": \"events\", \"row_count\": 12},\n {\"name\": null, \"row_count\": 1}]\n");
 	CHECK_TEXT(as_json(none), "[]\n");
 	table_number(odd, 0);
 	table_add(odd, (const char *const[]){"1,000", "7"});
@@ -65,7 +66,7 @@ static void gives_json(void)
 	table_add(odd, (const char *const[]){"007", ""});
 	table_add(odd, (const char *const[]){"nan", "x\n"});
 	CHECK_TEXT(as_json(odd), "[{\"a\": \"1,000\", \"b_c\": \"7\"},\n {\"a\": -0.5e+3, \"b_c\": \"\\\"\"},\n"
-				 " {\"a\": \"007\", \"b_c\": \"\"},\n {\"a\": \"nan\", \"b_c\": \"x\\n\"}]\n");
+	                         " {\"a\": \"007\", \"b_c\": \"\"},\n {\"a\": \"nan\", \"b_c\": \"x\\n\"}]\n");
 }
 
 static void numbers_have_two_faces(void)
@@ -89,7 +90,8 @@ static void cuts_only_to_a_width(void)
 	table_add(table, (const char *const[]){"a text that is rather long", "1234567890123456"});
 	CHECK_HAS(rendered(table, (struct table_style){0}), "| a text that is rather long | 1234567890123456 |");
 	CHECK_HAS(rendered(table, (struct table_style){.width = 40}), "| a text that is... | 1234567890123456 |");
-	CHECK_HAS(rendered(table, (struct table_style){.width = 40, .unicode = true}), "│ a text that is r… │ 1234567890123456 │");
+	CHECK_HAS(rendered(table, (struct table_style){.width = 40, .unicode = true}),
+	          "│ a text that is r… │ 1234567890123456 │");
 	/* A number is never cut, and something of a text stays. */
 	CHECK_HAS(rendered(table, (struct table_style){.width = 10, .unicode = true}), "│ a tex… │ 1234567890123456 │");
 }
@@ -162,9 +164,9 @@ static void honours_no_color(void)
 
 int main(int argc, char **argv)
 {
-	int failed = CHECK_MAIN(argc, argv, TEST(aligns), TEST(gives_json), TEST(numbers_have_two_faces), TEST(cuts_only_to_a_width),
-				TEST(cells_cannot_steer_a_terminal), TEST(knows_widths), TEST(out_of_memory_is_told),
-				TEST(speaks_of_numbers), TEST(honours_no_color));
+	int failed = CHECK_MAIN(argc, argv, TEST(aligns), TEST(gives_json), TEST(numbers_have_two_faces),
+	                        TEST(cuts_only_to_a_width), TEST(cells_cannot_steer_a_terminal), TEST(knows_widths),
+	                        TEST(out_of_memory_is_told), TEST(speaks_of_numbers), TEST(honours_no_color));
 
 	buffer_release(&out);
 	return failed;

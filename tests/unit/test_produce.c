@@ -43,9 +43,10 @@ static uint64_t hash_rows(const struct ArrowArray *array, int from, int to)
 	for (int row = from; row < to; row++) {
 		for (int column = UUID; column <= ELEMENTS_CHAIN; column++) {
 			size_t size = sizeof(int64_t);
-			const void *bytes = column == TEAM_ID || column == PROJECT_ID
-						    ? (const void *)((const int64_t *)array->children[column]->buffers[1] + row)
-						    : text_at(array, column, row, &size);
+			const void *bytes =
+			        column == TEAM_ID || column == PROJECT_ID
+			                ? (const void *)((const int64_t *)array->children[column]->buffers[1] + row)
+			                : text_at(array, column, row, &size);
 
 			hash = fnv(hash, bytes, size);
 		}
@@ -55,7 +56,8 @@ static uint64_t hash_rows(const struct ArrowArray *array, int from, int to)
 
 static void same_seed_same_bytes(void)
 {
-	struct posthog *one = posthog_new(1, 1000, NULL), *again = posthog_new(1, 1000, NULL), *two = posthog_new(2, 1000, NULL);
+	struct posthog *one = posthog_new(1, 1000, NULL), *again = posthog_new(1, 1000, NULL),
+	               *two = posthog_new(2, 1000, NULL);
 	uint64_t hash;
 
 	posthog_fill(again, 777, 10, NULL); /* what came before does not matter */
@@ -83,11 +85,13 @@ static void properties_are_json(void)
 
 		for (int row = 0; row < 1000; row++) {
 			size_t size, id_size;
-			const char *text = text_at(array, PROPERTIES, row, &size), *id = text_at(array, DISTINCT_ID, row, &id_size);
+			const char *text = text_at(array, PROPERTIES, row, &size),
+			           *id = text_at(array, DISTINCT_ID, row, &id_size);
 			yyjson_doc *document = yyjson_read(text, size, 0);
 			yyjson_val *value = yyjson_obj_get(yyjson_doc_get_root(document), "distinct_id");
 
-			if (!document || !value || yyjson_get_len(value) != id_size || memcmp(yyjson_get_str(value), id, id_size)) {
+			if (!document || !value || yyjson_get_len(value) != id_size ||
+			    memcmp(yyjson_get_str(value), id, id_size)) {
 				CHECK_FAIL("row %d of %d: %.*s", row, i, (int)size, text);
 				yyjson_doc_free(document);
 				posthog_free(posthog);
@@ -145,7 +149,8 @@ static void kinds_keep_their_weights(void)
 			bool click = size == 12 && !memcmp(event, "$autocapture", 12);
 
 			for (int kind = 0; kind < KIND_COUNT; kind++)
-				if (pool_kinds[kind].name.size == size && !memcmp(pool_kinds[kind].name.bytes, event, size))
+				if (pool_kinds[kind].name.size == size &&
+				    !memcmp(pool_kinds[kind].name.bytes, event, size))
 					counts[kind]++, total++;
 			CHECK_INT(is_null(array, ELEMENTS_CHAIN, row), !click);
 			nulls += !click;
@@ -177,15 +182,17 @@ static void time_goes_on(void)
 	CHECK_INT(size, 24);
 	CHECK(!memcmp(text, "2026-01-01T00:00:00.00", 22) && text[23] == 'Z');
 	/* 29 February 2028 is day 789 of the epoch; 4 ms a row. */
-	memcpy(text, text_at(posthog_fill(posthog, (789 * INT64_C(86400000) + 45296000) / 4, 1, NULL), TIMESTAMP, 0, &size), 24);
+	memcpy(text,
+	       text_at(posthog_fill(posthog, (789 * INT64_C(86400000) + 45296000) / 4, 1, NULL), TIMESTAMP, 0, &size),
+	       24);
 	CHECK(!memcmp(text, "2028-02-29T12:34:56.00", 22));
 	posthog_free(posthog);
 }
 
 static void pools_are_bounded(void)
 {
-#define BOUNDED(pool, member)                                \
-	for (uint32_t i = 0; i < pool##_count; i++)          \
+#define BOUNDED(pool, member)                                                                                          \
+	for (uint32_t i = 0; i < pool##_count; i++)                                                                    \
 	CHECK(pool[i] member.size <= POOL_TEXT_MAX)
 	BOUNDED(pool_devices, .system);
 	BOUNDED(pool_devices, .agent);
@@ -229,7 +236,8 @@ static void sends_whole_streams(void)
 {
 	struct error err = {0};
 	struct embedded_broker *broker = embedded_broker_start(&err);
-	struct produce_config config = {.topic = "events", .count = 2500, .batch_rows = 300, .partitions = 2, .seed = 1, .embedded = true};
+	struct produce_config config = {
+	        .topic = "events", .count = 2500, .batch_rows = 300, .partitions = 2, .seed = 1, .embedded = true};
 	struct produce_report report = {0};
 	struct batch_counters counters = {0};
 	struct batch_decoder *decoder = batch_decoder_new(&counters, &err);
@@ -256,7 +264,9 @@ static void sends_whole_streams(void)
 		if (source->ops->poll(source, 100, &message, &err) != POLL_MESSAGE)
 			continue;
 		CHECK_INT(message.offset, per_lane[message.partition]++);
-		CHECK_INT(ipc_decode(decoder, (struct batch_bytes){message.payload, message.size, free_nothing, NULL}, &set, &err), 0);
+		CHECK_INT(ipc_decode(decoder, (struct batch_bytes){message.payload, message.size, free_nothing, NULL},
+		                     &set, &err),
+		          0);
 		rows += set.rows;
 		CHECK_INT(set.rows, message.partition == 0 && message.offset == 4 ? 100 : 300);
 		batch_set_release(&set);
@@ -273,7 +283,8 @@ static void keeps_the_rate(void)
 {
 	struct error err = {0};
 	struct embedded_broker *broker = embedded_broker_start(&err);
-	struct produce_config config = {.topic = "events", .count = 500, .batch_rows = 50, .rate = 1000, .embedded = true};
+	struct produce_config config = {
+	        .topic = "events", .count = 500, .batch_rows = 50, .rate = 1000, .embedded = true};
 	struct produce_report report = {0};
 
 	config.brokers = embedded_broker_address(broker);
@@ -294,8 +305,13 @@ static void stops_when_told(void)
 	struct error err = {0};
 	struct embedded_broker *broker = embedded_broker_start(&err);
 	atomic_bool stop = false;
-	struct produce_config config = {.topic = "events", .count = 1000000, .batch_rows = 2000, .embedded = true,
-					.position = never, .position_context = &stop, .stop = &stop};
+	struct produce_config config = {.topic = "events",
+	                                .count = 1000000,
+	                                .batch_rows = 2000,
+	                                .embedded = true,
+	                                .position = never,
+	                                .position_context = &stop,
+	                                .stop = &stop};
 	struct produce_report report = {0};
 
 	config.brokers = embedded_broker_address(broker);
@@ -311,14 +327,14 @@ static void refuses_nonsense(void)
 	struct error err = {0};
 	struct produce_report report;
 	struct produce_config config = {.brokers = "127.0.0.1:1", .topic = "t", .count = 1};
-#define REFUSED(member, value, part)                               \
-	do {                                                       \
-		struct produce_config wrong = config;              \
-		wrong.member = value;                              \
-		err = (struct error){0};                           \
-		CHECK_INT(produce_run(&wrong, &report, &err), -1); \
-		CHECK_INT(err.kind, ERROR_INVALID);                \
-		CHECK_HAS(err.message, part);                      \
+#define REFUSED(member, value, part)                                                                                   \
+	do {                                                                                                           \
+		struct produce_config wrong = config;                                                                  \
+		wrong.member = value;                                                                                  \
+		err = (struct error){0};                                                                               \
+		CHECK_INT(produce_run(&wrong, &report, &err), -1);                                                     \
+		CHECK_INT(err.kind, ERROR_INVALID);                                                                    \
+		CHECK_HAS(err.message, part);                                                                          \
 	} while (0)
 	REFUSED(shape, "segment", "posthog");
 	REFUSED(format, "csv", "arrow");
@@ -334,6 +350,7 @@ int main(int argc, char **argv)
 {
 	log_init(true, LOG_WARN);
 	return CHECK_MAIN(argc, argv, TEST(same_seed_same_bytes), TEST(properties_are_json), TEST(uuids_are_unique),
-			  TEST(kinds_keep_their_weights), TEST(time_goes_on), TEST(pools_are_bounded),
-			  TEST(sends_whole_streams), TEST(keeps_the_rate), TEST(stops_when_told), TEST(refuses_nonsense));
+	                  TEST(kinds_keep_their_weights), TEST(time_goes_on), TEST(pools_are_bounded),
+	                  TEST(sends_whole_streams), TEST(keeps_the_rate), TEST(stops_when_told),
+	                  TEST(refuses_nonsense));
 }

@@ -40,7 +40,8 @@ static void release_message(struct message *message)
 static struct unit *message_unit(int lane, int64_t offset, struct batch_schema *schema, int arrays, size_t size)
 {
 	static const uint8_t payload[1];
-	struct message message = {.partition = lane, .offset = offset, .payload = payload, .size = size, .release = release_message};
+	struct message message = {
+	        .partition = lane, .offset = offset, .payload = payload, .size = size, .release = release_message};
 	struct unit *unit = calloc(1, sizeof *unit);
 
 	unit->lane = lane;
@@ -54,7 +55,8 @@ static struct unit *message_unit(int lane, int64_t offset, struct batch_schema *
 	unit->set.count = arrays;
 	unit->set.rows = 10 * arrays;
 	for (int i = 0; i < arrays; i++)
-		unit->set.arrays[i] = (struct ArrowArray){.length = 10, .release = release_array, .private_data = held_retain(unit->held)};
+		unit->set.arrays[i] = (struct ArrowArray){
+		        .length = 10, .release = release_array, .private_data = held_retain(unit->held)};
 	return unit;
 }
 
@@ -267,8 +269,9 @@ static void one_message_a_window_when_careful(void)
 int main(int argc, char **argv)
 {
 	return CHECK_MAIN(argc, argv, TEST(takes_a_prefix_up_to_the_bytes), TEST(another_schema_ends_it),
-			  TEST(a_lane_that_changed_hands_is_dropped), TEST(a_lane_that_came_later_waits_for_the_next_window),
-			  TEST(quarantine_goes_along_in_order), TEST(time_ends_it), TEST(many_threads_share_it_and_all_end),
-			  TEST(the_reader_waits_at_the_bound), TEST(a_refused_schema_becomes_quarantine),
-			  TEST(one_message_a_window_when_careful));
+	                  TEST(a_lane_that_changed_hands_is_dropped),
+	                  TEST(a_lane_that_came_later_waits_for_the_next_window), TEST(quarantine_goes_along_in_order),
+	                  TEST(time_ends_it), TEST(many_threads_share_it_and_all_end),
+	                  TEST(the_reader_waits_at_the_bound), TEST(a_refused_schema_becomes_quarantine),
+	                  TEST(one_message_a_window_when_careful));
 }

@@ -30,7 +30,10 @@ static void on_revoked(void *context, const int32_t *partitions, int count, bool
 	((struct reader *)context)->revoked += count;
 }
 
-#define MESSAGE(p, o) {.partition = (p), .offset = (o), .payload = (const uint8_t *)"x", .size = 1}
+#define MESSAGE(p, o)                                                                                                  \
+	{                                                                                                              \
+		.partition = (p), .offset = (o), .payload = (const uint8_t *)"x", .size = 1                            \
+	}
 static const struct message messages[] = {MESSAGE(0, 10), MESSAGE(2, 0), MESSAGE(0, 12), MESSAGE(2, 1), MESSAGE(0, 13)};
 
 static struct source *open_all(struct reader *reader)
@@ -141,7 +144,8 @@ static void headers_tell_text_from_bytes(void)
 	/* What only looks encoded is encoded. */
 	CHECK_TEXT(pair("a", "base64:x", 8), "[\"a\",\"base64:YmFzZTY0Ong=\"]");
 	CHECK(headers_is_utf8("gr\xc3\xbc\xc3\x9f \xf0\x9f\x8f\x94", 11));
-	CHECK(!headers_is_utf8("\xc0\x80", 2) && !headers_is_utf8("\xed\xa0\x80", 3) && !headers_is_utf8("\xf4\x90\x80\x80", 4));
+	CHECK(!headers_is_utf8("\xc0\x80", 2) && !headers_is_utf8("\xed\xa0\x80", 3) &&
+	      !headers_is_utf8("\xf4\x90\x80\x80", 4));
 	CHECK(!headers_is_utf8("\xe2\x82", 2) && !headers_is_utf8("\xe0\x9f\xbf", 3) && !headers_is_utf8("a\x80", 2));
 }
 
@@ -179,6 +183,7 @@ static void pace_keeps_its_bounds(void)
 
 int main(int argc, char **argv)
 {
-	return CHECK_MAIN(argc, argv, TEST(replays_in_order), TEST(starts_pauses_and_seeks), TEST(refuses_falling_offsets),
-			  TEST(headers_tell_text_from_bytes), TEST(pace_keeps_its_bounds));
+	return CHECK_MAIN(argc, argv, TEST(replays_in_order), TEST(starts_pauses_and_seeks),
+	                  TEST(refuses_falling_offsets), TEST(headers_tell_text_from_bytes),
+	                  TEST(pace_keeps_its_bounds));
 }
