@@ -324,6 +324,8 @@ int cmd_bench(const struct invocation *invocation)
 	if (choose_stages(&bench, option_text(invocation, "stages"), &err))
 		return cli_usage(COMMAND_BENCH, &err);
 	cli_catch_signals();
+	if (!option_given(invocation, "log-level")) /* each commit of each run would have a line */
+		log_init(!strcmp(option_text(invocation, "log-format"), "json"), LOG_WARN);
 	if (!bench.config.topic) {
 		snprintf(topic, sizeof topic, "tarn-bench-%d", (int)getpid());
 		bench.config.topic = topic;
