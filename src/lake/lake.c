@@ -152,13 +152,17 @@ static void append_attach(const struct lake *lake, struct buffer *sql)
 	buffer_text(sql, lake->options.writer ? "READ_WRITE)" : "READ_ONLY)");
 }
 
-/* Settings for many small commits, and for tables that are quick to write and to read (docs/benchmarks.md). */
+/*
+ * Settings for many small commits, and for tables that are quick to write and to read (docs/benchmarks.md). A row group is
+ * bounded by bytes: each of DuckDB's writers holds one, and twice its largest column while it is encoded, so that wide
+ * rows would break any bound of memory.
+ */
 static int set_options(const struct lake *lake, struct duck_connection *connection, struct error *err)
 {
 	static const char *const once[][2] = {
 	        {"parquet_compression", "zstd"},
 	        {"parquet_compression_level", "1"},
-	        {"parquet_row_group_size", "20000"},
+	        {"parquet_row_group_size_bytes", "8MB"},
 	};
 	OWNED_DUCK_ROWS struct duck_rows rows = {0};
 
