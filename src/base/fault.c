@@ -1,4 +1,5 @@
 #include "base/fault.h"
+#include "base/clock.h"
 
 #include <signal.h>
 #include <stdatomic.h>
@@ -116,11 +117,7 @@ bool fault_hit_armed(enum fault_point point)
 	switch (plan->action) {
 	case ACTION_KILL: raise(SIGKILL); return true;
 	case ACTION_STOP: raise(SIGSTOP); return false;
-	case ACTION_SLEEP:
-		nanosleep(
-		        &(struct timespec){.tv_sec = plan->sleep_ms / 1000, .tv_nsec = plan->sleep_ms % 1000 * 1000000},
-		        NULL);
-		return false;
+	case ACTION_SLEEP: clock_sleep_ms(plan->sleep_ms); return false;
 	default: return true;
 	}
 }

@@ -487,7 +487,7 @@ void *reader_main(void *opaque)
 		}
 		err = (struct error){0};
 		troubled = true;
-		nanosleep(&(struct timespec){.tv_nsec = RETRY_MS * 1000000L}, NULL);
+		clock_sleep_ms(RETRY_MS);
 	}
 	pthread_mutex_lock(&stream->queue.lock);
 	stream->reading_done = true;

@@ -45,6 +45,9 @@ log.initial.task.delay.ms=500
 delete.topic.enable=true
 """
 
+# In a lake that is there, BEGIN and COMMIT are passed twice for the lanes' claim (tables, epochs); the third is of rows.
+AFTER_CLAIM = 3
+
 _names = itertools.count()
 
 
