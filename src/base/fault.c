@@ -1,5 +1,4 @@
 #include "base/fault.h"
-#include "base/clock.h"
 
 #include <signal.h>
 #include <stdatomic.h>
@@ -9,6 +8,7 @@
 #include <time.h>
 
 #include "base/buffer.h"
+#include "base/clock.h"
 #include "base/owned.h"
 
 enum fault_action { ACTION_NONE, ACTION_KILL, ACTION_STOP, ACTION_ERROR, ACTION_ERRORS, ACTION_SLEEP };

@@ -349,7 +349,7 @@ class Process:
         return found
 
     def metric(self, name):
-        return sum(self.metrics()[name].values())
+        return sum(self.metrics().get(name, {}).values())
 
 
 def tarn(*arguments, folder=None, timeout_s=60, environment=None):
