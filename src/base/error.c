@@ -52,6 +52,7 @@ const char *error_kind_name(enum error_kind kind)
 	case ERROR_CORRUPT: return "CORRUPT";
 	case ERROR_CONFLICT: return "CONFLICT";
 	case ERROR_TRANSIENT: return "TRANSIENT";
+	case ERROR_MEMORY: return "MEMORY";
 	case ERROR_FATAL: return "FATAL";
 	}
 	return "UNKNOWN";

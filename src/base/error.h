@@ -21,6 +21,7 @@ enum error_kind {
 	ERROR_CORRUPT, /* foreign bytes are not what their format says */
 	ERROR_CONFLICT, /* another owner was first: drop, re-read, go on */
 	ERROR_TRANSIENT, /* may work when tried again */
+	ERROR_MEMORY, /* does not fit in the memory it may take: less at once may work, the same again will not */
 	ERROR_FATAL, /* cannot go on */
 };
 

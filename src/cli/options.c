@@ -60,6 +60,7 @@ int exit_code(enum error_kind kind)
 	case ERROR_CORRUPT: return EXIT_INPUT;
 	case ERROR_CONFLICT: return EXIT_OWNED;
 	case ERROR_TRANSIENT: return EXIT_LATER;
+	case ERROR_MEMORY:
 	case ERROR_FATAL: return EXIT_INTERNAL;
 	}
 	return EXIT_INTERNAL;

@@ -197,6 +197,8 @@ int append_rows(struct append_target *target, struct batch_schema *schema, const
 		target->checked[0] = 0;
 		if (why.kind == ERROR_INVALID && duck_is_about_catalog(why.code))
 			why.kind = ERROR_TRANSIENT;
+		if (why.kind == ERROR_TRANSIENT && duck_is_out_of_memory(why.code))
+			why.kind = ERROR_MEMORY;
 		*err = why;
 		return -1;
 	}

@@ -34,7 +34,8 @@ void append_target_free(struct append_target *target);
  */
 int append_prepare(struct append_target *target, struct batch_schema *schema, bool *ret_created, struct error *err);
 
-/* Inserts all that `pull` gives, in the session's transaction. The schema must have passed append_prepare. */
+/* Inserts all that `pull` gives, in the session's transaction. The schema must have passed append_prepare. Errors:
+ * MEMORY - so many rows at once do not fit in the lake's memory; others as the lake gives them. */
 int append_rows(struct append_target *target, struct batch_schema *schema, const struct append_pull *pull,
                 int64_t *ret_rows, struct error *err);
 

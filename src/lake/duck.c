@@ -54,6 +54,11 @@ enum error_kind duck_kind(int type, const char *message)
 	}
 }
 
+bool duck_is_out_of_memory(int code)
+{
+	return code == DUCKDB_ERROR_OUT_OF_MEMORY;
+}
+
 bool duck_is_about_catalog(int code)
 {
 	return code == DUCKDB_ERROR_CATALOG || code == DUCKDB_ERROR_BINDER || code == DUCKDB_ERROR_PARSER ||

@@ -299,7 +299,11 @@ static int learn_outcome(struct stream *stream, const struct attempt *attempt)
 	return 0;
 }
 
-/* DuckDB refused a row of this window: find the message by windows of one, and send it to quarantine. */
+/*
+ * DuckDB refused a row of this window, or the window does not fit in its memory: go on by windows of one message. The
+ * message that is refused alone goes to quarantine; one that is too large for the memory alone is nobody's fault but
+ * the manifest's, and ends the stream. To try the same again for ever would look like a stream that hangs.
+ */
 static void be_careful(struct stream *stream, const struct attempt *attempt, const struct error *err)
 {
 	struct window *window = &stream->queue.window;
@@ -313,10 +317,12 @@ static void be_careful(struct stream *stream, const struct attempt *attempt, con
 
 		if (taken->from == taken->to)
 			continue;
-		if (units > 1) {
+		if (units > 1 || (err->kind == ERROR_MEMORY && window->max_units > 1)) {
 			lane->careful_until = taken->to > lane->careful_until ? taken->to : lane->careful_until;
 			continue;
 		}
+		if (err->kind == ERROR_MEMORY)
+			break;
 		/* [from, to) ends with the one message; what stands before it holds none. */
 		lane->poison = taken->to - 1;
 		free(lane->poison_reason);
@@ -335,8 +341,14 @@ static void handle_failure(struct stream *stream, const struct attempt *attempt,
 	stream->commit_failures++;
 	pthread_mutex_unlock(&stream->queue.lock);
 	metric_add(stream->metrics, METRIC_COMMIT_FAILURES, 1);
-	if (err->kind == ERROR_INVALID)
+	if (err->kind == ERROR_INVALID || err->kind == ERROR_MEMORY)
 		be_careful(stream, attempt, err);
+	if (err->kind == ERROR_MEMORY && stream->queue.window.max_units == 1) {
+		struct error enough = *err;
+
+		error_wrap(&enough, "one message alone does not fit: raise spec.memory");
+		stream_fail(stream, &enough);
+	}
 	if (err->kind == ERROR_FATAL)
 		stream_fail(stream, err);
 }
@@ -481,7 +493,7 @@ void *committer_main(void *opaque)
 			/* With the reader gone nobody reads again what was dropped: the next owner will. */
 			if (stream->reading_done)
 				break;
-			if (err.kind == ERROR_TRANSIENT || err.kind == ERROR_CONFLICT) {
+			if (err.kind == ERROR_TRANSIENT || err.kind == ERROR_CONFLICT || err.kind == ERROR_MEMORY) {
 				wait_ms(stream, pause_ms);
 				pause_ms = smaller(pause_ms * 2, RETRY_MAX_MS);
 			}
