@@ -73,7 +73,9 @@ tsan() {
 }
 suite tsan tsan
 suite race tests/race/run.sh
-suite real .deps/venv/bin/python -m pytest -q -p no:cacheprovider tests/real
+pytest=(.deps/venv/bin/python -m pytest -q -p no:cacheprovider)
+suite real "${pytest[@]}" tests/real
+suite real-asan env TARN_BIN="$PWD/build/asan/tarn" "${pytest[@]}" tests/real/test_smoke.py tests/real/test_operation.py
 
 if [ "$skipped" -gt 0 ]; then
   echo "$passed passed, $failed failed, $skipped skipped"
