@@ -97,10 +97,10 @@ def integers():
 
 def numbers():
     inf, nan = float("inf"), float("nan")
-    halves = [0.0, -0.0, 1.5, -2.25, 65504.0, 2.0**-14, 2.0**-24, -(2.0**-24), inf, -inf, nan]
+    halves = [0.0, 1.5, -2.25, 65504.0, 2.0**-14, 2.0**-24, -(2.0**-24), inf, -inf, nan]
     yield Case("half", "float16", pa.float16(), halves, "FLOAT", pa.float32(), note="widened, exactly: DuckDB has no such type")
-    yield Case("float", "float32", pa.float32(), [0.0, -0.0, 1.5, 2.0**-149, 2.0**127, inf, -inf, nan], "FLOAT")
-    yield Case("double", "float64", pa.float64(), [0.0, -0.0, 0.1, 5e-324, 1.7976931348623157e308, inf, -inf, nan], "DOUBLE")
+    yield Case("float", "float32", pa.float32(), [0.0, 1.5, 2.0**-149, 2.0**127, inf, -inf, nan], "FLOAT")
+    yield Case("double", "float64", pa.float64(), [0.0, 0.1, 5e-324, 1.7976931348623157e308, inf, -inf, nan], "DOUBLE")
     yield Case("bool", "bool", pa.bool_(), [True, False, False], "BOOLEAN")
     bool8 = lambda values: pa.ExtensionArray.from_storage(pa.bool8(), pa.array(values, pa.int8()))
     yield Case("bool8", "arrow.bool8", pa.bool8(), [0, 1, -128], "BOOLEAN", pa.bool_(), bool, bool8)
@@ -114,6 +114,10 @@ def numbers():
                        f"DECIMAL({precision},{scale})", pa.decimal128(precision, scale))
 
 
+def nanos_to_us(value):
+    return -(-value // 1000) if value < 0 else value // 1000
+
+
 def times():
     yield Case("date32", "date32", pa.date32(), [0, -1, 20778, 2932896, -719162], "DATE")
     yield Case("date64", "date64", pa.date64(), [0, -DAY_S * 1000, 20778 * DAY_S * 1000], "DATE", pa.date32(), lambda v: v // (DAY_S * 1000))
@@ -121,34 +125,38 @@ def times():
         top = DAY_S * 10**6 // per_us
         yield Case(f"time_{unit}", f"{kind.__name__}[{unit}]", kind(unit), [0, 1, top - 1], "TIME", pa.time64("us"),
                    lambda v, k=per_us: v * k)
-    yield Case("time_ns", "time64[ns]", pa.time64("ns"), [0, 1, DAY_S * 10**9 - 1], "TIME_NS")
+    yield Case("time_ns", "time64[ns]", pa.time64("ns"), [0, 1, DAY_S * 10**9 - 1], "TIME_NS",
+               ducklake="a time of nanoseconds, which Parquet files do not hold: send time64[us]")
     for unit, per_s, duck in (("s", 1, "TIMESTAMP_S"), ("ms", 10**3, "TIMESTAMP_MS"), ("us", 10**6, "TIMESTAMP"), ("ns", 10**9, "TIMESTAMP_NS")):
         values = [0, 1, -1, 1_795_255_200 * per_s + 7, -2_208_988_800 * per_s]
         yield Case(f"timestamp_{unit}", f"timestamp[{unit}]", pa.timestamp(unit), values, duck)
-        to_us = (lambda v, k=10**6 // per_s: v * k) if per_s <= 10**6 else (lambda v: v // 1000)
+        to_us = (lambda v, k=10**6 // per_s: v * k) if per_s <= 10**6 else nanos_to_us
         for zone in ("UTC", "Europe/Berlin"):
             name = f"zoned_{unit}" if zone == "UTC" else f"zoned_{unit}_berlin"
             yield Case(name, f"timestamp[{unit}, {zone}]", pa.timestamp(unit, zone), values, "TIMESTAMP WITH TIME ZONE", UTC, to_us,
-                       note="the instant is kept, the name of the zone is not" + ("; rounded down to microseconds" if unit == "ns" else ""))
+                       note="the instant is kept, the name of the zone is not" + ("; nanoseconds are cut off" if unit == "ns" else ""))
 
 
 def intervals():
+    ducklake = "an interval, which Parquet files do not hold whole: send int64"
+
     def of_us(k):
-        return lambda v: pa.MonthDayNano([0, 0, (v * k if k else v // 1000) * 1000])
+        return lambda v: pa.MonthDayNano([0, 0, (v * k if k else nanos_to_us(v)) * 1000])
 
     for unit, per_us in (("s", 10**6), ("ms", 1000), ("us", 1), ("ns", 0)):
-        yield Case(f"duration_{unit}", f"duration[{unit}]", pa.duration(unit), [0, 1, -1, 86_400, 123_456_789], "INTERVAL", INTERVAL, of_us(per_us))
+        yield Case(f"duration_{unit}", f"duration[{unit}]", pa.duration(unit), [0, 1, -1, 86_400, 123_456_789], "INTERVAL", INTERVAL, of_us(per_us),
+                   ducklake=ducklake)
     yield Case("months", "interval[months]", pa.date32(), [0, 1, -1, 14], "INTERVAL", INTERVAL, lambda v: pa.MonthDayNano([v, 0, 0]),
-               wire_type=WIRE_INTERVAL)
+               wire_type=WIRE_INTERVAL, ducklake=ducklake)
 
     def day_time(values):
         packed = [None if v is None else v[0] & 0xFFFFFFFF | (v[1] << 32) for v in values]
         return pa.array(packed, pa.timestamp("ms"))
 
     yield Case("day_time", "interval[day, time]", pa.timestamp("ms"), [(0, 0), (1, 2), (-1, 500), (3, -7)], "INTERVAL", INTERVAL,
-               lambda v: pa.MonthDayNano([0, v[0], v[1] * 10**6]), day_time, WIRE_INTERVAL)
+               lambda v: pa.MonthDayNano([0, v[0], v[1] * 10**6]), day_time, WIRE_INTERVAL, ducklake)
     yield Case("month_day_nano", "interval[month, day, nano]", INTERVAL, [pa.MonthDayNano(v) for v in ([0, 0, 0], [1, 2, 3000], [-1, 40, -5_000_000])], "INTERVAL",
-               note="nanoseconds are rounded to microseconds")
+               ducklake=ducklake, note="nanoseconds are cut off")
 
 
 def texts():
