@@ -119,7 +119,7 @@ def nanos_to_us(value):
 
 
 def times():
-    yield Case("date32", "date32", pa.date32(), [0, -1, 20778, 2932896, -719162], "DATE")
+    yield Case("date32", "date32", pa.date32(), [0, -1, 20778, 2932896, -719162, 2**31 - 2, 2 - 2**31], "DATE")
     yield Case("date64", "date64", pa.date64(), [0, -DAY_S * 1000, 20778 * DAY_S * 1000], "DATE", pa.date32(), lambda v: v // (DAY_S * 1000))
     for kind, unit, per_us in ((pa.time32, "s", 10**6), (pa.time32, "ms", 10**3), (pa.time64, "us", 1)):
         top = DAY_S * 10**6 // per_us
@@ -128,7 +128,9 @@ def times():
     yield Case("time_ns", "time64[ns]", pa.time64("ns"), [0, 1, DAY_S * 10**9 - 1], "TIME_NS",
                ducklake="a time of nanoseconds, which Parquet files do not hold: send time64[us]")
     for unit, per_s, duck in (("s", 1, "TIMESTAMP_S"), ("ms", 10**3, "TIMESTAMP_MS"), ("us", 10**6, "TIMESTAMP"), ("ns", 10**9, "TIMESTAMP_NS")):
-        values = [0, 1, -1, 1_795_255_200 * per_s + 7, -2_208_988_800 * per_s]
+        first, last = {"s": (-9_223_372_022_400, 9_223_372_036_854), "ms": (-9_223_372_022_400_000, 9_223_372_036_854_775),
+                       "us": (-9_223_372_022_400_000_000, 2**63 - 2), "ns": (-9_223_286_400_000_000_000, 2**63 - 2)}[unit]
+        values = [0, 1, -1, 1_795_255_200 * per_s + 7, -2_208_988_800 * per_s, first, last]
         yield Case(f"timestamp_{unit}", f"timestamp[{unit}]", pa.timestamp(unit), values, duck)
         to_us = (lambda v, k=10**6 // per_s: v * k) if per_s <= 10**6 else nanos_to_us
         for zone in ("UTC", "Europe/Berlin"):
