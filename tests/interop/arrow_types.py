@@ -265,3 +265,79 @@ def refused():
 
 CASES = [*integers(), *numbers(), *times(), *intervals(), *texts(), *nested(), *encoded()]
 REFUSED = [*refused()]
+
+
+# ---- docs/types.md
+
+HEAD = """# Types
+
+<!-- Made by tests/interop/arrow_types.py from the cases that tests/interop sends: do not edit. -->
+
+What each Arrow type of a message becomes in a table, and what `tarn query --format arrow` gives back. Every row is tested:
+written by pyarrow, sent through a broker, read by DuckDB and pyarrow; with nulls, in batches of 0 to 5,000 rows, plain and
+compressed (LZ4, ZSTD), sliced, and nested where Arrow nests.
+
+- A message is one Arrow IPC *stream*: a schema, dictionaries, record batches. Its columns must be the table's, by name in any
+  case and order and of the same DuckDB type; columns that it does not have become NULL.
+- What cannot be stored goes to quarantine (`tarn.quarantine`) with the reason, and the rest goes on.
+- Where "DuckLake" says no, the backends `sqlite`, `postgres` and `duckdb`, whose data are Parquet files, refuse the type; the
+  backend `file` takes it.
+
+| Arrow type | DuckDB type | Arrow type of the answer | DuckLake | Notes |
+|---|---|---|---|---|
+"""
+
+TAIL = """
+## Refused
+
+| Arrow type | Reason in quarantine | Send instead |
+|---|---|---|
+"""
+
+REMARKS = """
+## Values
+
+- Text must be UTF-8, offsets and indices in their bounds, decimals within their digits, dates, times and timestamps within
+  what DuckDB stores: one wrong value sends its message to quarantine. What lies under a null does not matter.
+- NaN and the infinities stay what they are; -0.0 may come back as 0.0.
+- Zoned timestamps are instants: the answer's zone is the session's, in microseconds.
+- A dictionary's or run's values may be of any type that the table above has without children.
+- Names are compared without case: two columns or fields `a` and `A` are refused, and so is an empty name.
+
+## Answers of types that no message brings
+
+HUGEINT is decimal128(38, 0). ENUM, BIT, BIGNUM, VARIANT and TIME WITH TIME ZONE are utf8, as DuckDB writes them; inside another
+type an ENUM is refused: cast it to VARCHAR.
+"""
+
+
+def arrow_name(type_):
+    """As this page calls it."""
+    if pa.types.is_map(type_):
+        return f"map<{arrow_name(type_.key_type)}, {arrow_name(type_.item_type)}>"
+    if pa.types.is_fixed_size_list(type_):
+        return f"fixed_size_list<{arrow_name(type_.value_type)}>({type_.list_size})"
+    if pa.types.is_list(type_):
+        return f"list<{arrow_name(type_.value_type)}>"
+    if pa.types.is_struct(type_):
+        return "struct"
+    if pa.types.is_union(type_):
+        return f"sparse_union<{', '.join(arrow_name(type_.field(i).type) for i in range(type_.num_fields))}>"
+    text = {"string": "utf8", "float": "float32", "double": "float64", "halffloat": "float16", "month_day_nano_interval": "interval[month, day, nano]",
+            "date32[day]": "date32"}.get(str(type_), str(type_))
+    return text.replace("tz=", "")
+
+
+def page():
+    lines, seen = [], set()
+    for case in CASES:
+        answer = case.back or case.type
+        line = f"| {case.arrow} | `{case.duck}` | {arrow_name(answer)} | {'no' if case.ducklake else 'yes'} | {case.note} |"
+        if line not in seen:
+            lines.append(line)
+        seen.add(line)
+    return HEAD + "\n".join(lines) + "\n" + TAIL + "\n".join(f"| {r.arrow} | {r.reason} | {r.note} |" for r in REFUSED) + "\n" + REMARKS
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())
