@@ -35,7 +35,7 @@ MISTAKES = [
     ("  table: events", "  table: events\n  catalogRef: none", "13:15: spec.catalogRef"),
     ("  table: events", "  table: events\n  memory: lots", "13:11: spec.memory"),
     ("  table: events", "  table: events\n  commit: {freshness: 1}", "13:23: spec.commit.freshness"),
-    ("spec:\n  table", "spec: [\n  table", "12:"),
+    ("spec:\n  table", "spec: [\n  table", "13:8: YAML: did not find expected"),
     (GOOD, "", "tarn.yaml"),
 ]
 

@@ -117,8 +117,6 @@ def test_a_name_that_is_nearly_right(demo):
     ("SELECT ?", "the statement has parameters"),
     ("SELECT nothing FROM events_arrow", "nothing"),
     ("SELECT error('boom')", "boom"),
-    ("DELETE FROM events_arrow", "read-only"),
-    ("CREATE TABLE t (i INTEGER)", "read-only"),
 ])
 @pytest.mark.parametrize("form", ["table", "arrow", "parquet"])
 def test_refusals(demo, sql, reason, form):
@@ -126,6 +124,15 @@ def test_refusals(demo, sql, reason, form):
     assert done.returncode == support.INPUT, (done.returncode, done.stdout, done.stderr)
     text = done.stderr.decode()
     assert text.startswith("tarn: ") and reason in text and text.count("\n") == 1, text
+
+
+@pytest.mark.parametrize("sql", ["DELETE FROM events_arrow", "INSERT INTO events_arrow FROM events_arrow", "CREATE TABLE t (i INTEGER)", "DROP TABLE events_arrow"])
+def test_a_lake_is_only_read(demo, sql):
+    for form in ("table", "csv", "json", "arrow"):
+        done = ask(demo, sql, "--format", form)
+        assert done.returncode == support.INPUT and b"read-only" in done.stderr, (form, done)
+    assert ask(demo, sql, "--format", "parquet").returncode == support.INPUT
+    assert ask(demo, "SELECT count(*) AS n FROM events_arrow", "--format", "csv").stdout == f"n\n{EVENTS}\n".encode()
 
 
 def test_a_file_that_fails_half_way_is_not_there(demo, folder):
