@@ -64,7 +64,8 @@ done
 export LSAN_OPTIONS=suppressions=$PWD/tests/lsan.supp:print_suppressions=0 UBSAN_OPTIONS=print_stacktrace=1
 suite unit unit build
 suite unit-asan unit build/asan
-suite smoke .deps/venv/bin/python -m pytest -q -p no:cacheprovider tests/real/test_smoke.py
+suite race tests/race/run.sh
+suite real .deps/venv/bin/python -m pytest -q -p no:cacheprovider tests/real
 
 if [ "$skipped" -gt 0 ]; then
   echo "$passed passed, $failed failed, $skipped skipped"

@@ -19,6 +19,8 @@ static inline int64_t clock_monotonic_ms(void)
 	return clock_monotonic_us() / 1000;
 }
 
+void clock_sleep_ms(int64_t ms);
+
 /* RFC 3339, UTC, milliseconds: 2026-11-21T10:00:00.000Z. size >= 32. */
 void clock_format(int64_t wall_ms, char *text, size_t size);
 

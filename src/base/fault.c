@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "base/buffer.h"
+#include "base/clock.h"
 #include "base/owned.h"
 
 enum fault_action { ACTION_NONE, ACTION_KILL, ACTION_STOP, ACTION_ERROR, ACTION_ERRORS, ACTION_SLEEP };
@@ -116,11 +117,7 @@ bool fault_hit_armed(enum fault_point point)
 	switch (plan->action) {
 	case ACTION_KILL: raise(SIGKILL); return true;
 	case ACTION_STOP: raise(SIGSTOP); return false;
-	case ACTION_SLEEP:
-		nanosleep(
-		        &(struct timespec){.tv_sec = plan->sleep_ms / 1000, .tv_nsec = plan->sleep_ms % 1000 * 1000000},
-		        NULL);
-		return false;
+	case ACTION_SLEEP: clock_sleep_ms(plan->sleep_ms); return false;
 	default: return true;
 	}
 }

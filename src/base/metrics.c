@@ -10,8 +10,9 @@ enum metric_scope { SCOPE_STREAM, SCOPE_LANE };
 static const struct {
 	const char *name, *type, *help;
 	enum metric_scope scope;
+	int per_unit;
 } table[METRIC_COUNT] = {
-#define METRIC(id, type, scope, name, help) [METRIC_##id] = {name, #type, help, SCOPE_##scope},
+#define METRIC(id, type, scope, per_unit, name, help) [METRIC_##id] = {name, #type, help, SCOPE_##scope, per_unit},
 #include "base/metrics.def"
 #undef METRIC
 };
@@ -42,11 +43,17 @@ struct metrics *metrics_set(const char *stream, int partition)
 
 static void write_sample(struct buffer *out, int metric, struct metrics *set)
 {
+	long long value;
+
 	buffer_printf(out, "%s{stream=", table[metric].name);
 	buffer_json_text(out, set->stream, strlen(set->stream));
 	if (table[metric].scope == SCOPE_LANE)
 		buffer_printf(out, ",partition=\"%d\"", set->partition);
-	buffer_printf(out, "} %lld\n", (long long)metric_get(set, (enum metric)metric));
+	value = (long long)metric_get(set, (enum metric)metric);
+	if (table[metric].per_unit == 1)
+		buffer_printf(out, "} %lld\n", value);
+	else
+		buffer_printf(out, "} %.3f\n", (double)value / table[metric].per_unit);
 }
 
 void metrics_write(struct buffer *out)

@@ -14,7 +14,7 @@
 #include "base/buffer.h"
 
 enum metric {
-#define METRIC(id, type, scope, name, help) METRIC_##id,
+#define METRIC(id, type, scope, per_unit, name, help) METRIC_##id,
 #include "base/metrics.def"
 #undef METRIC
 	METRIC_COUNT

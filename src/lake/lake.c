@@ -9,10 +9,13 @@
 #include <unistd.h>
 
 #include "base/buffer.h"
+#include "base/clock.h"
 #include "base/fault.h"
 #include "base/owned.h"
 #include "lake/lake_private.h"
 #include "lake/lock.h"
+
+#define ATTACH_PATIENCE_MS 2000 /* the longest of doubling waits */
 
 /* Where DuckDB finds its signed extensions: beside the program when installed, else what `make setup` fetched. */
 static const char *extension_folder(void)
@@ -173,12 +176,30 @@ static int set_options(const struct lake *lake, struct duck_connection *connecti
 	if (duck_query(connection, "SELECT option_name FROM ducklake_options('lake') WHERE option_name LIKE 'parquet%'",
 	               &rows, err))
 		return -1;
-	if (rows.row_count)
-		return 0; /* somebody chose: a choice of the lake's owner stays */
-	for (size_t i = 0; i < COUNT_OF(once); i++)
-		if (duck_execf(connection, err, "CALL lake.set_option('%s', '%s')", once[i][0], once[i][1]))
+	for (size_t i = 0; i < COUNT_OF(once); i++) {
+		bool chosen = false; /* a choice of the lake's owner stays */
+
+		for (int64_t r = 0; r < rows.row_count; r++)
+			chosen |= !strcmp(duck_cell(&rows, r, 0), once[i][0]);
+		if (!chosen && duck_execf(connection, err, "CALL lake.set_option('%s', '%s')", once[i][0], once[i][1]))
 			return -1;
+	}
 	return 0;
+}
+
+/* Of several processes that make a Postgres catalog at once DuckLake lets one succeed; the others then find it made. */
+static int attach_catalog(const struct lake *lake, struct duck_connection *connection, const char *sql,
+                          struct error *err)
+{
+	for (int wait_ms = 50;; wait_ms *= 2) {
+		if (duck_exec(connection, sql, NULL, err) == 0)
+			return 0;
+		if (!lake_has_many_writers(lake) || !lake->options.writer || wait_ms > ATTACH_PATIENCE_MS ||
+		    !strstr(err->message, "Failed to initialize DuckLake"))
+			return -1;
+		*err = (struct error){0};
+		clock_sleep_ms(wait_ms);
+	}
 }
 
 static int attach(struct lake *lake, struct error *err)
@@ -192,7 +213,7 @@ static int attach(struct lake *lake, struct error *err)
 	if (!connection)
 		return -1;
 	failed = !buffer_ok(&sql) || load_extensions(lake, connection, err) ||
-	         duck_exec(connection, buffer_string(&sql), NULL, err) || set_options(lake, connection, err);
+	         attach_catalog(lake, connection, buffer_string(&sql), err) || set_options(lake, connection, err);
 	duck_disconnect(connection);
 	return failed ? -1 : 0;
 }

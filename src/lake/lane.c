@@ -308,7 +308,7 @@ int lanes_claim(struct lake_session *session, const struct lane_key *key, const 
 			break;
 		/* Two claimers in step would meet again: the pid spreads them. */
 		wait_ms += getpid() % 17;
-		nanosleep(&(struct timespec){.tv_sec = wait_ms / 1000, .tv_nsec = wait_ms % 1000 * 1000000}, NULL);
+		clock_sleep_ms(wait_ms);
 	}
 	if (err)
 		*err = last;

@@ -258,7 +258,7 @@ static int read_lake(struct stream *stream, const struct attempt *attempt, struc
 static void wait_ms(struct stream *stream, int64_t ms)
 {
 	for (int64_t until = clock_monotonic_ms() + ms; clock_monotonic_ms() < until && !stream->halt;)
-		nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
+		clock_sleep_ms(50);
 }
 
 /*

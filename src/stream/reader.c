@@ -186,8 +186,9 @@ static void start_lane(struct stream *stream, const struct lake_lane *claimed)
 	lane->poison = -1;
 	lane->careful_until = 0;
 	stream->generations[claimed->partition]++;
-	if (lane->state != LANE_READING)
-		lane_move(stream, claimed->partition, LANE_READING);
+	if (lane->state != LANE_FREE) /* given again without being taken away: the source tried twice */
+		lane_move(stream, claimed->partition, LANE_FREE);
+	lane_move(stream, claimed->partition, LANE_READING);
 	pthread_mutex_unlock(&stream->queue.lock);
 	if (!lane->metrics)
 		lane->metrics = metrics_set(stream->spec->name, claimed->partition);
@@ -428,18 +429,11 @@ static void drain_at_targets(struct stream *stream)
 	queue_drain_begin(&stream->queue);
 }
 
-static int read_once(struct stream *stream, struct error *err)
+static int poll_once(struct stream *stream, struct error *err)
 {
 	struct message message = {.offset = -1};
-	enum poll_result result;
 
-	if (keep_within_memory(stream, err) || restart_lanes(stream, err))
-		return -1;
-	if (stream->finish && !stream->targets_set && set_targets(stream, err))
-		return -1;
-	drain_at_targets(stream);
-	result = stream->source->ops->poll(stream->source, POLL_MS, &message, err);
-	switch (result) {
+	switch (stream->source->ops->poll(stream->source, POLL_MS, &message, err)) {
 	case POLL_ERROR: return -1;
 	case POLL_NOTHING: return 0;
 	case POLL_LANE_END: return lane_end(stream, &message, err);
@@ -453,10 +447,31 @@ static int read_once(struct stream *stream, struct error *err)
 	return 0;
 }
 
+static bool passes(const struct error *err)
+{
+	return err->kind == ERROR_TRANSIENT || err->kind == ERROR_CONFLICT;
+}
+
+static int read_once(struct stream *stream, struct error *err)
+{
+	struct error trouble = {0};
+
+	if (keep_within_memory(stream, &trouble) || restart_lanes(stream, &trouble) ||
+	    (stream->finish && !stream->targets_set && set_targets(stream, &trouble))) {
+		/* Polled all the same where it may pass: the group's news (this lane is another's now) come by polling,
+		 * and may be the very end of the trouble. */
+		if (!passes(&trouble) || poll_once(stream, err) == 0)
+			*err = trouble;
+		return -1;
+	}
+	drain_at_targets(stream);
+	return poll_once(stream, err);
+}
+
 /* A failure that another try may heal. With --once there is an end to waiting for a topic that nobody has made. */
 static bool survives(struct stream *stream, const struct error *err)
 {
-	if (err->kind != ERROR_TRANSIENT && err->kind != ERROR_CONFLICT)
+	if (!passes(err))
 		return false;
 	if (stream->finish && !stream->targets_set && clock_monotonic_ms() > stream->started_ms + ONCE_PATIENCE_MS)
 		return false;
@@ -487,7 +502,7 @@ void *reader_main(void *opaque)
 		}
 		err = (struct error){0};
 		troubled = true;
-		nanosleep(&(struct timespec){.tv_nsec = RETRY_MS * 1000000L}, NULL);
+		clock_sleep_ms(RETRY_MS);
 	}
 	pthread_mutex_lock(&stream->queue.lock);
 	stream->reading_done = true;

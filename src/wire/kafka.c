@@ -210,7 +210,7 @@ static enum poll_result kafka_poll(struct source *base, int timeout_ms, struct m
 		if (source->aside_count && give_aside(source, ret))
 			return POLL_MESSAGE;
 		if (source->paused_count && all_quiet(source)) {
-			nanosleep(&(struct timespec){.tv_sec = left / 1000, .tv_nsec = left % 1000 * 1000000L}, NULL);
+			clock_sleep_ms(left);
 			return POLL_NOTHING;
 		}
 		m = rd_kafka_consumer_poll(source->rk, left);

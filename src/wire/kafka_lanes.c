@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/owned.h"
 
 #define ASK_TOPIC_MS 1000
@@ -317,7 +318,7 @@ int lanes_all(struct kafka_source *source, int timeout_ms, struct error *err)
 	}
 	if (!topic.exists) {
 		kafka_warn(&source->client, "topic %s does not exist yet; waiting for it", source->topic);
-		nanosleep(&(struct timespec){.tv_nsec = timeout_ms > 100 ? 100000000 : timeout_ms * 1000000L}, NULL);
+		clock_sleep_ms(timeout_ms > 100 ? 100 : timeout_ms);
 		return 0;
 	}
 	if (lanes_reach(source, topic.partitions, err))

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/owned.h"
 #include "wire/source.h"
 
@@ -112,7 +113,7 @@ static enum poll_result memory_poll(struct source *base, int timeout_ms, struct 
 	}
 	if (!first) {
 		if (timeout_ms > 0)
-			nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+			clock_sleep_ms(1);
 		return POLL_NOTHING;
 	}
 	*ret = source->messages[first->next];

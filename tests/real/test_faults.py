@@ -94,8 +94,7 @@ def test_errors_that_last(kafka, make_lake, backend, point):
     seqs = list(producer.events(topic, 3, rows=4))
     lake.once()
     seqs += producer.events(topic, 5, rows=4)
-    # The first three of the points commit.* are the claim's and the table's.
-    process = lake.start(faults=f"{point}:{4 if point.startswith('commit') else 1}:errors",
+    process = lake.start(faults=f"{point}:{support.AFTER_CLAIM if point.startswith('commit') else 1}:errors",
                          manifest=lake.write("other.yaml", group=unique("group")))
     process.wait_event("commit_retry" if point != "commit.after" else "commit", timeout_s=60)
     process.kill()

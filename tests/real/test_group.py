@@ -79,8 +79,7 @@ def test_zombie(kafka, make_lake, record_property, protocol, point):
     lake = make_lake("postgres", kafka.address, topic, properties=PROTOCOLS[protocol])
     first = list(producer.events(topic, 2, rows=4, partitions=2))
     lake.once()
-    # Stops itself: commit.before comes first when the lanes are claimed, and then with each commit.
-    zombie = lake.start(faults=f"{point}:{4 if point != 'insert.chunk' else 1}:stop")
+    zombie = lake.start(faults=f"{point}:{support.AFTER_CLAIM if point != 'insert.chunk' else 1}:stop")
     zombie.wait_event("lane_assigned", count=2)
     producer.events(topic, 4, rows=4, partitions=2)
     support.eventually("the zombie stops", lambda: stopped(zombie.pid), 60)

@@ -1,0 +1,151 @@
+"""Servers that go away and come back in the middle of ingest: Tarn recovers by itself, nothing is lost or doubled."""
+
+import signal
+import time
+
+import pytest
+
+import support
+from support import DONE, INPUT, LATER, LONG, Stream
+
+OUTAGE_S = 20 if LONG else 4
+
+
+def settle(lake, stream, process, timeout_s=90):
+    seqs = stream.finish()
+    support.eventually("the topic is in the lake", lambda: lake.verify(topic=True)["table_rows"] == len(seqs), timeout_s, 0.5)
+    process.send(signal.SIGTERM)
+    assert process.wait(60) == DONE, process.tail()
+    lake.assert_exactly_once(seqs)
+
+
+@pytest.mark.parametrize("protocol", ["classic", "consumer"])
+def test_broker_outage(own_kafka, make_lake, protocol):
+    topic = own_kafka.topic(3)
+    lake = make_lake("sqlite", own_kafka.address, topic,
+                     properties={"group.protocol": "consumer"} if protocol == "consumer" else None)
+    process = lake.start("--listen", "127.0.0.1:0")
+    stream = Stream(own_kafka.producer(), topic, 3, per_second=60)
+    process.wait_event("commit", timeout_s=60)
+    own_kafka.stop()
+    time.sleep(OUTAGE_S)
+    assert process.get("/healthz")[0] == 200
+    own_kafka.restart()
+    before = len(process.events("commit"))
+    process.wait_event("commit", count=before + 1, timeout_s=90)
+    settle(lake, stream, process)
+
+
+def test_once_outlives_an_outage(own_kafka, make_lake):
+    topic = own_kafka.topic(3)
+    producer = own_kafka.producer()
+    lake = make_lake("sqlite", own_kafka.address, topic, memory="32Mi")
+    seqs = producer.events(topic, 300, rows=10, partitions=3, note_bytes=5000)
+    # Slow enough to be in the middle when the broker goes.
+    process = lake.start("--once", faults="insert.chunk:3:sleep=3000")
+    process.wait_event("lane_assigned", count=3, timeout_s=60)
+    own_kafka.stop()
+    time.sleep(OUTAGE_S)
+    own_kafka.restart()
+    assert process.wait(120) == DONE, process.tail()
+    lake.assert_exactly_once(seqs)
+
+
+def test_postgres_outage(kafka, own_postgres, make_lake):
+    topic = kafka.topic(3)
+    lake = make_lake("postgres", kafka.address, topic, server=own_postgres)
+    process = lake.start("--listen", "127.0.0.1:0")
+    stream = Stream(kafka.producer(), topic, 3, per_second=60)
+    process.wait_event("commit", timeout_s=60)
+    own_postgres.stop()
+    process.wait_event("commit_retry", timeout_s=60)
+    support.eventually("not ready", lambda: process.get("/readyz")[0] == 503)
+    time.sleep(OUTAGE_S)
+    own_postgres.restart()
+    before = len(process.events("commit"))
+    process.wait_event("commit", count=before + 1, timeout_s=90)
+    support.eventually("ready again", lambda: process.get("/readyz")[0] == 200)
+    settle(lake, stream, process)
+    assert "password" not in process.text()
+
+
+def test_no_broker(make_lake):
+    lake = make_lake("sqlite", "127.0.0.1:1", "nowhere")
+    process = lake.start("--once")
+    assert process.wait(60) == LATER
+    assert "nowhere" in process.text() and "127.0.0.1:1" in process.text()
+
+
+def test_no_topic(kafka, make_lake):
+    """--once gives a missing topic some seconds; without --once it is waited for, and may come."""
+    lake = make_lake("sqlite", kafka.address, support.unique("missing"))
+    once = lake.start("--once")
+    waiting = make_lake("sqlite", kafka.address, support.unique("later"))
+    process = waiting.start()
+    time.sleep(3)
+    assert process.alive(), process.tail()
+    kafka.topic(2, name=waiting.topic)
+    seqs = kafka.producer().events(waiting.topic, 6, rows=5, partitions=2)
+    process.wait_event("commit", timeout_s=60)
+    support.eventually("all is in", lambda: waiting.verify(topic=True)["table_rows"] == len(seqs), 60, 0.5)
+    process.send(signal.SIGTERM)
+    assert process.wait(60) == DONE
+    waiting.assert_exactly_once(seqs)
+    assert once.wait(60) == LATER
+    assert "does not exist" in once.text()
+
+
+def test_topic_made_anew(kafka, make_lake):
+    """Its offsets mean other messages now: refused, with what to do, and nothing is read again."""
+    topic = kafka.topic(2)
+    lake = make_lake("sqlite", kafka.address, topic)
+    seqs = kafka.producer().events(topic, 20, rows=5, partitions=2)
+    lake.once()
+    kafka.delete_topic(topic)
+    kafka.topic(2, name=topic)
+    kafka.producer().events(topic, 40, rows=5, partitions=2)
+    process = lake.once(expect=INPUT)
+    assert "deleted and made anew" in process.text() and "another name" in process.text()
+    lake.assert_exactly_once(seqs, topic=False)
+
+
+def test_retention_overtook(kafka, make_lake):
+    """What the topic lost before it was read is a gap: in the log, in a metric, and in verify, which says no."""
+    topic = kafka.topic(2)
+    producer = kafka.producer()
+    lake = make_lake("sqlite", kafka.address, topic)
+    producer.events(topic, 20, rows=5, partitions=2)
+    lake.once()
+    producer.events(topic, 20, rows=5, partitions=2)
+    kafka.delete_records(topic, 1, 15)  # of partition 1, offsets 10..14 were never read
+    process = lake.start("--listen", "127.0.0.1:0")
+    process.wait_event("commit", timeout_s=60)
+    gap = process.wait_event("gap")[0]
+    assert (gap["partition"], gap["from"], gap["to"]) == (1, 10, 15)
+    support.eventually("metric", lambda: process.metric("tarn_offsets_lost_total") == 5)
+    support.eventually("all is in", lambda: lake.verify()["table_rows"] == 175, 30, 0.3)
+    process.send(signal.SIGTERM)
+    assert process.wait(60) == DONE
+    answer = lake.verify(topic=True)
+    assert (answer["passed"], answer["code"], answer["gaps"]) == (False, support.NO, 5)
+    assert answer["duplicates"] == 0
+
+
+def test_partitions_added(kafka, make_lake):
+    topic = kafka.topic(1)
+    producer = kafka.producer()
+    lake = make_lake("sqlite", kafka.address, topic,
+                     properties=support.FAST_GROUP | {"topic.metadata.refresh.interval.ms": "500"})
+    first = producer.events(topic, 10, rows=5)
+    process = lake.start()
+    process.wait_event("commit", timeout_s=60)
+    kafka.grow_topic(topic, 4)
+    producer = kafka.producer()
+    producer.next_seq = len(first)
+    producer.events(topic, 20, rows=5, partitions=4)
+    seqs = range(producer.next_seq)
+    support.eventually("all is in", lambda: lake.verify(topic=True)["table_rows"] == len(seqs), 60, 0.5)
+    process.send(signal.SIGTERM)
+    assert process.wait(60) == DONE
+    answer = lake.assert_exactly_once(seqs)
+    assert len(answer["lanes"]) == 4
