@@ -210,6 +210,20 @@ static void rows_take(const struct field *field, const struct rows *rows, const 
 	node->view_count = values->view_count;
 }
 
+/* A row that is null in a struct or fixed size list around it: its own slot may hold anything. */
+static bool is_hidden(const struct decode *decode, const struct field *field, int64_t row)
+{
+	for (const struct field *around = field->parent; around->parent; around = around->parent) {
+		if (around->kind == KIND_FIXED_LIST)
+			row /= around->list_size;
+		else if (around->kind != KIND_STRUCT)
+			return false;
+		if (row >= node_of(decode, around)->length || !node_valid(node_of(decode, around), row))
+			return true;
+	}
+	return false;
+}
+
 static int look_up(struct decode *decode, const struct field *field, struct node *node)
 {
 	const struct values *values = &decode->decoder->dictionaries[field->dictionary].values;
@@ -222,6 +236,8 @@ static int look_up(struct decode *decode, const struct field *field, struct node
 		if (!node_valid(node, i))
 			continue;
 		index = load_integer(node->first + field->width * i, field->kind);
+		if ((index < 0 || index >= values->length) && is_hidden(decode, field, i))
+			continue;
 		if (index < 0 || index >= values->length)
 			return decode_error(decode, field,
 			                    "index %lld at row %lld is outside its dictionary of %lld values",

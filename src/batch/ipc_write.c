@@ -54,6 +54,15 @@ static bool is_named(const struct ArrowSchema *schema)
 	return named && (!schema->dictionary || is_named(schema->dictionary));
 }
 
+static bool has_dictionary(const struct ArrowSchema *schema)
+{
+	bool found = schema->dictionary;
+
+	for (int64_t i = 0; !found && i < schema->n_children; i++)
+		found = has_dictionary(schema->children[i]);
+	return found;
+}
+
 static int start(struct ipc_writer *writer, const struct ArrowSchema *schema, struct error *err)
 {
 	struct ArrowIpcOutputStream stream = {.write = pass_on, .release = release_stream, .private_data = writer};
@@ -62,6 +71,9 @@ static int start(struct ipc_writer *writer, const struct ArrowSchema *schema, st
 
 	if (!is_named(schema))
 		return error_set(err, ERROR_INVALID, 0, "writing an Arrow stream: a field has no name");
+	if (has_dictionary(schema))
+		return error_set(err, ERROR_INVALID, 0,
+		                 "writing an Arrow stream: there is an ENUM inside another type: cast it to VARCHAR");
 	code = ArrowIpcWriterInit(&writer->writer, &stream);
 	if (!code)
 		code = ArrowArrayViewInitFromSchema(&writer->view, schema, &reason);

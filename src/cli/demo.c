@@ -39,7 +39,7 @@ static const char built_in[] = "apiVersion: " SPEC_API_VERSION "\n"
 struct demo {
 	struct manifest *manifest;
 	struct spec_stream *spec;
-	char folder[64]; /* of the built-in manifest; "" with FILE */
+	char folder[4096]; /* of the built-in manifest; "" with FILE */
 	struct runtime *runtime;
 	struct produce_config config;
 	struct produce_report produced;
@@ -97,15 +97,27 @@ static int leave_marker(const struct spec_catalog *catalog, struct error *err)
 	return 0;
 }
 
+static int make_folder(struct demo *demo, struct error *err)
+{
+	const char *parent = getenv("TMPDIR");
+
+	if (!parent || !*parent)
+		parent = "/tmp";
+	snprintf(demo->folder, sizeof demo->folder, "%s/tarn-demo.XXXXXX", parent);
+	if (mkdtemp(demo->folder))
+		return 0;
+	*demo->folder = 0;
+	return error_set(err, ERROR_INVALID, errno, "cannot make a folder in %s: %s (TMPDIR names another)", parent,
+	                 strerror(errno));
+}
+
 static int load(struct demo *demo, const struct invocation *invocation, struct error *err)
 {
 	if (invocation->positional_count) {
 		demo->manifest = manifest_load(invocation->positional[0], err);
 	} else {
-		snprintf(demo->folder, sizeof demo->folder, "/tmp/tarn-demo.XXXXXX");
-		if (!mkdtemp(demo->folder))
-			return error_set(err, ERROR_INVALID, errno, "cannot make a folder in /tmp: %s",
-			                 strerror(errno));
+		if (make_folder(demo, err))
+			return -1;
 		demo->manifest = manifest_parse(built_in, sizeof built_in - 1, "(built in)", demo->folder, err);
 	}
 	if (!demo->manifest)
@@ -372,5 +384,7 @@ int cmd_demo(const struct invocation *invocation)
 		printf("\nthe lake is in %s\n", demo.folder);
 	else if (*demo.folder)
 		folder_remove(demo.folder, &ignored);
-	return failed ? cli_fail(&err) : EXIT_DONE;
+	if (failed)
+		failed = cli_fail(&err);
+	return failed && cli_interrupted() ? EXIT_INTERRUPTED : failed;
 }

@@ -3,6 +3,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -161,6 +162,14 @@ static int read_sql(const char *argument, struct buffer *sql, struct error *err)
 	return 0;
 }
 
+/* A table may be missing only because the snapshot is older than it. */
+static int fail_query(const struct invocation *invocation, struct error *err)
+{
+	if (option_given(invocation, "at"))
+		error_wrap(err, "as of snapshot %" PRId64, option_int(invocation, "at"));
+	return cli_fail(err);
+}
+
 static int run(const struct invocation *invocation, struct lake_session *session, const char *sql, struct error *err)
 {
 	int format = format_of(invocation), failed;
@@ -168,7 +177,7 @@ static int run(const struct invocation *invocation, struct lake_session *session
 	struct query *query = query_open(lake_connection(session), sql, err);
 
 	if (!query)
-		return cli_fail(err);
+		return fail_query(invocation, err);
 	failed = output_open(&output, option_text(invocation, "output"), formats[format].binary, err);
 	if (!failed)
 		failed = formats[format].write(query, &output, err);

@@ -122,6 +122,31 @@ static int64_t find_column(const struct duck_rows *rows, const char *name)
 	return -1;
 }
 
+/*
+ * What DuckDB's Parquet writer spoils. Time of nanoseconds it does not know, and breaks the whole database. An interval
+ * it cuts to milliseconds, wraps around beyond 49 days, both without a word, and refuses where it is negative.
+ */
+static const char *spoiled_by_parquet(const char *format)
+{
+	if (!strcmp(format, "ttn"))
+		return "a time of nanoseconds, which Parquet files do not hold: send time64[us]";
+	if (!strncmp(format, "tD", 2) || !strncmp(format, "ti", 2))
+		return "an interval, which Parquet files do not hold whole: send int64";
+	return NULL;
+}
+
+static int check_storable(const struct ArrowSchema *schema, const char *column, struct error *err)
+{
+	const char *why = spoiled_by_parquet(schema->format);
+
+	if (why)
+		return error_set(err, ERROR_INVALID, 0, "column '%s' has %s", column, why);
+	for (int64_t i = 0; i < schema->n_children; i++)
+		if (check_storable(schema->children[i], *column ? column : schema->children[i]->name, err))
+			return -1;
+	return 0;
+}
+
 /* The message's columns must be the table's: by name, in any order, of the same types. The table may have more: null.
  */
 static int compare_columns(const struct duck_rows *table, const struct duck_rows *source, struct error *err)
@@ -161,6 +186,8 @@ int append_prepare(struct append_target *target, struct batch_schema *schema, bo
 	*ret_created = false;
 	if (!strcmp(target->checked, schema->fingerprint))
 		return 0;
+	if (lake_has_snapshots(target->session->lake) && check_storable(schema->arrow, "", err))
+		return -1;
 	if (duck_source_set(target->source, schema, NULL, err) || read_source(target, &source, err) ||
 	    read_table(target, &table, err))
 		return -1;

@@ -20,6 +20,7 @@ struct query {
 	bool explain;
 	struct query_column *columns;
 	bool *json_text; /* of a column: the text is JSON already */
+	bool *arrow_text; /* of a column: Arrow gets it as text */
 	int column_count;
 	bool json;
 
@@ -32,6 +33,17 @@ struct query {
 	char **owned_cells; /* of one row, where `from` is NULL: DuckDB's */
 	struct buffer fixed; /* space for JSON that has to be changed */
 };
+
+/* Where nothing is like it, DuckDB offers a table of its own. */
+static void drop_strange_candidate(char *message)
+{
+	static const char *const own[] = {"pg_", "sqlite_", "duckdb_", "pragma_", "information_schema"};
+	char *offer = strstr(message, " Did you mean \"");
+
+	for (size_t i = 0; offer && i < COUNT_OF(own); i++)
+		if (!strncmp(offer + strlen(" Did you mean \""), own[i], strlen(own[i])))
+			*offer = 0;
+}
 
 /* DuckDB's sentence, with the candidates that it offers on further lines but without its picture of the statement. */
 static int fail(int type, const char *message, struct error *err)
@@ -54,6 +66,7 @@ static int fail(int type, const char *message, struct error *err)
 		size += length;
 		err->message[size] = 0;
 	}
+	drop_strange_candidate(err->message);
 	log_mask(err->message);
 	return -1;
 }
@@ -99,6 +112,13 @@ static enum query_type type_of(duckdb_type type)
 	}
 }
 
+/* ENUM would be a dictionary, which the writer does not write; of the others Arrow would get less than there is. */
+static bool is_text_in_arrow(duckdb_type type)
+{
+	return type == DUCKDB_TYPE_ENUM || type == DUCKDB_TYPE_BIT || type == DUCKDB_TYPE_TIME_TZ ||
+	       type == DUCKDB_TYPE_BIGNUM || type == DUCKDB_TYPE_VARIANT;
+}
+
 /* Names and types as the statement gives them, before it is put into another one. */
 static int describe(struct query *query, duckdb_prepared_statement statement, struct error *err)
 {
@@ -106,9 +126,10 @@ static int describe(struct query *query, duckdb_prepared_statement statement, st
 
 	query->columns = calloc((size_t)count + 1, sizeof *query->columns);
 	query->json_text = calloc((size_t)count + 1, sizeof *query->json_text);
+	query->arrow_text = calloc((size_t)count + 1, sizeof *query->arrow_text);
 	query->cells = calloc((size_t)count + 1, sizeof *query->cells);
 	query->owned_cells = calloc((size_t)count + 1, sizeof *query->owned_cells);
-	if (!query->columns || !query->json_text || !query->cells || !query->owned_cells)
+	if (!query->columns || !query->json_text || !query->arrow_text || !query->cells || !query->owned_cells)
 		return error_no_memory(err);
 	for (query->column_count = 0; query->column_count < count; query->column_count++) {
 		struct query_column *column = &query->columns[query->column_count];
@@ -119,6 +140,7 @@ static int describe(struct query *query, duckdb_prepared_statement statement, st
 		column->name = strdup(name ? name : "");
 		column->type = type_of(duckdb_get_type_id(type));
 		query->json_text[query->column_count] = is_json(type);
+		query->arrow_text[query->column_count] = is_text_in_arrow(duckdb_get_type_id(type));
 		if (query->json_text[query->column_count])
 			column->type = QUERY_NESTED;
 		duckdb_free((void *)(uintptr_t)name);
@@ -148,8 +170,18 @@ static size_t skip_blank(const char *sql)
 	}
 }
 
-/* SELECT ... FROM query('the statement'): DuckDB parses it again there, so that neither its last ; nor a comment nor
- * two columns of one name matter. */
+/* FROM query('the statement'): DuckDB parses it again there, so that neither its last ; nor a comment nor two columns
+ * of one name matter. */
+static void append_from(const struct query *query, struct buffer *sql)
+{
+	buffer_text(sql, " FROM query(");
+	buffer_sql_text(sql, query->from);
+	buffer_text(sql, ") AS q(");
+	for (int i = 0; i < query->column_count; i++)
+		buffer_printf(sql, "%sc%d", i ? ", " : "", i);
+	buffer_char(sql, ')');
+}
+
 static void append_select(const struct query *query, bool json, struct buffer *sql)
 {
 	buffer_text(sql, "SELECT ");
@@ -158,12 +190,7 @@ static void append_select(const struct query *query, bool json, struct buffer *s
 
 		buffer_printf(sql, "%sCAST(%s(c%d) AS VARCHAR)", i ? ", " : "", as_json ? "to_json" : "", i);
 	}
-	buffer_text(sql, " FROM query(");
-	buffer_sql_text(sql, query->from);
-	buffer_text(sql, ") AS q(");
-	for (int i = 0; i < query->column_count; i++)
-		buffer_printf(sql, "%sc%d", i ? ", " : "", i);
-	buffer_char(sql, ')');
+	append_from(query, sql);
 }
 
 static bool can_prepare(struct query *query, const char *sql)
@@ -273,6 +300,7 @@ void query_close(struct query *query)
 	buffer_release(&query->fixed);
 	free(query->columns);
 	free(query->json_text);
+	free(query->arrow_text);
 	free(query->cells);
 	free(query->owned_cells);
 	free(query->from);
@@ -435,9 +463,31 @@ int query_next(struct query *query, const struct query_cell **ret_cells, struct 
 	return take_row(query, err);
 }
 
+static void append_arrow_select(const struct query *query, struct buffer *sql)
+{
+	buffer_text(sql, "SELECT ");
+	for (int i = 0; i < query->column_count; i++) {
+		buffer_printf(sql, query->arrow_text[i] ? "%sCAST(c%d AS VARCHAR) AS " : "%sc%d AS ", i ? ", " : "", i);
+		buffer_sql_name(sql, query->columns[i].name);
+	}
+	append_from(query, sql);
+}
+
 struct duck_stream *query_arrow(struct query *query, struct error *err)
 {
-	return duck_stream_open(query->connection, query->sql, err);
+	OWNED_BUFFER struct buffer sql = {0};
+	bool as_it_is = true;
+
+	for (int i = 0; i < query->column_count; i++)
+		as_it_is &= !query->arrow_text[i];
+	if (as_it_is || !query->from)
+		return duck_stream_open(query->connection, query->sql, err);
+	buffer_init(&sql, BUFFER_DEFAULT_MAXIMUM);
+	append_arrow_select(query, &sql);
+	if (buffer_ok(&sql))
+		return duck_stream_open(query->connection, buffer_string(&sql), err);
+	error_no_memory(err);
+	return NULL;
 }
 
 int query_copy_parquet(struct query *query, const char *path, struct error *err)

@@ -264,7 +264,7 @@ static void wait_ms(struct stream *stream, int64_t ms)
 /*
  * What does the lake hold? Asked in a fresh transaction until it answers (or the program is halted), and only then
  * believed: all lanes as the attempt wanted them -> it did commit; else each lane is as the lake says.
- * 1: the attempt committed. 0: it did not. -1: halted before the lake answered.
+ * 1: the attempt committed. 0: it did not. -1: halted, or broken, before the lake answered.
  */
 static int learn_outcome(struct stream *stream, const struct attempt *attempt)
 {
@@ -275,6 +275,10 @@ static int learn_outcome(struct stream *stream, const struct attempt *attempt)
 
 	while (!now || read_lake(stream, attempt, now, &err)) {
 		stream_problem(stream, err.message);
+		if (err.kind == ERROR_FATAL) { /* this process's DuckDB is gone for good: the next one asks */
+			stream_fail(stream, &err);
+			return -1;
+		}
 		log_event(EVENT_LAKE, FIELDS(LOG_TEXT("stream", stream->spec->name)), "the lake does not answer: %s",
 		          err.message);
 		wait_ms(stream, pause_ms);

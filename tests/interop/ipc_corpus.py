@@ -111,6 +111,8 @@ def dictionaries():
     yield "ok_dictionary_replaced", stream([one(["a", "b"]), one(["c", None, "another, longer word"])])
     yield "ok_dictionary_delta", stream([batch(word=d) for d in grown], emit_dictionary_deltas=True)
     yield "ok_dictionary_delta_zstd", stream([batch(word=d) for d in grown], emit_dictionary_deltas=True, compression="zstd")
+    under_null = pa.array([{"c": "red"}, None], pa.struct([("c", pa.dictionary(pa.int8(), pa.string()))]))
+    yield "ok_dictionary_under_null", stream([batch(s=pa.array([None, None], under_null.type)), batch(s=under_null)])
     yield "bad_dictionary_list", stream([batch(d=pa.DictionaryArray.from_arrays(pa.array([0, 0]), pa.array([[1], [2]])))])
 
 
