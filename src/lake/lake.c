@@ -97,7 +97,7 @@ static int duck_threads(const struct lake_options *options)
 static struct duck *open_duck(const struct lake *lake, struct error *err)
 {
 	const struct lake_options *options = &lake->options;
-	char threads[16], memory[32];
+	char threads[16], memory[32], spill[128];
 	struct duck_setting settings[8];
 	int count = 0;
 
@@ -108,6 +108,10 @@ static struct duck *open_duck(const struct lake *lake, struct error *err)
 	settings[count++] = (struct duck_setting){"threads", threads};
 	/* Arrays of one lane may be written by two threads: no order between rows is promised. */
 	settings[count++] = (struct duck_setting){"preserve_insertion_order", options->writer ? "false" : "true"};
+	/* Its own: DuckDB's default is .tmp in the working folder, which the first process that ends takes from the
+	 * others. */
+	snprintf(spill, sizeof spill, "/tmp/tarn-spill-%d-%p", (int)getpid(), (const void *)lake);
+	settings[count++] = (struct duck_setting){"temp_directory", spill};
 	if (options->memory_bytes) {
 		snprintf(memory, sizeof memory, "%" PRId64 "B", options->memory_bytes);
 		settings[count++] = (struct duck_setting){"memory_limit", memory};
