@@ -65,6 +65,9 @@ export LSAN_OPTIONS=suppressions=$PWD/tests/lsan.supp:print_suppressions=0 UBSAN
 suite unit unit build
 suite unit-asan unit build/asan
 suite race tests/race/run.sh
+suite interop .deps/venv/bin/python -m pytest -q -p no:cacheprovider tests/interop
+suite scenario .deps/venv/bin/python -m pytest -q -p no:cacheprovider tests/scenario
+suite docs tests/docs/run.sh
 suite real .deps/venv/bin/python -m pytest -q -p no:cacheprovider tests/real
 
 if [ "$skipped" -gt 0 ]; then
