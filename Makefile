@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test build debug asan tsan run test test-long lint format fuzz clean
+.PHONY: help setup setup-test build debug asan tsan run test test-long bench lint format fuzz clean
 
 SOURCES = $(shell git ls-files 'src/*.c' 'src/*.h' 'tests/*.c' 'tests/*.h' 2>/dev/null)
 
@@ -32,6 +32,9 @@ test: setup-test ## every test, long ones as a seeded sample; under 30 minutes
 
 test-long: setup-test ## every test in full
 	@TARN_TEST_LONG=1 tests/run.sh
+
+bench: build setup-test ## ratios to the ceilings and to a Python consumer, on a real broker
+	@bench/run.sh
 
 lint: setup-test ## format, static analysis, shell scripts, the house rules
 	@scripts/lint.sh

@@ -17,13 +17,12 @@ static int (*const commands[COMMAND_COUNT])(const struct invocation *) = {
 };
 
 /* The place of the option's value among its choices, which are in the order of the enum. */
-static int choice(const struct invocation *invocation, const char *name, const char *const *choices)
+static int choice(const struct invocation *invocation, const char *name, const char *const *choices, int count)
 {
-	int i = 0;
-
-	while (strcmp(choices[i], option_text(invocation, name)))
-		i++;
-	return i;
+	for (int i = 1; i < count; i++)
+		if (!strcmp(choices[i], option_text(invocation, name)))
+			return i;
+	return 0;
 }
 
 static void set_up(const struct invocation *invocation)
@@ -31,15 +30,15 @@ static void set_up(const struct invocation *invocation)
 	static const char *const levels[] = {"debug", "info", "warn", "error"}, *const colors[] = {"auto", "always",
 	                                                                                           "never"};
 
-	color_choose((enum color_choice)choice(invocation, "color", colors));
+	color_choose((enum color_choice)choice(invocation, "color", colors, COUNT_OF(colors)));
 	log_init(!strcmp(option_text(invocation, "log-format"), "json"),
-	         (enum log_level)choice(invocation, "log-level", levels));
+	         (enum log_level)choice(invocation, "log-level", levels, COUNT_OF(levels)));
 }
 
 int main(int argc, char **argv)
 {
-	struct invocation invocation;
-	struct error err;
+	struct invocation invocation = {0};
+	struct error err = {0};
 	int status;
 
 	/* A reader that went away is an error of the write, which cli_finish sees. */

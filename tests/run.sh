@@ -64,11 +64,21 @@ done
 export LSAN_OPTIONS=suppressions=$PWD/tests/lsan.supp:print_suppressions=0 UBSAN_OPTIONS=print_stacktrace=1
 suite unit unit build
 suite unit-asan unit build/asan
+# TSan, where it can be: librdkafka starts its threads by C11's thrd_create, which gcc's TSan does not follow.
+tsan() {
+  local tests=(test_stream_queue test_wire_memory test_batch test_batch_slice test_base) status=0 test
+  { cmake --preset tsan && cmake --build build/tsan --target "${tests[@]}"; } >"$logs/build-tsan.log" 2>&1 || return 1
+  for test in "${tests[@]}"; do build/tsan/tests/"$test" || status=1; done
+  return $status
+}
+suite tsan tsan
 suite race tests/race/run.sh
-suite interop .deps/venv/bin/python -m pytest -q -p no:cacheprovider tests/interop
-suite scenario .deps/venv/bin/python -m pytest -q -p no:cacheprovider tests/scenario
+pytest=(.deps/venv/bin/python -m pytest -q -p no:cacheprovider)
+suite interop "${pytest[@]}" tests/interop
+suite scenario "${pytest[@]}" tests/scenario
 suite docs tests/docs/run.sh
-suite real .deps/venv/bin/python -m pytest -q -p no:cacheprovider tests/real
+suite real "${pytest[@]}" tests/real
+suite real-asan env TARN_BIN="$PWD/build/asan/tarn" "${pytest[@]}" tests/real/test_smoke.py tests/real/test_operation.py
 
 if [ "$skipped" -gt 0 ]; then
   echo "$passed passed, $failed failed, $skipped skipped"

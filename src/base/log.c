@@ -90,8 +90,8 @@ static void mask_locked(char *text)
 		size_t size = strlen(state.secrets[i]);
 
 		for (char *at = strstr(text, state.secrets[i]); at; at = strstr(at, state.secrets[i])) {
-			memcpy(at, "***", 3);
 			memmove(at + 3, at + size, strlen(at + size) + 1);
+			memset(at, '*', 3);
 			at += 3;
 		}
 	}

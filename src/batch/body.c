@@ -91,7 +91,7 @@ static int next_buffer(struct decode *decode, const struct field *field, bool wa
 static int next_views(struct decode *decode, const struct field *field, struct node *node)
 {
 	int64_t count;
-	struct slot slot;
+	struct slot slot = {empty_buffer, 0};
 
 	if (!decode->variadic_left)
 		return decode_error(decode, field, "the metadata lists too few counts of view buffers");
@@ -115,7 +115,7 @@ static int next_views(struct decode *decode, const struct field *field, struct n
 static int read_buffers(struct decode *decode, const struct field *field, struct node *node)
 {
 	enum layout layout = kinds[field->kind].layout;
-	struct slot slot;
+	struct slot slot = {empty_buffer, 0};
 
 	if (layout == LAYOUT_NONE || layout == LAYOUT_RUN_END)
 		return 0;

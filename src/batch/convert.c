@@ -143,6 +143,7 @@ int values_append(struct decode *decode, const struct field *field, struct value
 		return -1;
 	for (int64_t i = 0; i < node->length; i++) {
 		valid = layout != LAYOUT_NONE && node_valid(node, i);
+		/* values_reserve made it. NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
 		values->valid[values->length] = valid;
 		values->any_null |= !valid;
 		if (valid)
@@ -184,6 +185,7 @@ static inline void rows_put(struct rows *rows, const struct values *values, int6
 {
 	const uint8_t *from = values->data + values->width * index;
 
+	/* An index comes from a value. NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
 	if (!values->valid[index])
 		return;
 	rows->valid[row >> 3] |= (uint8_t)(1 << (row & 7));

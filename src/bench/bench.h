@@ -6,15 +6,14 @@
  * Invariants:
  *  1. The caller has no thread and no open lake or client: a fork takes neither with it.
  *  2. All stages read the same messages, commit the same bytes at a time, and are bound to the same memory.
- *  3. What is timed is the work: opening the lake, and loading what the stages from memory hold, come before.
+ *  3. What is timed is the work: opening the lake, and loading what DuckDB alone inserts from memory, come before.
  *
- * Life cycle: (bench_fill | bench_broker_start, or a topic that is there) -> bench_measure... -> bench_broker_stop.
+ * Life cycle: (bench_fill, or a topic that is there) -> bench_measure...
  */
 #ifndef TARN_BENCH_BENCH_H
 #define TARN_BENCH_BENCH_H
 
 #include <stdint.h>
-#include <sys/types.h>
 
 #include "base/error.h"
 
@@ -30,17 +29,19 @@ struct bench_config {
 	const char *folder; /* absolute; each lake is made in a folder below it and removed */
 	int64_t memory_bytes; /* as a stream's memory */
 	int64_t commit_bytes; /* as a stream's commit.maxBytes */
-	int64_t held_bytes; /* how much of the topic the stages from memory hold, and repeat */
+	int64_t held_bytes; /* how much of the topic the stage from memory holds, and repeats */
+	int64_t fill_rows; /* bench_fill: events to write */
 };
 
 struct bench_sample {
 	int64_t messages, rows, bytes; /* of payloads; rows 0 where the stage sees no rows */
-	int64_t wall_us, cpu_us;
+	int64_t wall_us; /* from the first message to the last, or to the last commit */
+	int64_t cpu_us; /* of the process, with joining the group and leaving it */
 	int64_t peak_rss_bytes;
 	int64_t held_bytes; /* of the peak, how much is the topic held in memory */
-	double machine_busy; /* share of all cores, by whatever process; 0 to 1 */
-	/* The whole path alone: */
-	int64_t copied_bytes, commits, files, file_bytes;
+	double machine_busy; /* share of all cores during wall_us, by whatever process; 0 to 1 */
+	int64_t copied_bytes; /* by Tarn, between the receive buffer and DuckDB */
+	int64_t commits;
 };
 
 const char *bench_stage_name(enum bench_stage stage);
@@ -50,17 +51,8 @@ const char *bench_stage_meaning(enum bench_stage stage);
 int bench_measure(const struct bench_config *config, enum bench_stage stage, struct bench_sample *ret_sample,
                   struct error *err);
 
-/* Makes the topic where it is absent and writes `rows` made-up events to it, BENCH_BATCH_ROWS a message. */
-#define BENCH_BATCH_ROWS 1000
-int bench_fill(const char *brokers, const char *topic, int64_t rows, int partitions, struct error *err);
-
-/* The in-process broker in a process of its own, with the filled topic. */
-struct bench_broker {
-	pid_t pid;
-	int hold; /* closing it ends the process */
-	char address[64];
-};
-int bench_broker_start(struct bench_broker *broker, const char *topic, int64_t rows, struct error *err);
-void bench_broker_stop(struct bench_broker *broker);
+/* Makes the topic where it is absent and writes config->fill_rows made-up events to it, compressed by zstd. Errors as
+ * produce_run's. */
+int bench_fill(const struct bench_config *config, struct error *err);
 
 #endif

@@ -60,7 +60,7 @@ static int feed_pull(void *context, struct ArrowArray *ret_array)
 	return given;
 }
 
-static void keep(void *opaque)
+static void release_never(void *opaque)
 {
 }
 
@@ -79,7 +79,7 @@ static int decode_held(const struct bench_config *config, struct decoded *decode
 	for (int i = 0; i < decoded->held.count && !failed; i++) {
 		struct batch_bytes bytes = decoded->held.messages[i];
 
-		bytes.release = keep;
+		bytes.release = release_never;
 		failed = ipc_decode(decoder, bytes, &decoded->sets[i], err);
 		if (!failed && strcmp(decoded->sets[i].schema->fingerprint, decoded->sets[0].schema->fingerprint) != 0)
 			failed = error_set(err, ERROR_INVALID, 0,
@@ -90,8 +90,7 @@ static int decode_held(const struct bench_config *config, struct decoded *decode
 	return failed;
 }
 
-static int commit_one(struct lake_session *session, struct append_target *target, struct batch_schema *schema,
-                      struct feed *feed, struct error *err)
+static int commit_one(struct lake_session *session, struct append_target *target, struct feed *feed, struct error *err)
 {
 	struct append_pull pull = {.context = feed, .next = feed_pull};
 	int64_t rows;
@@ -99,7 +98,7 @@ static int commit_one(struct lake_session *session, struct append_target *target
 	feed->commit_bytes = 0;
 	if (lake_begin(session, err))
 		return -1;
-	if (append_rows(target, schema, &pull, &rows, err)) {
+	if (append_rows(target, feed->decoded->sets[0].schema, &pull, &rows, err)) {
 		lake_rollback(session);
 		return -1;
 	}
@@ -109,7 +108,6 @@ static int commit_one(struct lake_session *session, struct append_target *target
 static int insert_all(const struct bench_config *config, const struct decoded *decoded, struct lake_session *session,
                       struct append_target *target, struct bench_sample *sample, struct error *err)
 {
-	struct batch_schema *schema = decoded->sets[0].schema;
 	struct feed feed = {
 	        .decoded = decoded, .max_bytes = config->commit_bytes, .max_total = decoded->held.topic_bytes};
 	struct meter meter;
@@ -117,13 +115,15 @@ static int insert_all(const struct bench_config *config, const struct decoded *d
 
 	pthread_mutex_init(&feed.lock, NULL);
 	meter_start(&meter);
-	if (append_prepare(target, schema, &created, err))
+	meter_work_begins(&meter);
+	if (append_prepare(target, decoded->sets[0].schema, &created, err))
 		return -1;
 	while (feed.bytes < feed.max_total) {
-		if (commit_one(session, target, schema, &feed, err))
+		if (commit_one(session, target, &feed, err))
 			return -1;
 		sample->commits++;
 	}
+	meter_work_ends(&meter, sample);
 	meter_stop(&meter, sample);
 	sample->messages = feed.messages;
 	sample->rows = feed.rows;
@@ -132,24 +132,22 @@ static int insert_all(const struct bench_config *config, const struct decoded *d
 	return 0;
 }
 
-int stage_duckdb(const struct bench_config *config, struct bench_sample *sample, struct error *err)
+int stage_insert(const struct bench_config *config, struct bench_sample *sample, struct error *err)
 {
 	struct manifest *manifest = bench_manifest(config, err);
 	struct decoded decoded = {0};
-	struct lake *lake;
-	struct lake_session *session;
-	struct append_target *target;
+	struct lake *lake = NULL;
+	struct lake_session *session = NULL;
+	struct append_target *target = NULL;
+	int failed =
+	        !manifest || decode_held(config, &decoded, err) || !(lake = bench_lake(manifest, err)) ||
+	        !(session = lake_session_new(lake, err)) ||
+	        !(target = append_target_new(session, manifest->streams[0].schema, manifest->streams[0].table, err)) ||
+	        insert_all(config, &decoded, session, target, sample, err);
 
-	/* One measurement a process: what it opened ends with it. */
-	if (!manifest || decode_held(config, &decoded, err) || !(lake = bench_lake(manifest, err)) ||
-	    !(session = lake_session_new(lake, err)) ||
-	    !(target = append_target_new(session, manifest->streams[0].schema, manifest->streams[0].table, err)) ||
-	    insert_all(config, &decoded, session, target, sample, err))
-		return -1;
 	append_target_free(target);
 	lake_session_free(session);
-	if (bench_table_size(manifest, lake, sample, err))
-		return -1;
 	lake_close(lake);
-	return 0;
+	manifest_free(manifest);
+	return failed ? -1 : 0;
 }

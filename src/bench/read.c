@@ -30,8 +30,7 @@ static void revoked(void *context, const int32_t *partitions, int count, bool lo
 {
 }
 
-static int read_all(struct source *source, int (*each)(void *context, struct message *message, struct error *err),
-                    void *context, struct error *err)
+static int read_all(struct source *source, topic_each *each, void *context, struct error *err)
 {
 	int32_t left;
 	int64_t heard_ms = clock_monotonic_ms();
@@ -61,8 +60,7 @@ static int read_all(struct source *source, int (*each)(void *context, struct mes
 	return 0;
 }
 
-int topic_read(const struct bench_config *config,
-               int (*each)(void *context, struct message *message, struct error *err), void *context, struct error *err)
+int topic_read(const struct bench_config *config, topic_each *each, void *context, struct error *err)
 {
 	struct reading reading = {0};
 	struct source_events events = {.context = &reading, .assigned = assigned, .revoked = revoked};
@@ -83,35 +81,27 @@ int topic_read(const struct bench_config *config,
 	return failed;
 }
 
-/* ---- librdkafka alone */
+/* ---- the stages: one work, with a decoder and without */
 
-static int count_message(void *context, struct message *message, struct error *err)
+struct reading_work {
+	struct meter meter;
+	struct bench_sample *sample;
+	struct batch_decoder *decoder; /* NULL: messages are dropped as they come */
+};
+
+static void note_message(struct reading_work *work, const struct message *message)
 {
-	struct bench_sample *sample = context;
+	meter_work_begins(&work->meter);
+	work->sample->messages++;
+	work->sample->bytes += (int64_t)message->size;
+}
 
-	sample->messages++;
-	sample->bytes += (int64_t)message->size;
+static int drop_message(void *context, struct message *message, struct error *err)
+{
+	note_message(context, message);
 	message_release(message);
 	return 0;
 }
-
-int stage_kafka(const struct bench_config *config, struct bench_sample *sample, struct error *err)
-{
-	struct meter meter;
-
-	meter_start(&meter);
-	if (topic_read(config, count_message, sample, err))
-		return -1;
-	meter_stop(&meter, sample);
-	return 0;
-}
-
-/* ---- librdkafka and decoding */
-
-struct decoding {
-	struct bench_sample *sample;
-	struct batch_decoder *decoder;
-};
 
 static void release_held(void *opaque)
 {
@@ -123,76 +113,90 @@ static void release_held(void *opaque)
 
 static int decode_message(void *context, struct message *message, struct error *err)
 {
-	struct decoding *decoding = context;
+	struct reading_work *work = context;
 	struct message *held = malloc(sizeof *held);
-	struct batch_bytes bytes = {message->payload, message->size, release_held, held};
 	struct batch_set set;
 
 	if (!held)
 		return error_no_memory(err);
+	note_message(work, message);
 	*held = *message;
-	decoding->sample->messages++;
-	decoding->sample->bytes += (int64_t)held->size;
-	if (ipc_decode(decoding->decoder, bytes, &set, err)) {
+	if (ipc_decode(work->decoder, (struct batch_bytes){held->payload, held->size, release_held, held}, &set, err)) {
 		release_held(held);
 		return error_wrap(err, "partition %d offset %lld", message->partition, (long long)message->offset);
 	}
-	decoding->sample->rows += set.rows;
+	work->sample->rows += set.rows;
 	batch_set_release(&set);
 	return 0;
+}
+
+static int read_and(const struct bench_config *config, struct reading_work *work, topic_each *each, struct error *err)
+{
+	meter_start(&work->meter);
+	if (topic_read(config, each, work, err))
+		return -1;
+	meter_work_ends(&work->meter, work->sample);
+	meter_stop(&work->meter, work->sample);
+	return 0;
+}
+
+int stage_read(const struct bench_config *config, struct bench_sample *sample, struct error *err)
+{
+	struct reading_work work = {.sample = sample};
+
+	return read_and(config, &work, drop_message, err);
 }
 
 int stage_decode(const struct bench_config *config, struct bench_sample *sample, struct error *err)
 {
 	struct batch_counters counters = {0};
-	struct decoding decoding = {.sample = sample, .decoder = batch_decoder_new(&counters, err)};
-	struct meter meter;
-	int failed;
+	struct reading_work work = {.sample = sample, .decoder = batch_decoder_new(&counters, err)};
+	int failed = !work.decoder || read_and(config, &work, decode_message, err);
 
-	if (!decoding.decoder)
-		return -1;
-	meter_start(&meter);
-	failed = topic_read(config, decode_message, &decoding, err);
-	meter_stop(&meter, sample);
 	sample->copied_bytes = counters.copied;
-	batch_decoder_free(decoding.decoder);
-	return failed;
+	batch_decoder_free(work.decoder);
+	return failed ? -1 : 0;
 }
 
 /* ---- held in memory */
 
 struct holding {
 	struct held_topic *held;
-	int64_t bound;
-	int capacity;
+	int64_t bound; /* bytes */
 };
+
+static int keep_copy(struct held_topic *held, const struct message *message, struct error *err)
+{
+	uint8_t *copy;
+
+	if (held->count == held->capacity) {
+		int capacity = held->capacity ? held->capacity * 2 : 1024;
+		struct batch_bytes *grown = realloc(held->messages, (size_t)capacity * sizeof *grown);
+
+		if (!grown)
+			return error_no_memory(err);
+		held->messages = grown;
+		held->capacity = capacity;
+	}
+	copy = malloc(message->size + 1);
+	if (!copy)
+		return error_no_memory(err);
+	memcpy(copy, message->payload, message->size);
+	held->messages[held->count++] = (struct batch_bytes){.data = copy, .size = message->size};
+	held->bytes += (int64_t)message->size;
+	return 0;
+}
 
 static int hold_message(void *context, struct message *message, struct error *err)
 {
 	struct holding *holding = context;
-	struct held_topic *held = holding->held;
-	uint8_t *copy = NULL;
+	int failed = 0;
 
-	held->topic_bytes += (int64_t)message->size;
-	if (held->bytes < holding->bound && message->payload && (copy = malloc(message->size + 1)))
-		memcpy(copy, message->payload, message->size);
-	if (copy && held->count == holding->capacity) {
-		int capacity = holding->capacity ? holding->capacity * 2 : 1024;
-		struct batch_bytes *grown = realloc(held->messages, (size_t)capacity * sizeof *grown);
-
-		if (!grown) {
-			free(copy);
-			return error_no_memory(err);
-		}
-		held->messages = grown;
-		holding->capacity = capacity;
-	}
-	if (copy) {
-		held->messages[held->count++] = (struct batch_bytes){.data = copy, .size = message->size};
-		held->bytes += (int64_t)message->size;
-	}
+	holding->held->topic_bytes += (int64_t)message->size;
+	if (holding->held->bytes < holding->bound && message->payload)
+		failed = keep_copy(holding->held, message, err);
 	message_release(message);
-	return 0;
+	return failed;
 }
 
 int topic_hold(const struct bench_config *config, struct held_topic *ret_held, struct error *err)
@@ -205,34 +209,5 @@ int topic_hold(const struct bench_config *config, struct held_topic *ret_held, s
 	if (!ret_held->bytes)
 		return error_set(err, ERROR_INVALID, 0, "topic %s holds no messages: there is nothing to measure",
 		                 config->topic);
-	return 0;
-}
-
-int stage_copy(const struct bench_config *config, struct bench_sample *sample, struct error *err)
-{
-	struct held_topic held;
-	struct meter meter;
-	OWNED_FREE uint8_t *space = NULL;
-
-	if (topic_hold(config, &held, err))
-		return -1;
-	/* As large as what is held: a copy that stays in the caches is not what a queue of messages costs. */
-	space = malloc((size_t)held.bytes);
-	if (!space)
-		return error_no_memory(err);
-	memset(space, 1, (size_t)held.bytes);
-	meter_start(&meter);
-	while (sample->bytes < held.topic_bytes) {
-		uint8_t *to = space;
-
-		for (int i = 0; i < held.count; i++) {
-			memcpy(to, held.messages[i].data, held.messages[i].size);
-			to += held.messages[i].size;
-		}
-		sample->bytes += held.bytes;
-		sample->messages += held.count;
-	}
-	meter_stop(&meter, sample);
-	sample->held_bytes = 2 * held.bytes;
 	return 0;
 }

@@ -9,6 +9,8 @@
 #include "bench/bench_private.h"
 #include "stream/stream.h"
 
+#define LOOK_MS 10
+
 /* JSON's texts are YAML's too. */
 static void append_line(struct buffer *text, const char *name, const char *value)
 {
@@ -20,18 +22,13 @@ static void append_line(struct buffer *text, const char *name, const char *value
 struct manifest *bench_manifest(const struct bench_config *config, struct error *err)
 {
 	OWNED_BUFFER struct buffer text = {0};
-	char path[4096], group[64];
+	char group[64];
 
 	buffer_init(&text, 1 << 20);
-	buffer_text(&text, "apiVersion: " SPEC_API_VERSION "\nkind: DuckLakeCatalog\nmetadata: {name: bench}\nspec:\n"
-	                   "  backend:\n    type: sqlite\n");
-	snprintf(path, sizeof path, "%s/catalog.sqlite", config->folder);
-	append_line(&text, "    path: ", path);
-	snprintf(path, sizeof path, "%s/data", config->folder);
-	append_line(&text, "  dataPath: ", path);
-	buffer_text(&text,
-	            "---\napiVersion: " SPEC_API_VERSION "\nkind: DuckLakeStream\nmetadata: {name: bench}\nspec:\n"
-	            "  table: events\n  kafka:\n");
+	buffer_text(&text, "apiVersion: " SPEC_API_VERSION "\nkind: DuckLakeCatalog\nmetadata: {name: bench}\n"
+	                   "spec: {backend: {type: sqlite, path: catalog.sqlite}, dataPath: data}\n"
+	                   "---\napiVersion: " SPEC_API_VERSION "\nkind: DuckLakeStream\nmetadata: {name: bench}\n"
+	                   "spec:\n  table: events\n  kafka:\n");
 	append_line(&text, "    brokers: ", config->brokers);
 	append_line(&text, "    topic: ", config->topic);
 	/* A group of its own: a member that left a moment ago is not waited for. */
@@ -53,48 +50,25 @@ struct lake *bench_lake(const struct manifest *manifest, struct error *err)
 	return lake_open(&manifest->catalogs[0], &options, err);
 }
 
-int bench_table_size(const struct manifest *manifest, struct lake *lake, struct bench_sample *sample, struct error *err)
+/* Until the stream ends: the work begins with the first message and ends with the last commit. */
+static int watch(struct stream *stream, struct meter *meter, struct bench_sample *sample, struct error *err)
 {
-	struct lake_session *session = lake_session_new(lake, err);
-	struct lake_table_size size;
-	int failed = !session ||
-	             lake_table_size(session, manifest->streams[0].schema, manifest->streams[0].table, &size, err);
-
-	lake_session_free(session);
-	if (failed)
-		return -1;
-	sample->files = size.files;
-	sample->file_bytes = size.bytes;
-	return 0;
-}
-
-static int run_stream(const struct manifest *manifest, struct lake *lake, struct bench_sample *sample,
-                      struct error *err)
-{
-	struct stream_options options = {0};
 	struct stream_status status;
-	struct meter meter;
-	struct stream *stream;
-	int state = 0;
+	int state;
 
-	meter_start(&meter);
-	stream = stream_start(&manifest->streams[0], lake, &options, err);
-	if (!stream)
-		return -1;
-	if (stream_finish(stream, err)) {
-		stream_free(stream);
-		return -1;
-	}
-	while (state == 0)
-		state = stream_wait(stream, 1000, err);
-	meter_stop(&meter, sample);
-	stream_status(stream, &status);
+	do {
+		state = stream_wait(stream, LOOK_MS, err);
+		stream_status(stream, &status);
+		if (status.payload_bytes)
+			meter_work_begins(meter);
+		if (status.commits != sample->commits)
+			meter_work_ends(meter, sample);
+		sample->commits = status.commits;
+	} while (state == 0);
 	sample->messages = status.messages;
 	sample->rows = status.rows;
 	sample->bytes = status.payload_bytes;
 	sample->copied_bytes = status.copied_bytes;
-	sample->commits = status.commits;
-	stream_free(stream);
 	if (state > 0 && status.quarantined)
 		return error_set(err, ERROR_INVALID, 0,
 		                 "%" PRId64 " messages went to quarantine: this measures a topic of good ones",
@@ -102,16 +76,31 @@ static int run_stream(const struct manifest *manifest, struct lake *lake, struct
 	return state < 0 ? -1 : 0;
 }
 
+static int run_stream(const struct manifest *manifest, struct lake *lake, struct bench_sample *sample,
+                      struct error *err)
+{
+	struct stream_options options = {0};
+	struct meter meter;
+	struct stream *stream;
+	int failed;
+
+	meter_start(&meter);
+	stream = stream_start(&manifest->streams[0], lake, &options, err);
+	if (!stream)
+		return -1;
+	failed = stream_finish(stream, err) || watch(stream, &meter, sample, err);
+	meter_stop(&meter, sample);
+	stream_free(stream);
+	return failed ? -1 : 0;
+}
+
 int stage_whole(const struct bench_config *config, struct bench_sample *sample, struct error *err)
 {
 	struct manifest *manifest = bench_manifest(config, err);
-	struct lake *lake;
+	struct lake *lake = manifest ? bench_lake(manifest, err) : NULL;
+	int failed = !lake || run_stream(manifest, lake, sample, err);
 
-	/* One measurement a process: what it opened ends with it. */
-	if (!manifest || !(lake = bench_lake(manifest, err)) || run_stream(manifest, lake, sample, err) ||
-	    bench_table_size(manifest, lake, sample, err))
-		return -1;
 	lake_close(lake);
 	manifest_free(manifest);
-	return 0;
+	return failed ? -1 : 0;
 }

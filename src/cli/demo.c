@@ -6,7 +6,6 @@
  * refused.
  */
 #include <errno.h>
-#include <ftw.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -16,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/folder.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/owned.h"
@@ -51,20 +51,6 @@ struct demo {
 
 /* ---- a lake of its own */
 
-static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *at)
-{
-	return remove(path);
-}
-
-static int remove_tree(const char *path, struct error *err)
-{
-	if (access(path, F_OK))
-		return 0;
-	if (nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS))
-		return error_set(err, ERROR_INVALID, errno, "cannot remove %s: %s", path, strerror(errno));
-	return 0;
-}
-
 static int remove_catalog(const char *path, struct error *err)
 {
 	static const char *const suffixes[] = {"", "-wal", "-shm", ".wal", ".writer-lock", ".catalog-lock"};
@@ -93,7 +79,7 @@ static int start_afresh(const struct spec_catalog *catalog, struct error *err)
 			                 "there is a lake at %s that no demo made: move it away, or name another path",
 			                 catalog->backend.path);
 		if (remove_catalog(catalog->backend.path, err) ||
-		    (catalog->data_path && remove_tree(catalog->data_path, err)))
+		    (catalog->data_path && folder_remove(catalog->data_path, err)))
 			return -1;
 	}
 	return 0;
@@ -211,6 +197,7 @@ static int run(struct demo *demo, const struct invocation *invocation, struct er
 	demo->runtime = runtime_start(demo->manifest, NULL, err);
 	if (!demo->runtime)
 		return -1;
+	/* load() found it. NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
 	if (leave_marker(demo->spec->catalog, err)) {
 		runtime_free(demo->runtime);
 		return -1;
@@ -396,7 +383,7 @@ int cmd_demo(const struct invocation *invocation)
 	if (*demo.folder && option_flag(invocation, "keep"))
 		printf("\nthe lake is in %s\n", demo.folder);
 	else if (*demo.folder)
-		remove_tree(demo.folder, &ignored);
+		folder_remove(demo.folder, &ignored);
 	if (failed)
 		failed = cli_fail(&err);
 	return failed && cli_interrupted() ? EXIT_INTERRUPTED : failed;

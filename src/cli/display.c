@@ -103,13 +103,14 @@ void display_cut(struct buffer *text, int width, bool unicode)
 	const char *ellipsis = unicode ? "…" : "...";
 	int room = width - (unicode ? 1 : 3), taken = 0;
 	size_t kept = 0;
-	uint32_t point;
+	uint32_t point = 0;
 
 	if (display_width(buffer_string(text)) <= width)
 		return;
 	while (s[kept]) {
 		int length = decode(s + kept, &point);
 
+		length = length ? length : 1;
 		taken += point_width(point);
 		if (taken > room)
 			break;

@@ -80,14 +80,28 @@ static int prepare_files(struct lake *lake, struct error *err)
 	return lock_take_or_tell(lake->writer_lock, lock_path, catalog_path(lake), err);
 }
 
-static struct duck *open_duck(const struct lake_options *options, struct error *err)
+/* What one of DuckDB's threads takes to write a row group, with some to spare: 16 threads on 112 MiB ran out of it. */
+#define THREAD_BYTES ((int64_t)32 << 20)
+
+static int duck_threads(const struct lake_options *options)
 {
+	int64_t threads = sysconf(_SC_NPROCESSORS_ONLN);
+
+	if (options->threads)
+		return options->threads;
+	if (options->writer && options->memory_bytes && threads > options->memory_bytes / THREAD_BYTES)
+		threads = options->memory_bytes / THREAD_BYTES;
+	return threads < 1 ? 1 : (int)threads;
+}
+
+static struct duck *open_duck(const struct lake *lake, struct error *err)
+{
+	const struct lake_options *options = &lake->options;
 	char threads[16], memory[32];
 	struct duck_setting settings[8];
 	int count = 0;
-	long cores = sysconf(_SC_NPROCESSORS_ONLN);
 
-	snprintf(threads, sizeof threads, "%d", options->threads ? options->threads : cores < 1 ? 1 : (int)cores);
+	snprintf(threads, sizeof threads, "%d", duck_threads(options));
 	settings[count++] = (struct duck_setting){"extension_directory", extension_folder()};
 	settings[count++] = (struct duck_setting){"autoinstall_known_extensions", "false"};
 	settings[count++] = (struct duck_setting){"autoload_known_extensions", "false"};
@@ -98,6 +112,9 @@ static struct duck *open_duck(const struct lake_options *options, struct error *
 		snprintf(memory, sizeof memory, "%" PRId64 "B", options->memory_bytes);
 		settings[count++] = (struct duck_setting){"memory_limit", memory};
 	}
+	/* Half the size of what DuckDB would choose for such texts, and less work: as the lakes' Parquet. */
+	if (lake->catalog->backend.type == BACKEND_FILE)
+		settings[count++] = (struct duck_setting){"force_compression", "zstd"};
 	return duck_open(NULL, settings, count, err);
 }
 
@@ -152,16 +169,24 @@ static void append_attach(const struct lake *lake, struct buffer *sql)
 			buffer_text(sql, ", META_JOURNAL_MODE 'WAL'");
 		buffer_text(sql, ", ");
 	}
+	/* Each writer holds a row group in memory: DuckDB's 122,880 rows of 1 KB would be 126 MB. zstd needs
+	 * format 1.2. */
+	if (lake->catalog->backend.type == BACKEND_FILE && lake->options.writer)
+		buffer_text(sql, "ROW_GROUP_SIZE 8192, STORAGE_VERSION 'v1.2.0', ");
 	buffer_text(sql, lake->options.writer ? "READ_WRITE)" : "READ_ONLY)");
 }
 
-/* Settings for many small commits, and for tables that are quick to write and to read (docs/benchmarks.md). */
+/*
+ * Settings for many small commits, and for tables that are quick to write and to read (docs/benchmarks.md). A row group
+ * is bounded by bytes: each of DuckDB's writers holds one, and twice its largest column while it is encoded, so that
+ * wide rows would break any bound of memory.
+ */
 static int set_options(const struct lake *lake, struct duck_connection *connection, struct error *err)
 {
 	static const char *const once[][2] = {
 	        {"parquet_compression", "zstd"},
 	        {"parquet_compression_level", "1"},
-	        {"parquet_row_group_size", "20000"},
+	        {"parquet_row_group_size_bytes", "8MB"},
 	};
 	OWNED_DUCK_ROWS struct duck_rows rows = {0};
 
@@ -229,7 +254,7 @@ struct lake *lake_open(const struct spec_catalog *catalog, const struct lake_opt
 	lake->catalog = catalog;
 	lake->options = *options;
 	lake->writer_lock = -1;
-	if (prepare_files(lake, err) || !(lake->duck = open_duck(options, err)) || attach(lake, err)) {
+	if (prepare_files(lake, err) || !(lake->duck = open_duck(lake, err)) || attach(lake, err)) {
 		error_wrap(err, "catalog %s", catalog->name);
 		lake_close(lake);
 		return NULL;

@@ -305,8 +305,10 @@ static int on_event(struct builder *b, const yaml_event_t *event)
 	case YAML_SEQUENCE_START_EVENT: return on_start(b, event, YAML_SEQUENCE, event->data.sequence_start.tag);
 	case YAML_MAPPING_END_EVENT:
 	case YAML_SEQUENCE_END_EVENT:
-		b->depth--;
-		b->current = b->current->parent;
+		if (b->current) { /* always: libyaml's events are balanced */
+			b->depth--;
+			b->current = b->current->parent;
+		}
 		return 0;
 	case YAML_ALIAS_EVENT:
 		return event_mistake(b, event, "has an alias; aliases are not used in manifests, write the value out");

@@ -91,11 +91,16 @@ void kafka_warn(struct kafka_client *client, const char *format, ...)
 	va_list args;
 	int dropped;
 
-	if (!limit_pass(&client->limit, &dropped))
-		return;
 	va_start(args, format);
 	vsnprintf(text, sizeof text, format, args);
 	va_end(args);
+	if (!strncmp(client->said, text, sizeof client->said - 1) &&
+	    clock_monotonic_ms() < client->said_ms + KAFKA_REPEAT_MS)
+		return;
+	if (!limit_pass(&client->limit, &dropped))
+		return;
+	snprintf(client->said, sizeof client->said, "%.*s", (int)sizeof client->said - 1, text);
+	client->said_ms = clock_monotonic_ms();
 	write_line(client, text, dropped);
 }
 

@@ -25,6 +25,7 @@
 
 #define KAFKA_LINES_MAX 10
 #define KAFKA_LINES_MS 10000
+#define KAFKA_REPEAT_MS 30000 /* the same warning again only after this time */
 #define KAFKA_ASK_MS 10000 /* how long one question to the cluster may take */
 #define KAFKA_MESSAGE_BYTES_MAX "16777216" /* 16 MiB */
 
@@ -39,6 +40,8 @@ struct kafka_limit {
 struct kafka_client {
 	const char *name; /* for log lines: the stream or topic; borrowed */
 	struct kafka_limit limit;
+	char said[160]; /* kafka_warn's last line (polling thread) */
+	int64_t said_ms;
 	void *owner; /* the source or producer */
 };
 

@@ -67,7 +67,7 @@ def test_bound_of_memory(kafka, make_lake, record_property):
     topic = kafka.topic(4)
     producer = kafka.producer()
     seqs = producer.events(topic, 600, rows=10, partitions=4, note_bytes=10000)  # 60 MB
-    lake = make_lake("sqlite", kafka.address, topic, memory="64Mi", freshness="30s", max_bytes="8Mi")
+    lake = make_lake("sqlite", kafka.address, topic, memory="64Mi", freshness="3s", max_bytes="8Mi")
     process = lake.start("--listen", "127.0.0.1:0", faults="insert.after:1:sleep=8000")
     process.wait_event("lane_paused", timeout_s=60)
     peak = 0
