@@ -74,6 +74,9 @@ tsan() {
 suite tsan tsan
 suite race tests/race/run.sh
 pytest=(.deps/venv/bin/python -m pytest -q -p no:cacheprovider)
+suite interop "${pytest[@]}" tests/interop
+suite scenario "${pytest[@]}" tests/scenario
+suite docs tests/docs/run.sh
 suite real "${pytest[@]}" tests/real
 suite real-asan env TARN_BIN="$PWD/build/asan/tarn" "${pytest[@]}" tests/real/test_smoke.py tests/real/test_operation.py
 

@@ -269,6 +269,12 @@ static void on_taken(struct kafka_source *source, const rd_kafka_topic_partition
 	struct error err = {0};
 	rd_kafka_topic_partition_list_t *reading = tell_revoked(source, list, lost, &err);
 
+	/* A group that is being left does not wait for an answer where no lane was read: it may be gone before the
+	 * answer, which librdkafka then drops, and the call would wait for ever. */
+	if (source->closing && !reading->cnt) {
+		rd_kafka_topic_partition_list_destroy(reading);
+		return;
+	}
 	if (is_eager(source))
 		rd_kafka_assign(source->rk, NULL);
 	else

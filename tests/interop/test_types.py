@@ -107,9 +107,11 @@ def types(request, kafka, session_folder):
     folder = session_folder / support.unique("types")
     folder.mkdir()
     lake = support.Lake(request.param, folder, kafka.address, kafka.topic(1), processes, memory="256Mi")
-    yield Types(lake, kafka.producer())
-    for process in processes:
-        process.end()
+    try:
+        yield Types(lake, kafka.producer())
+    finally:
+        for process in processes:
+            process.end()
 
 
 def assert_same(found, expected, what):

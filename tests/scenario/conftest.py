@@ -6,9 +6,7 @@ from pathlib import Path
 
 import pytest
 import support
-
-EVENTS, BATCH, PARTITIONS = 5000, 100, 3
-EXAMPLE = support.ROOT / "examples" / "events" / "tarn.yaml"
+from example import BATCH, EVENTS, EXAMPLE, PARTITIONS
 
 
 @pytest.fixture(scope="session")

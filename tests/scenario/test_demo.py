@@ -10,7 +10,7 @@ import time
 import duckdb
 import pytest
 import support
-from conftest import BATCH, EVENTS, EXAMPLE, PARTITIONS
+from example import BATCH, EVENTS, EXAMPLE, PARTITIONS
 from support import tarn
 
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import support
-from conftest import EVENTS
+from example import EVENTS
 from support import tarn
 
 ROWS = [(1, "a", None, 1.5), (2, 'quote " comma, ', True, None), (3, "zwölf\nlines", False, float("nan"))]
