@@ -13,7 +13,7 @@ static struct batch_schema blue = {.references = 1000, .fingerprint = "blue"};
 static uint64_t generations[2];
 static const bool both[2] = {true, true};
 static struct queue queue;
-static int released;
+static atomic_int released;
 
 static void start(int64_t bound)
 {
