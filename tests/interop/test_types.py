@@ -106,7 +106,7 @@ def types(request, kafka, session_folder):
     processes = []
     folder = session_folder / support.unique("types")
     folder.mkdir()
-    lake = support.Lake(request.param, folder, kafka.address, kafka.topic(1), processes, memory="256Mi")
+    lake = support.Lake(request.param, folder, kafka.address, kafka.topic(1), processes, memory="1Gi")
     try:
         yield Types(lake, kafka.producer())
     finally:
