@@ -110,13 +110,15 @@ static int insert_all(const struct bench_config *config, const struct decoded *d
 {
 	struct feed feed = {
 	        .decoded = decoded, .max_bytes = config->commit_bytes, .max_total = decoded->held.topic_bytes};
+	const struct batch_set *first = &decoded->sets[0];
 	struct meter meter;
 	bool created;
 
 	pthread_mutex_init(&feed.lock, NULL);
 	meter_start(&meter);
 	meter_work_begins(&meter);
-	if (append_prepare(target, decoded->sets[0].schema, &created, err))
+	if (append_prepare(target, first->schema,
+	                   first->rows ? (int64_t)decoded->held.messages[0].size / first->rows : 0, &created, err))
 		return -1;
 	while (feed.bytes < feed.max_total) {
 		if (commit_one(session, target, &feed, err))

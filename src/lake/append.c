@@ -1,5 +1,6 @@
 #include "lake/append.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -114,6 +115,45 @@ failed:
 	return -1;
 }
 
+/*
+ * Each of DuckDB's writers holds a row group, and twice its largest column while it is encoded: groups of wide rows
+ * must be short, or they break the bound of memory. DuckLake has an option in bytes too, which no DuckDB that keeps the
+ * order of rows (the default) can write with; so the rows are counted, once, where nobody chose for the table or the
+ * lake.
+ */
+#define ROW_GROUP_BYTES ((int64_t)8 << 20)
+#define ROW_GROUP_ROWS_MIN BATCH_ROWS_MAX
+#define ROW_GROUP_ROWS_MAX 122880 /* DuckDB's own */
+
+static int choose_row_group(struct append_target *target, int64_t row_bytes, struct error *err)
+{
+	OWNED_DUCK_ROWS struct duck_rows rows = {0};
+	OWNED_BUFFER struct buffer sql = {0};
+	struct duck_connection *connection = target->session->connection;
+	int64_t size = ROW_GROUP_BYTES / (row_bytes < 1 ? 1 : row_bytes) / BATCH_ROWS_MAX * BATCH_ROWS_MAX;
+
+	buffer_init(&sql, 65536);
+	buffer_text(&sql,
+	            "SELECT 1 FROM ducklake_options('lake') WHERE starts_with(option_name, 'parquet_row_group_size') "
+	            "AND (scope <> 'TABLE' OR scope_entry = ");
+	buffer_sql_text(&sql, target->schema);
+	buffer_text(&sql, " || '.' || ");
+	buffer_sql_text(&sql, target->table);
+	buffer_text(&sql, ")");
+	if (duck_query(connection, buffer_string(&sql), &rows, err))
+		return -1;
+	if (rows.row_count)
+		return 0;
+	size = size < ROW_GROUP_ROWS_MIN ? ROW_GROUP_ROWS_MIN : size > ROW_GROUP_ROWS_MAX ? ROW_GROUP_ROWS_MAX : size;
+	buffer_clear(&sql);
+	buffer_printf(&sql, "CALL lake.set_option('parquet_row_group_size', '%" PRId64 "', schema => ", size);
+	buffer_sql_text(&sql, target->schema);
+	buffer_text(&sql, ", table_name => ");
+	buffer_sql_text(&sql, target->table);
+	buffer_text(&sql, ")");
+	return duck_exec(connection, buffer_string(&sql), NULL, err);
+}
+
 static int64_t find_column(const struct duck_rows *rows, const char *name)
 {
 	for (int64_t i = 0; i < rows->row_count; i++)
@@ -179,7 +219,8 @@ static void compose_insert(struct append_target *target, const struct duck_rows 
 	buffer_printf(sql, ") SELECT * FROM %s()", target->name);
 }
 
-int append_prepare(struct append_target *target, struct batch_schema *schema, bool *ret_created, struct error *err)
+int append_prepare(struct append_target *target, struct batch_schema *schema, int64_t row_bytes, bool *ret_created,
+                   struct error *err)
 {
 	OWNED_DUCK_ROWS struct duck_rows source = {0}, table = {0};
 
@@ -204,6 +245,8 @@ int append_prepare(struct append_target *target, struct batch_schema *schema, bo
 	}
 	if (compare_columns(&table, &source, err))
 		return -1;
+	if (lake_has_snapshots(target->session->lake) && choose_row_group(target, row_bytes, err))
+		return -1;
 	compose_insert(target, &source);
 	if (!buffer_ok(&target->insert))
 		return error_no_memory(err);
@@ -224,7 +267,7 @@ int append_rows(struct append_target *target, struct batch_schema *schema, const
 		target->checked[0] = 0;
 		if (why.kind == ERROR_INVALID && duck_is_about_catalog(why.code))
 			why.kind = ERROR_TRANSIENT;
-		if (why.kind == ERROR_TRANSIENT && duck_is_out_of_memory(why.code))
+		if (why.kind == ERROR_TRANSIENT && duck_is_out_of_memory(why.code, why.message))
 			why.kind = ERROR_MEMORY;
 		*err = why;
 		return -1;

@@ -30,9 +30,11 @@ void append_target_free(struct append_target *target);
 /*
  * Makes the table from the schema where it is absent (ret_created), and checks that the columns are the table's: same
  * names, same types, any order (the table may have more: they become null). Outside a transaction of the caller's.
+ * row_bytes: of an average row as it comes; what the row groups of a new table go by.
  * Errors: INVALID - such a schema cannot be stored here, with the reason for quarantine; others as the lake gives them.
  */
-int append_prepare(struct append_target *target, struct batch_schema *schema, bool *ret_created, struct error *err);
+int append_prepare(struct append_target *target, struct batch_schema *schema, int64_t row_bytes, bool *ret_created,
+                   struct error *err);
 
 /* Inserts all that `pull` gives, in the session's transaction. The schema must have passed append_prepare. Errors:
  * MEMORY - so many rows at once do not fit in the lake's memory; others as the lake gives them. */

@@ -27,8 +27,18 @@ static bool has(const char *text, const char *part)
 	return strstr(text, part) != NULL;
 }
 
+/* Errors about rows quote them: their text is foreign and tells nothing. */
+static bool is_about_rows(int type)
+{
+	return type == DUCKDB_ERROR_CONVERSION || type == DUCKDB_ERROR_CONSTRAINT ||
+	       type == DUCKDB_ERROR_OUT_OF_RANGE || type == DUCKDB_ERROR_MISMATCH_TYPE ||
+	       type == DUCKDB_ERROR_INVALID_TYPE;
+}
+
 enum error_kind duck_kind(int type, const char *message)
 {
+	if (is_about_rows(type))
+		return ERROR_INVALID;
 	/* All commit failures have the type TRANSACTION; only their text tells them apart. */
 	if (has(message, "ransaction conflict") || has(message, "Conflict on") || has(message, "write-write conflict"))
 		return ERROR_CONFLICT;
@@ -37,12 +47,7 @@ enum error_kind duck_kind(int type, const char *message)
 	    has(message, "timed out") || has(message, "timeout"))
 		return ERROR_TRANSIENT;
 	switch (type) {
-	case DUCKDB_ERROR_CONVERSION:
-	case DUCKDB_ERROR_CONSTRAINT:
 	case DUCKDB_ERROR_INVALID_INPUT:
-	case DUCKDB_ERROR_OUT_OF_RANGE:
-	case DUCKDB_ERROR_MISMATCH_TYPE:
-	case DUCKDB_ERROR_INVALID_TYPE:
 	case DUCKDB_ERROR_NOT_IMPLEMENTED:
 	case DUCKDB_ERROR_PARSER:
 	case DUCKDB_ERROR_SYNTAX:
@@ -54,9 +59,12 @@ enum error_kind duck_kind(int type, const char *message)
 	}
 }
 
-bool duck_is_out_of_memory(int code)
+/* A COMMIT's errors are all of type TRANSACTION. */
+bool duck_is_out_of_memory(int code, const char *message)
 {
-	return code == DUCKDB_ERROR_OUT_OF_MEMORY;
+	return code == DUCKDB_ERROR_OUT_OF_MEMORY ||
+	       (code == DUCKDB_ERROR_TRANSACTION &&
+	        (has(message, "failed to pin block") || has(message, "Out of Memory")));
 }
 
 bool duck_is_about_catalog(int code)

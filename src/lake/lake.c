@@ -97,7 +97,7 @@ static int duck_threads(const struct lake_options *options)
 static struct duck *open_duck(const struct lake *lake, struct error *err)
 {
 	const struct lake_options *options = &lake->options;
-	char threads[16], memory[32], spill[128];
+	char threads[16], memory[32], spill[512];
 	struct duck_setting settings[8];
 	int count = 0;
 
@@ -110,7 +110,8 @@ static struct duck *open_duck(const struct lake *lake, struct error *err)
 	settings[count++] = (struct duck_setting){"preserve_insertion_order", options->writer ? "false" : "true"};
 	/* Its own: DuckDB's default is .tmp in the working folder, which the first process that ends takes from the
 	 * others. */
-	snprintf(spill, sizeof spill, "/tmp/tarn-spill-%d-%p", (int)getpid(), (const void *)lake);
+	snprintf(spill, sizeof spill, "%s/tarn-spill-%d-%p", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp",
+	         (int)getpid(), (const void *)lake);
 	settings[count++] = (struct duck_setting){"temp_directory", spill};
 	if (options->memory_bytes) {
 		snprintf(memory, sizeof memory, "%" PRId64 "B", options->memory_bytes);
@@ -180,17 +181,13 @@ static void append_attach(const struct lake *lake, struct buffer *sql)
 	buffer_text(sql, lake->options.writer ? "READ_WRITE)" : "READ_ONLY)");
 }
 
-/*
- * Settings for many small commits, and for tables that are quick to write and to read (docs/benchmarks.md). A row group
- * is bounded by bytes: each of DuckDB's writers holds one, and twice its largest column while it is encoded, so that
- * wide rows would break any bound of memory.
- */
+/* Settings for many small commits, and for tables that are quick to write and to read (docs/benchmarks.md). The size of
+ * a row group is a table's: append.c. */
 static int set_options(const struct lake *lake, struct duck_connection *connection, struct error *err)
 {
 	static const char *const once[][2] = {
 	        {"parquet_compression", "zstd"},
 	        {"parquet_compression_level", "1"},
-	        {"parquet_row_group_size_bytes", "8MB"},
 	};
 	OWNED_DUCK_ROWS struct duck_rows rows = {0};
 
@@ -379,6 +376,8 @@ enum commit_outcome lake_commit(struct lake_session *session, const char *note, 
 		return COMMIT_UNKNOWN;
 	}
 	failed = duck_exec(session->connection, "COMMIT", NULL, err);
+	if (failed && err->kind == ERROR_TRANSIENT && duck_is_out_of_memory(err->code, err->message))
+		err->kind = ERROR_MEMORY;
 	/* After a failed COMMIT the transaction is over as well. */
 	end_transaction(session);
 	if (!failed && fault_error(FAULT_COMMIT_AFTER, err))

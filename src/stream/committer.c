@@ -406,7 +406,7 @@ static int prepare(struct stream *stream, struct batch_schema *schema, struct er
 {
 	bool created;
 
-	if (append_prepare(stream->target, schema, &created, err)) {
+	if (append_prepare(stream->target, schema, queue_row_bytes(&stream->queue, schema), &created, err)) {
 		if (err->kind != ERROR_INVALID)
 			return -1;
 		queue_refuse_schema(&stream->queue, schema, err->message);

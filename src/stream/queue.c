@@ -258,6 +258,21 @@ int queue_pull(void *opaque, struct ArrowArray *ret_array)
 
 /* ---- the committer's side */
 
+int64_t queue_row_bytes(struct queue *queue, const struct batch_schema *schema)
+{
+	int64_t bytes = 0, rows = 0;
+
+	pthread_mutex_lock(&queue->lock);
+	for (const struct unit *unit = queue->head; unit; unit = unit->next) {
+		if (unit->set.schema != schema)
+			continue;
+		bytes += unit->bytes;
+		rows += unit->set.rows;
+	}
+	pthread_mutex_unlock(&queue->lock);
+	return rows ? bytes / rows : 0;
+}
+
 bool queue_wait_work(struct queue *queue, int timeout_ms, int64_t enough_bytes, int64_t linger_ms,
                      struct batch_schema **ret_schema)
 {

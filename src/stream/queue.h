@@ -115,6 +115,8 @@ void queue_window_close(struct queue *queue);
 /* Frees what the window holds, wakes whoever waits for it. */
 void queue_window_clear(struct queue *queue);
 
+/* Bytes of an average queued row of this schema; 0 where there is none. */
+int64_t queue_row_bytes(struct queue *queue, const struct batch_schema *schema);
 /* Turns every queued message of this schema into quarantine with the reason. */
 void queue_refuse_schema(struct queue *queue, const struct batch_schema *schema, const char *reason);
 /* Drops every unit. */

@@ -512,6 +512,10 @@ void *reader_main(void *opaque)
 	/* The committer drains the queue; then the group is left, with nothing of ours uncommitted. */
 	pthread_join(stream->committer, NULL);
 	queue_drop_all(&stream->queue);
+	/* DuckDB lets go of its last arrays; a message that anybody held would keep the source from closing, for ever.
+	 */
+	append_target_free(TAKE(stream->target));
+	lake_session_free(TAKE(stream->session));
 	stream->source->ops->close(stream->source);
 	stream->source = NULL;
 	pthread_mutex_lock(&stream->queue.lock);

@@ -119,6 +119,7 @@ static enum poll_result take_error_event(struct kafka_source *source, const rd_k
 		return POLL_ERROR;
 	case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
 	case RD_KAFKA_RESP_ERR_INCONSISTENT_GROUP_PROTOCOL:
+	case RD_KAFKA_RESP_ERR_INVALID_SESSION_TIMEOUT:
 	case RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE:
 	case RD_KAFKA_RESP_ERR_UNSUPPORTED_ASSIGNOR:
 		error_set(err, ERROR_INVALID, (int)m->err, "topic %s: %s", source->topic, text);

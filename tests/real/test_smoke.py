@@ -1,5 +1,6 @@
 """The plain way, on every backend: what all the other tests build upon."""
 
+import duckdb
 import pytest
 
 import support
@@ -21,3 +22,24 @@ def test_once(kafka, make_lake, backend):
     lake.once()
     lake.assert_exactly_once([*seqs, *more])
     assert lake.quarantine() == []
+
+
+def test_another_program_may_write(kafka, make_lake):
+    """The lake is DuckLake's, not Tarn's: another DuckDB with its own defaults adds and deletes rows of Tarn's table."""
+    topic = kafka.topic()
+    lake = make_lake("sqlite", kafka.address, topic)
+    seqs = kafka.producer().events(topic, 5, rows=10)
+    lake.once()
+    con = duckdb.connect(config={"extension_directory": support.EXTENSIONS, "autoinstall_known_extensions": "false"})
+    con.execute("LOAD ducklake; LOAD sqlite_scanner")
+    con.execute(f"ATTACH 'ducklake:sqlite:{lake.folder}/catalog.sqlite' AS lake")
+    con.execute("INSERT INTO lake.events SELECT * REPLACE (seq + 1000 AS seq) FROM lake.events")
+    con.execute("UPDATE lake.events SET note = 'mine' WHERE seq >= 1000")
+    assert con.execute("SELECT count(*) FROM lake.events WHERE note = 'mine'").fetchone() == (50,)
+    con.execute("DELETE FROM lake.events WHERE seq >= 1000")
+    options = con.execute("SELECT value FROM ducklake_options('lake') WHERE option_name = 'parquet_row_group_size' "
+                          "AND scope = 'TABLE'").fetchall()
+    con.close()
+    assert len(options) == 1 and int(options[0][0]) % 2048 == 0
+    lake.once()
+    lake.assert_exactly_once(seqs)

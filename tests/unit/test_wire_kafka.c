@@ -353,6 +353,20 @@ static void seeks_kip848(void)
 	seeks_and_tells_out_of_range("group.protocol", "consumer");
 }
 
+/* The others are released: a message that is kept keeps librdkafka's client from ending. */
+static void next_of_lane_0(struct source *source, struct message *ret_message)
+{
+	int64_t deadline = clock_monotonic_ms() + WAIT_MS;
+	struct error err = {0};
+	enum poll_result result;
+
+	while ((result = source->ops->poll(source, 100, ret_message, &err)) != POLL_MESSAGE || ret_message->partition) {
+		if (result == POLL_MESSAGE)
+			message_release(ret_message);
+		CHECK(clock_monotonic_ms() < deadline);
+	}
+}
+
 static void gives_headers_and_times(void)
 {
 	struct reader reader = {0};
@@ -361,12 +375,10 @@ static void gives_headers_and_times(void)
 	struct source *source;
 	struct message message = {0};
 	struct buffer json;
-	int64_t deadline = clock_monotonic_ms() + WAIT_MS;
 
 	CHECK_INT(fill(topic, 5), 0);
 	source = open_reader(&reader, topic, topic, NULL, NULL, &err);
-	while (source->ops->poll(source, 100, &message, &err) != POLL_MESSAGE || message.partition != 0)
-		CHECK(clock_monotonic_ms() < deadline);
+	next_of_lane_0(source, &message);
 	CHECK_INT(message.offset, 0);
 	CHECK_INT(message.timestamp_ms, 1767225600000);
 	CHECK(message.size == 9 && !memcmp(message.payload, "message 0", 9));
@@ -377,8 +389,8 @@ static void gives_headers_and_times(void)
 	message_release(&message);
 	CHECK_INT(message.offset, -1);
 	buffer_clear(&json);
-	while (source->ops->poll(source, 100, &message, &err) != POLL_MESSAGE || message.offset != 1)
-		CHECK(clock_monotonic_ms() < deadline);
+	next_of_lane_0(source, &message);
+	CHECK_INT(message.offset, 1);
 	message_headers_json(&message, &json);
 	CHECK_TEXT(buffer_string(&json), "");
 	message_release(&message);
