@@ -14,6 +14,7 @@
 #include "base/owned.h"
 #include "lake/lake_private.h"
 #include "lake/lock.h"
+#include "lake/pin.h"
 
 #define ATTACH_PATIENCE_MS 2000 /* the longest of doubling waits */
 
@@ -260,6 +261,8 @@ struct lake *lake_open(const struct spec_catalog *catalog, const struct lake_opt
 		lake_close(lake);
 		return NULL;
 	}
+	if (options->writer && lake_has_many_writers(lake))
+		pins_recover(catalog->data_path);
 	return lake;
 }
 
@@ -346,6 +349,7 @@ int lake_begin(struct lake_session *session, struct error *err)
 	if (session->catalog_lock >= 0 && lock_wait(session->catalog_lock, err))
 		return -1;
 	session->in_transaction = true;
+	session->begun_ms = clock_wall_ms();
 	if (duck_exec(session->connection, "BEGIN", NULL, err)) {
 		end_transaction(session);
 		return -1;
@@ -360,6 +364,7 @@ int lake_begin(struct lake_session *session, struct error *err)
 enum commit_outcome lake_commit(struct lake_session *session, const char *note, struct error *err)
 {
 	OWNED_BUFFER struct buffer sql = {0};
+	struct pins pins;
 	int failed = 0;
 
 	buffer_init(&sql, 1 << 20);
@@ -375,7 +380,11 @@ enum commit_outcome lake_commit(struct lake_session *session, const char *note, 
 		lake_rollback(session);
 		return COMMIT_UNKNOWN;
 	}
+	/* Only a server can have done what its client was never told. */
+	pins_take(lake_has_many_writers(session->lake) ? session->lake->catalog->data_path : NULL, session->begun_ms,
+	          &pins);
 	failed = duck_exec(session->connection, "COMMIT", NULL, err);
+	pins_drop(&pins, failed && err->kind != ERROR_CONFLICT);
 	if (failed && err->kind == ERROR_TRANSIENT && duck_is_out_of_memory(err->code, err->message))
 		err->kind = ERROR_MEMORY;
 	/* After a failed COMMIT the transaction is over as well. */

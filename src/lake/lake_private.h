@@ -19,6 +19,7 @@ struct lake_session {
 	struct duck_connection *idle; /* converts arrays while `connection` runs the INSERT */
 	int catalog_lock; /* fd, -1: this catalog needs none */
 	bool in_transaction;
+	int64_t begun_ms; /* wall time */
 };
 
 #endif
