@@ -40,7 +40,12 @@ build() { # PRESET FOLDER
 unit() { # FOLDER: every unit test and every corpus of the fuzz targets
   local folder=$1 status=0 program
   for program in "$folder"/tests/test_*; do
-    "$program" || status=1
+    timeout 300 "$program"
+    case $? in
+    0) ;;
+    124) echo "not ok $program: not within 300 s"; status=1 ;;
+    *) status=1 ;;
+    esac
   done
   for program in "$folder"/tests/fuzz_*; do
     local corpus=tests/fuzz/corpus/${program##*/fuzz_}
@@ -72,7 +77,7 @@ tsan() {
   return $status
 }
 suite tsan tsan
-suite race tests/race/run.sh
+suite race tests/race/run.sh ${TARN_TEST_LONG:+--long}
 pytest=(.deps/venv/bin/python -m pytest -q -p no:cacheprovider)
 suite interop "${pytest[@]}" tests/interop
 suite scenario "${pytest[@]}" tests/scenario

@@ -226,6 +226,7 @@ static void on_given(struct kafka_source *source, const rd_kafka_topic_partition
 	rd_kafka_topic_partition_list_t *none;
 	struct error err = {0}, ignored;
 
+	source->given_late = source->closing;
 	for (int i = 0; i < list->cnt && !source->closing; i++)
 		if (!lanes_reach(source, list->elems[i].partition + 1, &err))
 			set_state(source, &source->lanes[list->elems[i].partition], LANE_ASKING);
@@ -269,9 +270,9 @@ static void on_taken(struct kafka_source *source, const rd_kafka_topic_partition
 	struct error err = {0};
 	rd_kafka_topic_partition_list_t *reading = tell_revoked(source, list, lost, &err);
 
-	/* A group that is being left does not wait for an answer where no lane was read: it may be gone before the
-	 * answer, which librdkafka then drops, and the call would wait for ever. */
-	if (source->closing && !reading->cnt) {
+	/* Lanes that came only while the group was being left: nobody waits for an answer, and librdkafka may drop it
+	 * with the group, so that the call would wait for ever. (Lanes that came before are waited for.) */
+	if (source->given_late && !reading->cnt) {
 		rd_kafka_topic_partition_list_destroy(reading);
 		return;
 	}

@@ -40,6 +40,7 @@ struct kafka_source {
 	char *topic, *name;
 	bool assign_all; /* no group */
 	bool all_assigned, closing;
+	bool given_late; /* the last lanes were given while closing */
 	bool asking; /* some lane is LANE_ASKING */
 	struct lane *lanes; /* by partition */
 	int32_t lane_count, reading_count, paused_count, aside_count;
