@@ -11,6 +11,7 @@ TARN=${TARN:-build/tarn}
 ROWS=${ROWS:-4300000}
 PATIENCE=${PATIENCE:-300}
 FOLDER=${FOLDER:-$(mktemp -d /tmp/tarn-memory.XXXXXX)}
+chmod 755 "$FOLDER" # PostgreSQL runs as a user of its own
 TOPIC=${TOPIC:-memory}
 BOUND_MB=$((256 * 1048576 / 1000000 + 150))
 [ $# -gt 0 ] || set -- sqlite duckdb postgres file
