@@ -1,7 +1,10 @@
 """The plain way, on every backend: what all the other tests build upon."""
 
+import json
+
 import duckdb
 import pytest
+import yaml
 
 import support
 
@@ -43,3 +46,24 @@ def test_another_program_may_write(kafka, make_lake):
     assert len(options) == 1 and int(options[0][0]) % 2048 == 0
     lake.once()
     lake.assert_exactly_once(seqs)
+
+
+def test_two_streams(kafka, make_lake):
+    """`events` and `events-1` in one lake: in one process, and each is accounted for by itself."""
+    topic = kafka.topic(2)
+    producer = kafka.producer()
+    lake = make_lake("sqlite", kafka.address, topic)
+    seqs = producer.events(topic, 4, rows=5, partitions=2)
+    documents = lake.documents()
+    other = json.loads(json.dumps(documents[1]))
+    other["metadata"]["name"] = "events-1"
+    other["spec"]["table"] = "others"
+    other["spec"]["kafka"] |= {"group": support.unique("group"), "topic": kafka.topic(1)}
+    producer.events(other["spec"]["kafka"]["topic"], 3, rows=2)
+    lake.manifest.write_text(yaml.safe_dump_all([*documents, other]))
+    process = lake.start("--once")
+    assert process.wait(60) == support.DONE, process.tail()
+    done = support.tarn("verify", str(lake.manifest), "--format", "json")
+    assert done.returncode == support.DONE, done.stdout
+    assert [(a["stream"], a["table_rows"], len(a["lanes"])) for a in json.loads(done.stdout)] == [
+        ("events", len(seqs), 2), ("events-1", 6, 1)]
