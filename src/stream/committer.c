@@ -20,6 +20,7 @@
 #define RETRY_MIN_MS 100
 #define RETRY_MAX_MS 5000
 #define ASK_OTHERS_MS 1000
+#define STOP_PATIENCE_MS 15000 /* after a signal, for a lake that does not answer */
 
 /* One transaction's view of its lanes: the fenced ones, packed. */
 struct attempt {
@@ -270,7 +271,7 @@ static int learn_outcome(struct stream *stream, const struct attempt *attempt)
 {
 	OWNED_FREE struct lake_lane *now = calloc((size_t)attempt->count + 1, sizeof *now);
 	struct error err = {0};
-	int64_t pause_ms = RETRY_MIN_MS;
+	int64_t pause_ms = RETRY_MIN_MS, stopped_ms = 0;
 	bool done = attempt->ledger_count > 0;
 
 	while (!now || read_lake(stream, attempt, now, &err)) {
@@ -283,7 +284,13 @@ static int learn_outcome(struct stream *stream, const struct attempt *attempt)
 		          err.message);
 		wait_ms(stream, pause_ms);
 		pause_ms = smaller(pause_ms * 2, RETRY_MAX_MS);
-		if (stream->halt)
+		stopped_ms += stream->stop ? pause_ms : 0;
+		if (stopped_ms > STOP_PATIENCE_MS) {
+			error_wrap(&err,
+			           "it stops while the lake does not answer; the next run goes on where the lake is");
+			stream_fail(stream, &err);
+		}
+		if (stream->halt || stopped_ms > STOP_PATIENCE_MS)
 			return -1;
 	}
 	for (int i = 0; i < attempt->count; i++)

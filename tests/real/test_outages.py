@@ -149,3 +149,22 @@ def test_partitions_added(kafka, make_lake):
     assert process.wait(60) == DONE
     answer = lake.assert_exactly_once(seqs)
     assert len(answer["lanes"]) == 4
+
+
+def test_stopped_while_the_lake_is_gone(kafka, own_postgres, make_lake):
+    """SIGTERM waits for the lake, but not for ever; the next run goes on."""
+    topic = kafka.topic(2)
+    producer = kafka.producer()
+    lake = make_lake("postgres", kafka.address, topic, server=own_postgres)
+    seqs = list(producer.events(topic, 6, rows=5, partitions=2))
+    process = lake.start()
+    process.wait_event("commit", timeout_s=60)
+    own_postgres.stop()
+    seqs += producer.events(topic, 6, rows=5, partitions=2)
+    process.wait_event("commit_retry", timeout_s=60)
+    process.send(signal.SIGTERM)
+    assert process.wait(60) == LATER, process.tail()
+    assert "the next run goes on" in process.text()
+    own_postgres.restart()
+    lake.once()
+    lake.assert_exactly_once(seqs)
