@@ -265,7 +265,8 @@ static void wait_ms(struct stream *stream, int64_t ms)
 /*
  * What does the lake hold? Asked in a fresh transaction until it answers (or the program is halted), and only then
  * believed: all lanes as the attempt wanted them -> it did commit; else each lane is as the lake says.
- * 1: the attempt committed. 0: it did not. -1: halted, or broken, before the lake answered.
+ * 1: the attempt committed. 0: it did not. -1: halted, broken, or stopped and out of patience, before the lake
+ * answered.
  */
 static int learn_outcome(struct stream *stream, const struct attempt *attempt)
 {
