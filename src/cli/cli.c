@@ -9,17 +9,25 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 
 static atomic_bool interrupted;
 static int interrupt_pipe[2] = {-1, -1};
 
+/* A second one of another mind stops at once; timeout(1) and service managers send the first one twice. */
+#define SAME_SIGNAL_MS 300
+
 static void on_signal(int number)
 {
+	static int64_t first_ms;
 	int before = errno;
 
-	if (interrupted)
+	if (interrupted && clock_monotonic_ms() > first_ms + SAME_SIGNAL_MS)
 		_exit(EXIT_INTERRUPTED);
+	if (interrupted)
+		return;
+	first_ms = clock_monotonic_ms();
 	interrupted = true;
 	/* A full pipe is readable as well. */
 	if (interrupt_pipe[1] >= 0 && write(interrupt_pipe[1], "", 1) < 0)

@@ -240,9 +240,10 @@ static void take_slot(struct world *world, struct side *side, const struct pause
 {
 	int wanted = side->step;
 
-	if (side->pending && !take_reply(side, patience(world, side), bypass, tally))
+	/* Whoever stands still may have answered before: what follows an answer, a rollback, would wait for it. */
+	if (side->stopped || (side->pending && !take_reply(side, patience(world, side), bypass, tally)))
 		return;
-	if (side->over || side->stopped)
+	if (side->over)
 		return;
 	wanted = side->step;
 	if (pause && wanted == pause->step && !pause->within_us) {

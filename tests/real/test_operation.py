@@ -36,6 +36,8 @@ def test_second_signal_stops_at_once(kafka, make_lake):
     process.wait_event("lane_assigned", count=2)
     time.sleep(1)
     process.send(signal.SIGTERM)
+    time.sleep(0.05)
+    process.send(signal.SIGTERM)  # as timeout(1) does: still the first
     time.sleep(0.5)
     assert process.alive(), process.tail()
     at = time.monotonic()
