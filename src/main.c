@@ -32,7 +32,7 @@ static void set_up(const struct invocation *invocation)
 
 	color_choose((enum color_choice)choice(invocation, "color", colors, COUNT_OF(colors)));
 	log_init(!strcmp(option_text(invocation, "log-format"), "json"),
-	         (enum log_level)choice(invocation, "log-level", levels, COUNT_OF(levels)));
+	         (enum log_level)choice(invocation, "log-level", levels, COUNT_OF(levels)), color_for(stderr));
 }
 
 int main(int argc, char **argv)
@@ -43,7 +43,7 @@ int main(int argc, char **argv)
 
 	/* A reader that went away is an error of the write, which cli_finish sees. */
 	signal(SIGPIPE, SIG_IGN);
-	log_init(false, LOG_INFO);
+	log_init(false, LOG_INFO, color_for(stderr));
 	if (options_parse(argc, argv, &invocation, &err))
 		return cli_usage(invocation.command, &err);
 	set_up(&invocation);

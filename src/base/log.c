@@ -15,7 +15,7 @@
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct {
-	bool json, terminal;
+	bool json, terminal, colors;
 	enum log_level minimum;
 	char progress[512];
 	char **secrets; /* longest first: a secret that begins another must not uncover its end */
@@ -33,11 +33,12 @@ static const struct {
 
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
 
-void log_init(bool json, enum log_level minimum)
+void log_init(bool json, enum log_level minimum, bool colors)
 {
 	state.terminal = isatty(STDERR_FILENO) && !json;
 	state.json = json || !isatty(STDERR_FILENO);
 	state.minimum = minimum;
+	state.colors = colors;
 }
 
 bool log_is_terminal(void)
@@ -145,8 +146,9 @@ static void append_human(struct buffer *line, enum log_event event, const struct
 {
 	static const char *const colors[] = {"\033[2m", "", "\033[33m", "\033[31m"};
 	enum log_level level = events[event].level;
+	const char *color = state.colors ? colors[level] : "";
 
-	buffer_printf(line, "%s%s%s", colors[level], level >= LOG_WARN ? level_names[level] : "",
+	buffer_printf(line, "%s%s%s", color, level >= LOG_WARN ? level_names[level] : "",
 	              level >= LOG_WARN ? ": " : "");
 	buffer_text(line, message);
 	for (int i = 0; i < count && level >= LOG_WARN; i++) {
@@ -155,7 +157,7 @@ static void append_human(struct buffer *line, enum log_event event, const struct
 		else
 			buffer_printf(line, " %s=%lld", fields[i].name, (long long)fields[i].number);
 	}
-	buffer_text(line, *colors[level] ? "\033[0m\n" : "\n");
+	buffer_text(line, *color ? "\033[0m\n" : "\n");
 }
 
 void log_write(enum log_event event, const struct log_field *fields, int count, const char *format, ...)

@@ -3,7 +3,7 @@
  *
  * On a terminal: short lines for a person. Otherwise: one JSON object a line (ts, level, event, message and fields).
  * Results go to standard output and never through here. A field's text is masked (log_mask_secret) before it is
- * written. Every event is a row of log.def, from which docs/events.md is checked.
+ * written. Every event is a row of log.def, from which docs/cli.md is made.
  */
 #ifndef TARN_BASE_LOG_H
 #define TARN_BASE_LOG_H
@@ -30,8 +30,9 @@ struct log_field {
 #define LOG_TEXT(n, t) ((struct log_field){.name = (n), .text = (t)})
 #define LOG_NUMBER(n, v) ((struct log_field){.name = (n), .number = (v)})
 
-/* json: force JSON lines even on a terminal. minimum: lines below it are not written. */
-void log_init(bool json, enum log_level minimum);
+/* json: force JSON lines even on a terminal. minimum: lines below it are not written. colors: of the lines for people.
+ */
+void log_init(bool json, enum log_level minimum, bool colors);
 void log_write(enum log_event event, const struct log_field *fields, int count, const char *format, ...)
         __attribute__((format(printf, 4, 5)));
 

@@ -325,7 +325,7 @@ int cmd_bench(const struct invocation *invocation)
 		return cli_usage(COMMAND_BENCH, &err);
 	cli_catch_signals();
 	if (!option_given(invocation, "log-level")) /* each commit of each run would have a line */
-		log_init(!strcmp(option_text(invocation, "log-format"), "json"), LOG_WARN);
+		log_init(!strcmp(option_text(invocation, "log-format"), "json"), LOG_WARN, color_for(stderr));
 	if (!bench.config.topic) {
 		snprintf(topic, sizeof topic, "tarn-bench-%d", (int)getpid());
 		bench.config.topic = topic;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/owned.h"
 #include "cli/help.h"
 
@@ -120,7 +121,8 @@ void help_man(struct buffer *out)
 	buffer_text(out, ".SH ENVIRONMENT\n"
 	                 ".TP\n.B NO_COLOR\nNo colours, unless \\-\\-color says otherwise.\n"
 	                 ".TP\n.B TARN_EXTENSIONS\nThe folder of the DuckDB extensions, instead of the one known at "
-	                 "build time.\n");
+	                 "build time.\n"
+	                 ".TP\n.B TMPDIR\nWhere DuckDB spills what does not fit in memory; /tmp otherwise.\n");
 }
 
 /* A table cell: | would end it. */
@@ -181,6 +183,42 @@ static void markdown_description(struct buffer *out, const char *description)
 		buffer_text(out, "```\n");
 }
 
+static const struct {
+	const char *name, *type, *scope, *help;
+} metrics[] = {
+#define METRIC(id, type, scope, per_unit, name, help) {name, #type, #scope, help},
+#include "base/metrics.def"
+#undef METRIC
+};
+
+static const struct {
+	enum log_level level;
+	const char *name, *meaning;
+} events[] = {
+#define LOG_EVENT(id, level, name, meaning) {level, name, meaning},
+#include "base/log.def"
+#undef LOG_EVENT
+};
+
+/* What /metrics and the JSON log lines hold, for those who watch a run. */
+static void markdown_watching(struct buffer *out)
+{
+	static const char *const levels[] = {"debug", "info", "warn", "error"};
+
+	buffer_text(out, "\n## Metrics\n\n`tarn run --listen` answers `/metrics` with these.\n\n"
+	                 "| Metric | Type | Labels | Meaning |\n|---|---|---|---|\n");
+	for (size_t i = 0; i < COUNT_OF(metrics); i++)
+		buffer_printf(out, "| `%s` | %s | %s | %s |\n", metrics[i].name, metrics[i].type,
+		              strcmp(metrics[i].scope, "LANE") ? "stream" : "stream, partition", metrics[i].help);
+	buffer_text(
+	        out,
+	        "\n## Log events\n\nOff a terminal each line of standard error is a JSON object with `ts`, `level`, "
+	        "`event`, `message` and what belongs to the event.\n\n"
+	        "| Event | Level | Meaning |\n|---|---|---|\n");
+	for (size_t i = 0; i < COUNT_OF(events); i++)
+		buffer_printf(out, "| `%s` | %s | %s |\n", events[i].name, levels[events[i].level], events[i].meaning);
+}
+
 void help_markdown(struct buffer *out)
 {
 	const struct exit_row *exits;
@@ -207,4 +245,5 @@ void help_markdown(struct buffer *out)
 	exits = exit_rows(&count);
 	for (int i = 0; i < count; i++)
 		buffer_printf(out, "| %d | %s |\n", exits[i].code, exits[i].meaning);
+	markdown_watching(out);
 }

@@ -95,10 +95,10 @@ static int duck_threads(const struct lake_options *options)
 	return threads < 1 ? 1 : (int)threads;
 }
 
-static struct duck *open_duck(const struct lake *lake, struct error *err)
+static struct duck *open_duck(struct lake *lake, struct error *err)
 {
 	const struct lake_options *options = &lake->options;
-	char threads[16], memory[32], spill[512];
+	char threads[16], memory[32];
 	struct duck_setting settings[8];
 	int count = 0;
 
@@ -111,9 +111,11 @@ static struct duck *open_duck(const struct lake *lake, struct error *err)
 	settings[count++] = (struct duck_setting){"preserve_insertion_order", options->writer ? "false" : "true"};
 	/* Its own: DuckDB's default is .tmp in the working folder, which the first process that ends takes from the
 	 * others. */
-	snprintf(spill, sizeof spill, "%s/tarn-spill-%d-%p", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp",
-	         (int)getpid(), (const void *)lake);
-	settings[count++] = (struct duck_setting){"temp_directory", spill};
+	if (spill_open(&lake->spill)) {
+		error_no_memory(err);
+		return NULL;
+	}
+	settings[count++] = (struct duck_setting){"temp_directory", lake->spill.path};
 	if (options->memory_bytes) {
 		snprintf(memory, sizeof memory, "%" PRId64 "B", options->memory_bytes);
 		settings[count++] = (struct duck_setting){"memory_limit", memory};
@@ -255,7 +257,7 @@ struct lake *lake_open(const struct spec_catalog *catalog, const struct lake_opt
 	}
 	lake->catalog = catalog;
 	lake->options = *options;
-	lake->writer_lock = -1;
+	lake->writer_lock = lake->spill.lock = -1;
 	if (prepare_files(lake, err) || !(lake->duck = open_duck(lake, err)) || attach(lake, err)) {
 		error_wrap(err, "catalog %s", catalog->name);
 		lake_close(lake);
@@ -271,6 +273,7 @@ void lake_close(struct lake *lake)
 	if (!lake)
 		return;
 	duck_close(lake->duck);
+	spill_close(&lake->spill);
 	if (lake->writer_lock >= 0)
 		close(lake->writer_lock);
 	free(lake);

@@ -4,11 +4,13 @@
 
 #include "lake/duck.h"
 #include "lake/lake.h"
+#include "lake/spill.h"
 
 struct lake {
 	const struct spec_catalog *catalog; /* borrowed */
 	struct lake_options options;
 	struct duck *duck;
+	struct spill spill;
 	int writer_lock; /* fd, -1: none */
 	int source_count; /* names the table functions */
 };

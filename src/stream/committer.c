@@ -24,7 +24,7 @@
 
 /* One transaction's view of its lanes: the fenced ones, packed. */
 struct attempt {
-	struct lake_lane *lanes;
+	struct lake_lane *lanes, *now; /* as the fence saw them; as the lake has them after a failure */
 	int64_t *next;
 	int *index; /* into stream->lanes */
 	int count;
@@ -37,6 +37,7 @@ struct attempt {
 static void attempt_release(struct attempt *attempt)
 {
 	free(attempt->lanes);
+	free(attempt->now);
 	free(attempt->next);
 	free(attempt->index);
 	free(attempt->ledger);
@@ -51,12 +52,13 @@ static int attempt_init(struct attempt *attempt, struct stream *stream, struct e
 
 	*attempt = (struct attempt){
 	        .lanes = calloc(count, sizeof *attempt->lanes),
+	        .now = calloc(count, sizeof *attempt->now),
 	        .next = calloc(count, sizeof *attempt->next),
 	        .index = calloc(count, sizeof *attempt->index),
 	        .ledger = calloc(count, sizeof *attempt->ledger),
 	        .opened_ms = clock_monotonic_ms(),
 	};
-	if (!attempt->lanes || !attempt->next || !attempt->index || !attempt->ledger)
+	if (!attempt->lanes || !attempt->now || !attempt->next || !attempt->index || !attempt->ledger)
 		return error_no_memory(err);
 	pthread_mutex_lock(&stream->queue.lock);
 	for (int i = 0; i < stream->lane_count; i++) {
@@ -244,11 +246,12 @@ static void mark_conflict(struct stream *stream, int index)
 	metric_add(stream->metrics, METRIC_CONFLICTS, 1);
 }
 
-static int read_lake(struct stream *stream, const struct attempt *attempt, struct lake_lane *now, struct error *err)
+/* Fills attempt->now. */
+static int read_lake(struct stream *stream, const struct attempt *attempt, struct error *err)
 {
 	if (lake_begin(stream->session, err))
 		return -1;
-	if (lanes_read(stream->session, &stream->key, attempt->lanes, attempt->count, now, err)) {
+	if (lanes_read(stream->session, &stream->key, attempt->lanes, attempt->count, attempt->now, err)) {
 		lake_rollback(stream->session);
 		return -1;
 	}
@@ -270,12 +273,12 @@ static void wait_ms(struct stream *stream, int64_t ms)
  */
 static int learn_outcome(struct stream *stream, const struct attempt *attempt)
 {
-	OWNED_FREE struct lake_lane *now = calloc((size_t)attempt->count + 1, sizeof *now);
+	const struct lake_lane *now = attempt->now;
 	struct error err = {0};
 	int64_t pause_ms = RETRY_MIN_MS, stopped_ms = 0;
 	bool done = attempt->ledger_count > 0;
 
-	while (!now || read_lake(stream, attempt, now, &err)) {
+	while (read_lake(stream, attempt, &err)) {
 		stream_problem(stream, err.message);
 		if (err.kind == ERROR_FATAL) { /* this process's DuckDB is gone for good: the next one asks */
 			stream_fail(stream, &err);
@@ -460,7 +463,7 @@ static bool nothing_left(struct stream *stream)
 static bool others_are_done(struct stream *stream)
 {
 	OWNED_FREE struct lake_lane *others = calloc(LANES_MAX, sizeof *others), *now = calloc(LANES_MAX, sizeof *now);
-	struct attempt attempt = {.lanes = others};
+	struct attempt attempt = {.lanes = others, .now = now};
 	struct error ignored;
 
 	if (!others || !now)
@@ -471,7 +474,7 @@ static bool others_are_done(struct stream *stream)
 			others[attempt.count++].partition = i;
 	pthread_mutex_unlock(&stream->queue.lock);
 	/* A lane that nobody claimed yet may have no table: not done. */
-	if (attempt.count && read_lake(stream, &attempt, now, &ignored))
+	if (attempt.count && read_lake(stream, &attempt, &ignored))
 		return false;
 	for (int i = 0; i < attempt.count; i++)
 		if (now[i].epoch < 0 || now[i].next_offset < stream->lanes[others[i].partition].target)

@@ -85,6 +85,8 @@ static int decode(struct stream *stream, struct unit *unit, struct error *err)
 		reason = "a tombstone: the message has a key and no payload";
 	} else if (stream->lanes[unit->lane].poison == held->message.offset) {
 		reason = stream->lanes[unit->lane].poison_reason;
+		if (!reason)
+			return error_no_memory(err);
 	} else if (fault_hit(FAULT_DECODE)) {
 		reason = "fault injected at decode";
 	} else {

@@ -83,7 +83,7 @@ static void a_secret_with_quotes_does_not_reach_the_log(void)
 	ssize_t size;
 
 	log_mask_secret("top\"sec\\ret\n");
-	log_init(true, LOG_INFO);
+	log_init(true, LOG_INFO, false);
 	if (pipe(ends) || dup2(ends[1], STDERR_FILENO) < 0)
 		exit(1);
 	log_event(EVENT_KAFKA, FIELDS(LOG_TEXT("field", "x top\"sec\\ret\n y")), "it is top\"sec\\ret\n!");

@@ -151,7 +151,7 @@ static void a_living_process_keeps_its_own(void)
 
 int main(int argc, char **argv)
 {
-	log_init(true, LOG_ERROR);
+	log_init(true, LOG_ERROR, false);
 	return CHECK_MAIN(argc, argv, TEST(deleted_files_come_back), TEST(committed_files_stay_as_they_are),
 	                  TEST(old_files_are_left_out), TEST(the_next_process_brings_them_back),
 	                  TEST(a_living_process_keeps_its_own));

@@ -348,7 +348,7 @@ static void refuses_nonsense(void)
 
 int main(int argc, char **argv)
 {
-	log_init(true, LOG_WARN);
+	log_init(true, LOG_WARN, false);
 	return CHECK_MAIN(argc, argv, TEST(same_seed_same_bytes), TEST(properties_are_json), TEST(uuids_are_unique),
 	                  TEST(kinds_keep_their_weights), TEST(time_goes_on), TEST(pools_are_bounded),
 	                  TEST(sends_whole_streams), TEST(keeps_the_rate), TEST(stops_when_told),

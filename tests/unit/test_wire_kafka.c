@@ -677,7 +677,7 @@ int main(int argc, char **argv)
 	struct error err = {0};
 	int result;
 
-	log_init(true, LOG_WARN);
+	log_init(true, LOG_WARN, false);
 	broker = embedded_broker_start(&err);
 	if (!broker) {
 		printf("not ok start: %s\n", err.message);
