@@ -1,13 +1,13 @@
 """peer.py BROKERS TOPIC ROWS FOLDER SETTINGS: the consumer that Tarn is compared with, as a careful Python programmer writes it.
 
-confluent-kafka reads in batches and without a callback a message, pyarrow reads each payload's IPC stream without
-copying, batches are gathered to 100 MB and inserted into DuckLake (SQLite catalog in WAL mode) by one INSERT ... SELECT
+confluent-kafka reads in batches with room to fetch ahead, pyarrow reads each payload's IPC stream without copying, batches are gathered to 100 MB and inserted into DuckLake (SQLite catalog in WAL mode) by one INSERT ... SELECT
 from the Arrow table; after the lake's COMMIT the offsets are committed to Kafka. It promises less than Tarn does: after
 a crash between the two commits rows come twice, and a message that it cannot read ends it.
 
-SETTINGS of the lake: `snappy`, DuckLake's and DuckDB's own defaults; `zstd`, the same with parquet_compression zstd, so
-that the files are as small as Tarn's; `tarn`, everything that Tarn sets, found by measuring: zstd level 1, row groups of
-6,144 rows, no order between rows kept.
+SETTINGS: `defaults`, as one writes it first: the defaults of every library, a message a poll; `snappy`, the client tuned,
+and DuckLake's and DuckDB's own defaults; `zstd`, the same with parquet_compression zstd, so that the files are as small as
+Tarn's; `tarn`, the client tuned and everything that Tarn sets, found by measuring: zstd level 1, row groups of 6,144 rows,
+no order between rows kept.
 
 Prints one line of JSON. Wall time is from the first message to the last commit, as for Tarn.
 """
@@ -24,6 +24,7 @@ from confluent_kafka import Consumer, KafkaError, TopicPartition
 
 COMMIT_BYTES = 100 << 20
 SETTINGS = {
+    "defaults": {},
     "snappy": {},
     "zstd": {"parquet_compression": "zstd"},
     "tarn": {"parquet_compression": "zstd", "parquet_compression_level": "1", "parquet_row_group_size": "6144"},
@@ -49,21 +50,33 @@ def open_lake(folder, settings):
     return lake
 
 
-def open_consumer(brokers, topic):
+TUNED = {
+    "enable.auto.offset.store": False,
+    "queued.max.messages.kbytes": 65536,
+    "fetch.message.max.bytes": 16 << 20,
+    "fetch.queue.backoff.ms": 10,
+}
+
+
+def open_consumer(brokers, topic, settings):
     consumer = Consumer(
         {
             "bootstrap.servers": brokers,
             "group.id": f"peer-{os.getpid()}",
             "auto.offset.reset": "earliest",
             "enable.auto.commit": False,
-            "enable.auto.offset.store": False,
-            "queued.max.messages.kbytes": 65536,
-            "fetch.message.max.bytes": 16 << 20,
-            "fetch.queue.backoff.ms": 10,
         }
+        | (TUNED if settings != "defaults" else {})
     )
     consumer.subscribe([topic])
     return consumer
+
+
+def receive(consumer, settings):
+    if settings != "defaults":
+        return consumer.consume(64, timeout=0.5)
+    message = consumer.poll(0.5)
+    return [message] if message else []
 
 
 class Batches:
@@ -100,10 +113,10 @@ def machine():
 
 def run(brokers, topic, wanted, folder, settings):
     lake = open_lake(folder, settings)
-    consumer = open_consumer(brokers, topic)
+    consumer = open_consumer(brokers, topic, settings)
     batches, rows, held, size, started = Batches(), 0, 0, 0, None
     while rows < wanted:
-        for message in consumer.consume(64, timeout=0.5):
+        for message in receive(consumer, settings):
             if message.error():
                 if message.error().code() != KafkaError._PARTITION_EOF:
                     raise SystemExit(f"peer: {message.error()}")

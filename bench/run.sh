@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # run.sh: Tarn beside its parts and beside a Python consumer, on a real broker; docs/benchmarks.md explains the tables.
 #
-# Starts a broker of its own and removes it and its data. ROWS (2000000), RUNS (5), PEERS ("snappy zstd tarn": the
+# Starts a broker of its own and removes it and its data. ROWS (2000000), RUNS (5), PEERS ("defaults snappy zstd tarn": the
 # settings of peer.py), TARN (build/tarn). What each run measured stays in build/bench.jsonl.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 TARN=${TARN:-build/tarn}
 ROWS=${ROWS:-2000000}
 RUNS=${RUNS:-5}
-PEERS=${PEERS-snappy zstd tarn}
+PEERS=${PEERS-defaults snappy zstd tarn}
 folder=$(mktemp -d /tmp/tarn-bench.XXXXXX)
 results=build/bench.jsonl
 
