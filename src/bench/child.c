@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/folder.h"
+#include "base/owned.h"
 #include "bench/bench_private.h"
 #include "produce/produce.h"
 
@@ -155,15 +156,13 @@ int bench_measure(const struct bench_config *config, enum bench_stage stage, str
                   struct error *err)
 {
 	struct bench_config own = *config;
+	OWNED_FREE char *folder = folder_make(config->folder, stages[stage].name, err);
 	struct error ignored;
-	char folder[4096];
 	int failed;
 
-	snprintf(folder, sizeof folder, "%s/%s.XXXXXX", config->folder, stages[stage].name);
-	own.folder = mkdtemp(folder);
-	if (!own.folder)
-		return error_set(err, ERROR_INVALID, errno, "cannot make a folder in %s: %s", config->folder,
-		                 strerror(errno));
+	if (!folder)
+		return -1;
+	own.folder = folder;
 	failed = in_child(&own, stages[stage].run, ret_sample, err);
 	if (failed) {
 		folder_remove(folder, &ignored);

@@ -5,7 +5,6 @@
  * Ratios are taken within a round; what is told is the median of the rounds, and the least and the most. MB and GB are
  * 10^6 and 10^9 bytes of payload, as the broker hands it out decompressed.
  */
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -278,16 +277,16 @@ static int measure_round(struct bench *bench, int run, struct error *err)
 
 static int measure(struct bench *bench, struct error *err)
 {
-	char folder[] = "/tmp/tarn-bench.XXXXXX";
+	OWNED_FREE char *folder = NULL;
 	struct error ignored;
 	int failed = 0;
 
 	bench->samples = calloc((size_t)bench->runs * BENCH_STAGES, sizeof *bench->samples);
 	if (!bench->samples)
 		return error_no_memory(err);
-	bench->config.folder = mkdtemp(folder);
-	if (!bench->config.folder)
-		return error_set(err, ERROR_INVALID, errno, "cannot make a folder in /tmp: %s", strerror(errno));
+	bench->config.folder = folder = folder_make(NULL, "tarn-bench.", err);
+	if (!folder)
+		return -1;
 	for (int run = 0; run < bench->runs && !failed; run++)
 		failed = measure_round(bench, run, err);
 	log_progress(NULL);

@@ -39,7 +39,7 @@ static const char built_in[] = "apiVersion: " SPEC_API_VERSION "\n"
 struct demo {
 	struct manifest *manifest;
 	struct spec_stream *spec;
-	char folder[4096]; /* of the built-in manifest; "" with FILE */
+	char *folder; /* of the built-in manifest, owned; NULL with FILE */
 	struct runtime *runtime;
 	struct produce_config config;
 	struct produce_report produced;
@@ -97,26 +97,13 @@ static int leave_marker(const struct spec_catalog *catalog, struct error *err)
 	return 0;
 }
 
-static int make_folder(struct demo *demo, struct error *err)
-{
-	const char *parent = getenv("TMPDIR");
-
-	if (!parent || !*parent)
-		parent = "/tmp";
-	snprintf(demo->folder, sizeof demo->folder, "%s/tarn-demo.XXXXXX", parent);
-	if (mkdtemp(demo->folder))
-		return 0;
-	*demo->folder = 0;
-	return error_set(err, ERROR_INVALID, errno, "cannot make a folder in %s: %s (TMPDIR names another)", parent,
-	                 strerror(errno));
-}
-
 static int load(struct demo *demo, const struct invocation *invocation, struct error *err)
 {
 	if (invocation->positional_count) {
 		demo->manifest = manifest_load(invocation->positional[0], err);
 	} else {
-		if (make_folder(demo, err))
+		demo->folder = folder_make(NULL, "tarn-demo.", err);
+		if (!demo->folder)
 			return -1;
 		demo->manifest = manifest_parse(built_in, sizeof built_in - 1, "(built in)", demo->folder, err);
 	}
@@ -380,10 +367,11 @@ int cmd_demo(const struct invocation *invocation)
 	/* The report tells what happened; each commit's line would only stand in its way. */
 	failed = load(&demo, invocation, &err) || run(&demo, invocation, &err) || report(&demo, file, &err);
 	manifest_free(demo.manifest);
-	if (*demo.folder && option_flag(invocation, "keep"))
+	if (demo.folder && option_flag(invocation, "keep"))
 		printf("\nthe lake is in %s\n", demo.folder);
-	else if (*demo.folder)
+	else if (demo.folder)
 		folder_remove(demo.folder, &ignored);
+	free(demo.folder);
 	if (failed)
 		failed = cli_fail(&err);
 	return failed && cli_interrupted() ? EXIT_INTERRUPTED : failed;

@@ -111,10 +111,7 @@ static struct duck *open_duck(struct lake *lake, struct error *err)
 	settings[count++] = (struct duck_setting){"preserve_insertion_order", options->writer ? "false" : "true"};
 	/* Its own: DuckDB's default is .tmp in the working folder, which the first process that ends takes from the
 	 * others. */
-	if (spill_open(&lake->spill)) {
-		error_no_memory(err);
-		return NULL;
-	}
+	spill_open(&lake->spill);
 	settings[count++] = (struct duck_setting){"temp_directory", lake->spill.path};
 	if (options->memory_bytes) {
 		snprintf(memory, sizeof memory, "%" PRId64 "B", options->memory_bytes);
@@ -257,7 +254,7 @@ struct lake *lake_open(const struct spec_catalog *catalog, const struct lake_opt
 	}
 	lake->catalog = catalog;
 	lake->options = *options;
-	lake->writer_lock = lake->spill.lock = -1;
+	lake->writer_lock = -1;
 	if (prepare_files(lake, err) || !(lake->duck = open_duck(lake, err)) || attach(lake, err)) {
 		error_wrap(err, "catalog %s", catalog->name);
 		lake_close(lake);

@@ -2,16 +2,13 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/folder.h"
 #include "base/log.h"
 #include "base/owned.h"
 
@@ -19,7 +16,8 @@
 #define PREFIX "ducklake-" /* then a UUID of version 7 (RFC 9562): 48 bits of milliseconds come first */
 #define CLOCK_SLACK_MS 2000
 #define SEPARATOR '%' /* in a second name, for '/'; files whose path has it already are left out */
-#define FOLDER_AGE_S 10 /* younger: its process may be about to lock it */
+#define FOLDER "commit."
+#define FOLDER_AGE_S 10 /* younger ones are left for now: where hosts share the data a lock may be seen late */
 
 /* When DuckLake named the file, in ms since 1970; -1 where it is none of its names. */
 static int64_t named_ms(const char *name)
@@ -61,7 +59,7 @@ static void pin_one(struct pins *pins, const char *relative)
 
 	if (flat)
 		swap(flat, '/', SEPARATOR);
-	to = flat ? join(pins->folder, flat) : NULL;
+	to = flat ? join(pins->folder.path, flat) : NULL;
 	if (!from || !to || link(from, to)) {
 		log_event(EVENT_LAKE, FIELDS(LOG_TEXT("file", relative)),
 		          "no second name for a file while it is committed: %s", strerror(errno));
@@ -93,29 +91,29 @@ static void pin_below(struct pins *pins, const char *relative, int64_t since_ms)
 	closedir(folder);
 }
 
-/* DATA/.tarn/commit.XXXXXX, locked for as long as this process lives. */
-static int make_folder(struct pins *pins)
+/* DATA/.tarn/commit.XXXXXX, held for the time of the COMMIT. */
+static int make_folder(struct pins *pins, struct error *err)
 {
 	OWNED_FREE char *ours = join(pins->data_path, OURS);
 
-	if (!ours || (mkdir(ours, 0755) && errno != EEXIST))
-		return -1;
-	pins->folder = join(ours, "commit.XXXXXX");
-	if (!pins->folder || !mkdtemp(pins->folder))
-		return -1;
-	pins->lock = open(pins->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return pins->lock < 0 || flock(pins->lock, LOCK_EX) ? -1 : 0;
+	if (!ours)
+		return error_no_memory(err);
+	if (mkdir(ours, 0755) && errno != EEXIST)
+		return error_set(err, ERROR_INVALID, errno, "cannot make %s: %s", ours, strerror(errno));
+	return folder_hold(ours, FOLDER, &pins->folder, err);
 }
 
 void pins_take(const char *data_path, int64_t since_ms, struct pins *ret_pins)
 {
-	*ret_pins = (struct pins){.lock = -1};
+	struct error err = {0};
+
+	*ret_pins = (struct pins){0};
 	if (!data_path || *data_path != '/')
 		return;
 	ret_pins->data_path = join(data_path, "");
-	if (!ret_pins->data_path || make_folder(ret_pins)) {
+	if (!ret_pins->data_path || make_folder(ret_pins, &err)) {
 		log_event(EVENT_LAKE, FIELDS(LOG_TEXT("folder", data_path)),
-		          "files have no second names while they are committed: %s", strerror(errno));
+		          "files have no second names while they are committed: %s", err.message);
 		pins_drop(ret_pins, false);
 		return;
 	}
@@ -149,43 +147,36 @@ static int restore_from(const char *data_path, const char *folder_path)
 
 int pins_drop(struct pins *pins, bool restore)
 {
-	struct error ignored;
-	int restored = restore && pins->count ? restore_from(pins->data_path, pins->folder) : 0;
+	int restored = restore && pins->count ? restore_from(pins->data_path, pins->folder.path) : 0;
 
-	if (pins->folder)
-		folder_remove(pins->folder, &ignored);
-	if (pins->lock >= 0)
-		close(pins->lock);
-	free(pins->folder);
+	folder_let_go(&pins->folder);
 	free(pins->data_path);
-	*pins = (struct pins){.lock = -1};
+	*pins = (struct pins){0};
 	return restored;
+}
+
+struct recovery {
+	const char *data_path;
+	int restored;
+};
+
+static bool recover_one(void *context, const char *path)
+{
+	struct recovery *recovery = context;
+	struct stat st;
+
+	if (stat(path, &st) || st.st_mtime + FOLDER_AGE_S >= clock_wall_ms() / 1000)
+		return false;
+	recovery->restored += restore_from(recovery->data_path, path);
+	return true;
 }
 
 int pins_recover(const char *data_path)
 {
 	OWNED_FREE char *ours = data_path && *data_path == '/' ? join(data_path, OURS) : NULL;
-	DIR *folder = ours ? opendir(ours) : NULL;
-	struct dirent *entry;
-	int restored = 0;
+	struct recovery recovery = {.data_path = data_path};
 
-	while (folder && (entry = readdir(folder))) {
-		OWNED_FREE char *path = join(ours, entry->d_name);
-		struct error ignored;
-		struct stat st;
-		int fd;
-
-		if (entry->d_name[0] == '.' || !path || (fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
-			continue;
-		/* Locked: its process lives. The lock goes with the process, however that ends. */
-		if (!fstat(fd, &st) && st.st_mtime + FOLDER_AGE_S < clock_wall_ms() / 1000 &&
-		    flock(fd, LOCK_EX | LOCK_NB) == 0) {
-			restored += restore_from(data_path, path);
-			folder_remove(path, &ignored);
-		}
-		close(fd);
-	}
-	if (folder)
-		closedir(folder);
-	return restored;
+	if (ours)
+		folder_sweep(ours, FOLDER, recover_one, &recovery);
+	return recovery.restored;
 }

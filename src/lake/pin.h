@@ -17,12 +17,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/error.h"
+#include "base/folder.h"
 
 struct pins {
 	char *data_path; /* owned, ends with '/'; NULL: nothing is pinned */
-	char *folder; /* owned, under data_path */
-	int lock; /* fd of the folder, locked */
+	struct held_folder folder; /* under data_path */
 	int count;
 };
 

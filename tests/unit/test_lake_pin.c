@@ -140,7 +140,7 @@ static void a_living_process_keeps_its_own(void)
 
 	make_data(0);
 	pins_take(data, clock_wall_ms(), &pins);
-	CHECK_INT(utime(pins.folder, &long_ago), 0);
+	CHECK_INT(utime(pins.folder.path, &long_ago), 0);
 	CHECK_INT(unlink(file), 0);
 	CHECK_INT(pins_recover(data), 0);
 	CHECK(!is_there(file));
