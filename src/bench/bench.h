@@ -28,7 +28,6 @@ struct bench_config {
 	const char *brokers, *topic;
 	const char *folder; /* absolute; each lake is made in a folder below it and removed */
 	int64_t memory_bytes; /* as a stream's memory */
-	int64_t commit_bytes; /* as a stream's commit.maxBytes */
 	int64_t held_bytes; /* how much of the topic the stage from memory holds, and repeats */
 	int64_t fill_rows; /* bench_fill: events to write */
 };

@@ -105,11 +105,11 @@ static int commit_one(struct lake_session *session, struct append_target *target
 	return lake_commit(session, NULL, err) == COMMIT_DONE ? 0 : -1;
 }
 
-static int insert_all(const struct bench_config *config, const struct decoded *decoded, struct lake_session *session,
+static int insert_all(const struct spec_stream *spec, const struct decoded *decoded, struct lake_session *session,
                       struct append_target *target, struct bench_sample *sample, struct error *err)
 {
 	struct feed feed = {
-	        .decoded = decoded, .max_bytes = config->commit_bytes, .max_total = decoded->held.topic_bytes};
+	        .decoded = decoded, .max_bytes = spec->commit.max_bytes, .max_total = decoded->held.topic_bytes};
 	const struct batch_set *first = &decoded->sets[0];
 	struct meter meter;
 	bool created;
@@ -137,15 +137,15 @@ static int insert_all(const struct bench_config *config, const struct decoded *d
 int stage_insert(const struct bench_config *config, struct bench_sample *sample, struct error *err)
 {
 	struct manifest *manifest = bench_manifest(config, err);
+	const struct spec_stream *spec = manifest ? manifest->streams : NULL;
 	struct decoded decoded = {0};
 	struct lake *lake = NULL;
 	struct lake_session *session = NULL;
 	struct append_target *target = NULL;
-	int failed =
-	        !manifest || decode_held(config, &decoded, err) || !(lake = bench_lake(manifest, err)) ||
-	        !(session = lake_session_new(lake, err)) ||
-	        !(target = append_target_new(session, manifest->streams[0].schema, manifest->streams[0].table, err)) ||
-	        insert_all(config, &decoded, session, target, sample, err);
+	int failed = !spec || decode_held(config, &decoded, err) || !(lake = bench_lake(manifest, err)) ||
+	             !(session = lake_session_new(lake, err)) ||
+	             !(target = append_target_new(session, spec->schema, spec->table, err)) ||
+	             insert_all(spec, &decoded, session, target, sample, err);
 
 	append_target_free(target);
 	lake_session_free(session);

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/owned.h"
 #include "bench/bench_private.h"
+#include "stream/stream.h"
 
 #define POLL_MS 1000
 #define SILENCE_MS 60000
@@ -67,7 +68,7 @@ int topic_read(const struct bench_config *config, topic_each *each, void *contex
 	struct kafka_config kafka = {
 	        .brokers = config->brokers,
 	        .topic = config->topic,
-	        .prefetch_bytes = config->memory_bytes / 8,
+	        .prefetch_bytes = stream_memory(&(struct spec_stream){.memory_bytes = config->memory_bytes}).prefetch,
 	        .assign_all = true,
 	        .stream_name = "bench",
 	};

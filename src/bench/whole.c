@@ -34,8 +34,7 @@ struct manifest *bench_manifest(const struct bench_config *config, struct error 
 	/* A group of its own: a member that left a moment ago is not waited for. */
 	snprintf(group, sizeof group, "tarn-bench-%d", (int)getpid());
 	append_line(&text, "    group: ", group);
-	buffer_printf(&text, "  commit: {maxBytes: %" PRId64 "}\n  memory: %" PRId64 "\n", config->commit_bytes,
-	              config->memory_bytes);
+	buffer_printf(&text, "  memory: %" PRId64 "\n", config->memory_bytes);
 	if (!buffer_ok(&text)) {
 		error_no_memory(err);
 		return NULL;

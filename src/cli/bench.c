@@ -19,7 +19,6 @@
 #include "cli/cli.h"
 #include "cli/table.h"
 
-#define COMMIT_BYTES ((int64_t)256 << 20) /* the manifest's default */
 #define HELD_BYTES ((int64_t)1 << 30)
 
 struct bench {
@@ -313,7 +312,6 @@ int cmd_bench(const struct invocation *invocation)
 	        .config = {.brokers = option_text(invocation, "brokers"),
 	                   .topic = option_text(invocation, "topic"),
 	                   .memory_bytes = option_int(invocation, "memory"),
-	                   .commit_bytes = COMMIT_BYTES,
 	                   .held_bytes = HELD_BYTES,
 	                   .fill_rows = option_int(invocation, "count")},
 	        .runs = (int)option_int(invocation, "runs"),
