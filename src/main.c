@@ -27,12 +27,11 @@ static int choice(const struct invocation *invocation, const char *name, const c
 
 static void set_up(const struct invocation *invocation)
 {
-	static const char *const levels[] = {"debug", "info", "warn", "error"}, *const colors[] = {"auto", "always",
-	                                                                                           "never"};
+	static const char *const colors[] = {"auto", "always", "never"};
 
 	color_choose((enum color_choice)choice(invocation, "color", colors, COUNT_OF(colors)));
 	log_init(!strcmp(option_text(invocation, "log-format"), "json"),
-	         (enum log_level)choice(invocation, "log-level", levels, COUNT_OF(levels)), color_for(stderr));
+	         (enum log_level)choice(invocation, "log-level", log_level_names, LOG_LEVELS), color_for(stderr));
 }
 
 int main(int argc, char **argv)

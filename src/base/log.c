@@ -31,7 +31,7 @@ static const struct {
 #undef LOG_EVENT
 };
 
-static const char *const level_names[] = {"debug", "info", "warn", "error"};
+const char *const log_level_names[LOG_LEVELS] = {"debug", "info", "warn", "error"};
 
 void log_init(bool json, enum log_level minimum, bool colors)
 {
@@ -129,7 +129,7 @@ static void append_json(struct buffer *line, enum log_event event, const struct 
 
 	clock_format(clock_wall_ms(), now, sizeof now);
 	buffer_printf(line, "{\"ts\":\"%s\",\"level\":\"%s\",\"event\":\"%s\",\"message\":", now,
-	              level_names[events[event].level], events[event].name);
+	              log_level_names[events[event].level], events[event].name);
 	append_json_masked(line, message);
 	for (int i = 0; i < count; i++) {
 		buffer_printf(line, ",\"%s\":", fields[i].name);
@@ -148,7 +148,7 @@ static void append_human(struct buffer *line, enum log_event event, const struct
 	enum log_level level = events[event].level;
 	const char *color = state.colors ? colors[level] : "";
 
-	buffer_printf(line, "%s%s%s", color, level >= LOG_WARN ? level_names[level] : "",
+	buffer_printf(line, "%s%s%s", color, level >= LOG_WARN ? log_level_names[level] : "",
 	              level >= LOG_WARN ? ": " : "");
 	buffer_text(line, message);
 	for (int i = 0; i < count && level >= LOG_WARN; i++) {

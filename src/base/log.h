@@ -11,7 +11,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
+enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR, LOG_LEVELS };
+extern const char *const log_level_names[LOG_LEVELS];
 
 enum log_event {
 #define LOG_EVENT(id, level, name, meaning) EVENT_##id,

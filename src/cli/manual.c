@@ -203,8 +203,6 @@ static const struct {
 /* What /metrics and the JSON log lines hold, for those who watch a run. */
 static void markdown_watching(struct buffer *out)
 {
-	static const char *const levels[] = {"debug", "info", "warn", "error"};
-
 	buffer_text(out, "\n## Metrics\n\n`tarn run --listen` answers `/metrics` with these.\n\n"
 	                 "| Metric | Type | Labels | Meaning |\n|---|---|---|---|\n");
 	for (size_t i = 0; i < COUNT_OF(metrics); i++)
@@ -216,7 +214,8 @@ static void markdown_watching(struct buffer *out)
 	        "`event`, `message` and what belongs to the event.\n\n"
 	        "| Event | Level | Meaning |\n|---|---|---|\n");
 	for (size_t i = 0; i < COUNT_OF(events); i++)
-		buffer_printf(out, "| `%s` | %s | %s |\n", events[i].name, levels[events[i].level], events[i].meaning);
+		buffer_printf(out, "| `%s` | %s | %s |\n", events[i].name, log_level_names[events[i].level],
+		              events[i].meaning);
 }
 
 void help_markdown(struct buffer *out)
