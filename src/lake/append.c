@@ -219,14 +219,17 @@ static void compose_insert(struct append_target *target, const struct duck_rows 
 	buffer_printf(sql, ") SELECT * FROM %s()", target->name);
 }
 
+bool append_is_prepared(const struct append_target *target, const struct batch_schema *schema)
+{
+	return !strcmp(target->checked, schema->fingerprint);
+}
+
 int append_prepare(struct append_target *target, struct batch_schema *schema, int64_t row_bytes, bool *ret_created,
                    struct error *err)
 {
 	OWNED_DUCK_ROWS struct duck_rows source = {0}, table = {0};
 
 	*ret_created = false;
-	if (!strcmp(target->checked, schema->fingerprint))
-		return 0;
 	if (lake_has_snapshots(target->session->lake) && check_storable(schema->arrow, "", err))
 		return -1;
 	if (duck_source_set(target->source, schema, NULL, err) || read_source(target, &source, err) ||
@@ -267,8 +270,7 @@ int append_rows(struct append_target *target, struct batch_schema *schema, const
 		target->checked[0] = 0;
 		if (why.kind == ERROR_INVALID && duck_is_about_catalog(why.code))
 			why.kind = ERROR_TRANSIENT;
-		if (why.kind == ERROR_TRANSIENT && duck_is_out_of_memory(why.code, why.message))
-			why.kind = ERROR_MEMORY;
+		duck_tell_memory(&why);
 		*err = why;
 		return -1;
 	}

@@ -27,6 +27,8 @@ struct append_target *append_target_new(struct lake_session *session, const char
                                         struct error *err);
 void append_target_free(struct append_target *target);
 
+/* The schema was the last to pass append_prepare, and no INSERT has failed since. */
+bool append_is_prepared(const struct append_target *target, const struct batch_schema *schema);
 /*
  * Makes the table from the schema where it is absent (ret_created), and checks that the columns are the table's: same
  * names, same types, any order (the table may have more: they become null). Outside a transaction of the caller's.

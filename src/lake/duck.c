@@ -60,11 +60,14 @@ enum error_kind duck_kind(int type, const char *message)
 }
 
 /* A COMMIT's errors are all of type TRANSACTION. */
-bool duck_is_out_of_memory(int code, const char *message)
+void duck_tell_memory(struct error *err)
 {
-	return code == DUCKDB_ERROR_OUT_OF_MEMORY ||
-	       (code == DUCKDB_ERROR_TRANSACTION &&
-	        (has(message, "failed to pin block") || has(message, "Out of Memory")));
+	bool memory = err->code == DUCKDB_ERROR_OUT_OF_MEMORY ||
+	              (err->code == DUCKDB_ERROR_TRANSACTION &&
+	               (has(err->message, "failed to pin block") || has(err->message, "Out of Memory")));
+
+	if (memory && err->kind == ERROR_TRANSIENT)
+		err->kind = ERROR_MEMORY;
 }
 
 bool duck_is_about_catalog(int code)

@@ -100,8 +100,8 @@ int duck_source_set(struct duck_source *source, struct batch_schema *schema, con
 /* The kind of a DuckDB failure by its error type and text: CONFLICT (a logical conflict, final for this transaction),
  * TRANSIENT (locked, connection lost, retries used up, I/O), INVALID (binder, parser, conversion, constraint). */
 enum error_kind duck_kind(int duckdb_error_type, const char *message);
-/* DuckDB reached its bound of memory. code: of an error that came from here. */
-bool duck_is_out_of_memory(int code, const char *message);
+/* Where DuckDB reached its bound of memory, writing rows the same again will not help: TRANSIENT becomes MEMORY. */
+void duck_tell_memory(struct error *err);
 /* The statement does not fit the catalog (a table was dropped or altered meanwhile), rather than the data the table.
  * code: of an error that came from here. */
 bool duck_is_about_catalog(int code);

@@ -385,8 +385,8 @@ enum commit_outcome lake_commit(struct lake_session *session, const char *note, 
 	          &pins);
 	failed = duck_exec(session->connection, "COMMIT", NULL, err);
 	pins_drop(&pins, failed && err->kind != ERROR_CONFLICT);
-	if (failed && err->kind == ERROR_TRANSIENT && duck_is_out_of_memory(err->code, err->message))
-		err->kind = ERROR_MEMORY;
+	if (failed)
+		duck_tell_memory(err);
 	/* After a failed COMMIT the transaction is over as well. */
 	end_transaction(session);
 	if (!failed && fault_error(FAULT_COMMIT_AFTER, err))

@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/fault.h"
@@ -293,8 +292,9 @@ static int learn_outcome(struct stream *stream, const struct attempt *attempt)
 			error_wrap(&err,
 			           "it stops while the lake does not answer; the next run goes on where the lake is");
 			stream_fail(stream, &err);
+			return -1;
 		}
-		if (stream->halt || stopped_ms > STOP_PATIENCE_MS)
+		if (stream->halt)
 			return -1;
 	}
 	for (int i = 0; i < attempt->count; i++)
@@ -332,12 +332,10 @@ static void be_careful(struct stream *stream, const struct attempt *attempt, con
 
 		if (taken->from == taken->to)
 			continue;
-		if (units > 1 || (err->kind == ERROR_MEMORY && window->max_units > 1)) {
+		if (units > 1 || err->kind == ERROR_MEMORY) {
 			lane->careful_until = taken->to > lane->careful_until ? taken->to : lane->careful_until;
 			continue;
 		}
-		if (err->kind == ERROR_MEMORY)
-			break;
 		/* [from, to) ends with the one message; what stands before it holds none. */
 		lane->poison = taken->to - 1;
 		free(lane->poison_reason);
@@ -356,13 +354,13 @@ static void handle_failure(struct stream *stream, const struct attempt *attempt,
 	stream->commit_failures++;
 	pthread_mutex_unlock(&stream->queue.lock);
 	metric_add(stream->metrics, METRIC_COMMIT_FAILURES, 1);
-	if (err->kind == ERROR_INVALID || err->kind == ERROR_MEMORY)
-		be_careful(stream, attempt, err);
 	if (err->kind == ERROR_MEMORY && stream->queue.window.max_units == 1) {
 		struct error enough = *err;
 
 		error_wrap(&enough, "one message alone does not fit: raise spec.memory");
 		stream_fail(stream, &enough);
+	} else if (err->kind == ERROR_INVALID || err->kind == ERROR_MEMORY) {
+		be_careful(stream, attempt, err);
 	}
 	if (err->kind == ERROR_FATAL)
 		stream_fail(stream, err);
@@ -417,6 +415,8 @@ static int prepare(struct stream *stream, struct batch_schema *schema, struct er
 {
 	bool created;
 
+	if (append_is_prepared(stream->target, schema))
+		return 0;
 	if (append_prepare(stream->target, schema, queue_row_bytes(&stream->queue, schema), &created, err)) {
 		if (err->kind != ERROR_INVALID)
 			return -1;

@@ -6,7 +6,6 @@
  * thread polls. It never waits longer than a millisecond, for nothing can arrive meanwhile.
  */
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/owned.h"
