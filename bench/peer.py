@@ -1,13 +1,14 @@
-"""peer.py BROKERS TOPIC ROWS FOLDER SETTINGS: the consumer that Tarn is compared with, as a careful Python programmer writes it.
+"""peer.py BROKERS TOPIC ROWS FOLDER SETTINGS: the consumer that Tarn is compared with, as a Python programmer writes it.
 
-confluent-kafka reads in batches with room to fetch ahead, pyarrow reads each payload's IPC stream without copying, batches are gathered to 100 MB and inserted into DuckLake (SQLite catalog in WAL mode) by one INSERT ... SELECT
-from the Arrow table; after the lake's COMMIT the offsets are committed to Kafka. It promises less than Tarn does: after
-a crash between the two commits rows come twice, and a message that it cannot read ends it.
+pyarrow reads each payload's IPC stream without copying, batches are gathered to 100 MB and inserted into DuckLake (SQLite
+catalog in WAL mode) by one INSERT ... SELECT from the Arrow table; after the lake's COMMIT the offsets are committed to
+Kafka. It promises less than Tarn does: after a crash between the two commits rows come twice, and a message that it cannot
+read ends it.
 
-SETTINGS: `defaults`, as one writes it first: the defaults of every library, a message a poll; `snappy`, the client tuned,
-and DuckLake's and DuckDB's own defaults; `zstd`, the same with parquet_compression zstd, so that the files are as small as
-Tarn's; `tarn`, the client tuned and everything that Tarn sets, found by measuring: zstd level 1, row groups of 6,144 rows,
-no order between rows kept.
+SETTINGS: `defaults`, as one writes it first: the defaults of every library, a message a poll; `snappy`, the client tuned
+(it reads in batches and has room to fetch ahead), and DuckLake's and DuckDB's own defaults; `zstd`, the same with
+parquet_compression zstd, so that the files are as small as Tarn's; `tarn`, the client tuned and everything that Tarn sets,
+found by measuring: zstd level 1, row groups of 6,144 rows, no order between rows kept.
 
 Prints one line of JSON. Wall time is from the first message to the last commit, as for Tarn.
 """

@@ -45,9 +45,6 @@ log.initial.task.delay.ms=500
 delete.topic.enable=true
 """
 
-# In a lake that is there, BEGIN and COMMIT are passed twice for the lanes' claim (tables, epochs); the third is of rows.
-AFTER_CLAIM = 3
-
 _names = itertools.count()
 
 
@@ -281,6 +278,11 @@ class Process:
             raise AssertionError(f"{' '.join(self.arguments[1:])} did not end within {timeout_s} s:\n{self.tail()}") from None
         return self.process.returncode
 
+    def drain(self, timeout_s=60):
+        """The signal that a service manager sends, and a good end."""
+        self.send(signal.SIGTERM)
+        assert self.wait(timeout_s) == DONE, self.tail()
+
     def end(self):
         if self.alive():
             self.process.send_signal(signal.SIGCONT)
@@ -361,6 +363,24 @@ def tarn(*arguments, folder=None, timeout_s=60, environment=None):
 # ---- lakes
 
 
+def rows_turn(point):
+    """How often a run passes the fault point until it is of rows: BEGIN and COMMIT come twice before, for the lanes' claim
+    (tables, epochs), in a lake that is there."""
+    return 3 if point.startswith(("begin", "commit")) else 1
+
+
+def attach(target, options="", **config):
+    """Another program than tarn: DuckDB from PyPI, with what ATTACH finds at `target` as lake."""
+    con = duckdb.connect(config={"extension_directory": EXTENSIONS, "autoinstall_known_extensions": "false",
+                                 "autoload_known_extensions": "false"} | config)
+    for prefix, extensions in {"ducklake:": "ducklake", "ducklake:sqlite:": "sqlite_scanner",
+                               "ducklake:postgres:": "postgres_scanner"}.items():
+        if target.startswith(prefix):
+            con.execute(f"LOAD {extensions}")
+    con.execute(f"ATTACH '{target}' AS lake {options}")
+    return con
+
+
 class Lake:
     """A catalog on one of the backends and one stream into it, as a manifest, its processes and its readers."""
 
@@ -423,20 +443,15 @@ class Lake:
         answer["code"] = done.returncode
         return answer
 
+    @property
+    def target(self):
+        return {"sqlite": f"ducklake:sqlite:{self.folder}/catalog.sqlite", "duckdb": f"ducklake:{self.folder}/catalog.ducklake",
+                "postgres": f"ducklake:postgres:{self.server.connection(self.database) if self.server else ''}",
+                "file": f"{self.folder}/lake.duckdb"}[self.backend]
+
     def connect(self):
-        """Another program than tarn: DuckDB from PyPI, reading only."""
-        con = duckdb.connect(config={"extension_directory": EXTENSIONS, "autoinstall_known_extensions": "false",
-                                     "autoload_known_extensions": "false", "threads": "1"})
-        if self.backend == "file":
-            con.execute(f"ATTACH '{self.folder}/lake.duckdb' AS lake (READ_ONLY)")
-            return con
-        con.execute("LOAD ducklake")
-        where = {"sqlite": f"sqlite:{self.folder}/catalog.sqlite", "duckdb": f"{self.folder}/catalog.ducklake",
-                 "postgres": f"postgres:{self.server.connection(self.database) if self.server else ''}"}[self.backend]
-        if self.backend in ("sqlite", "postgres"):
-            con.execute(f"LOAD {self.backend}_scanner")
-        con.execute(f"ATTACH 'ducklake:{where}' AS lake (READ_ONLY)")
-        return con
+        """Another program than tarn, reading only."""
+        return attach(self.target, "(READ_ONLY)", threads="1")
 
     def read(self, sql, *parameters):
         con = self.connect()
@@ -447,13 +462,7 @@ class Lake:
 
     def write_sql(self, *statements):
         """Statements of the lake's owner, before tarn runs: a table made by hand."""
-        con = duckdb.connect(config={"extension_directory": EXTENSIONS, "autoinstall_known_extensions": "false"})
-        if self.backend != "file":
-            con.execute("LOAD ducklake")
-            con.execute("LOAD sqlite_scanner")
-        target = {"sqlite": f"ducklake:sqlite:{self.folder}/catalog.sqlite", "duckdb": f"ducklake:{self.folder}/catalog.ducklake",
-                  "file": f"{self.folder}/lake.duckdb"}[self.backend]
-        con.execute(f"ATTACH '{target}' AS lake" + ("" if self.backend == "file" else f" (DATA_PATH '{self.folder}/data')"))
+        con = attach(self.target, "" if self.backend == "file" else f"(DATA_PATH '{self.folder}/data')")
         for statement in statements:
             con.execute(statement)
         con.close()

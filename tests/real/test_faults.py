@@ -88,7 +88,7 @@ def test_errors_at_every_point(kafka, make_lake, record_property, backend):
 def nth_of(point, turn):
     """Alone in its run a point is met by the rows' commit; among others, by the claim's or by the rows'."""
     if LONG:
-        return support.AFTER_CLAIM if point.startswith(("begin", "commit")) else 1
+        return support.rows_turn(point)
     return 1 + turn % 2
 
 
@@ -102,7 +102,7 @@ def test_errors_that_last(kafka, make_lake, backend, point):
     seqs = list(producer.events(topic, 3, rows=4))
     lake.once()
     seqs += producer.events(topic, 5, rows=4)
-    process = lake.start(faults=f"{point}:{support.AFTER_CLAIM if point.startswith('commit') else 1}:errors",
+    process = lake.start(faults=f"{point}:{support.rows_turn(point)}:errors",
                          manifest=lake.write("other.yaml", group=unique("group")))
     process.wait_event("commit_retry" if point != "commit.after" else "commit", timeout_s=60)
     process.kill()

@@ -54,8 +54,7 @@ def test_members_come_and_go(kafka, make_lake, record_property, protocol):
     # A third joins, and one leaves in order.
     third = lake.start()
     third.wait_event("commit", timeout_s=60)
-    first.send(signal.SIGTERM)
-    assert first.wait(60) == DONE, first.tail()
+    first.drain()
     # One dies: the others take its lanes over.
     before = len(third.events("lane_assigned"))
     second.kill()
@@ -79,7 +78,7 @@ def test_zombie(kafka, make_lake, record_property, protocol, point):
     lake = make_lake("postgres", kafka.address, topic, properties=PROTOCOLS[protocol])
     first = list(producer.events(topic, 2, rows=4, partitions=2))
     lake.once()
-    zombie = lake.start(faults=f"{point}:{support.AFTER_CLAIM if point != 'insert.chunk' else 1}:stop")
+    zombie = lake.start(faults=f"{point}:{support.rows_turn(point)}:stop")
     zombie.wait_event("lane_assigned", count=2)
     producer.events(topic, 4, rows=4, partitions=2)
     support.eventually("the zombie stops", lambda: stopped(zombie.pid), 60)
@@ -93,8 +92,7 @@ def test_zombie(kafka, make_lake, record_property, protocol, point):
     seqs = range(producer.next_seq)
     support.eventually("all is in", lambda: lake.verify(topic=True)["table_rows"] == len(seqs), 60, 0.3)
     for process in (zombie, heir):
-        process.send(signal.SIGTERM)
-        assert process.wait(60) == DONE, process.tail()
+        process.drain()
     lake.assert_exactly_once(seqs)
     record_property("conflicts", len(zombie.events("conflict")))
     assert first
@@ -129,8 +127,7 @@ def test_random_group(kafka, make_lake, rng, record_property, cycles):
             time.sleep(rng.uniform(0.5, 3))
             member.send(signal.SIGCONT)
         elif action == "leave":
-            member.send(signal.SIGTERM)
-            assert member.wait(60) == DONE, member.tail()
+            member.drain()
         else:
             members.append(lake.start())
         time.sleep(rng.uniform(0.2, 2))
@@ -156,15 +153,13 @@ def test_member_leaves_quickly(kafka, make_lake, record_property):
     support.eventually("read", lambda: len(kafka.members(lake.group)) == 2)
     before = len(second.events("lane_assigned"))
     at = time.monotonic()
-    first.send(signal.SIGTERM)
-    assert first.wait(30) == DONE, first.tail()
+    first.drain(30)
     ended_s = time.monotonic() - at
     second.wait_event("lane_assigned", count=before + 1, timeout_s=15)
     taken_s = time.monotonic() - at
     assert first.events("stop") and len(kafka.members(lake.group)) == 1
     support.eventually("all is in", lambda: lake.verify(topic=True)["table_rows"] == len(seqs), 60, 0.3)
-    second.send(signal.SIGTERM)
-    assert second.wait(30) == DONE
+    second.drain(30)
     lake.assert_exactly_once(seqs)
     record_property("ended_s", round(ended_s, 1))
     record_property("taken_s", round(taken_s, 1))

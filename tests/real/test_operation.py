@@ -20,8 +20,7 @@ def test_sigterm_drains(kafka, make_lake):
     support.eventually("read", lambda: process.events("listen") and process.metric("tarn_messages_received_total") == 20)
     assert not process.events("commit")
     at = time.monotonic()
-    process.send(signal.SIGTERM)
-    assert process.wait(30) == DONE, process.tail()
+    process.drain(30)
     assert time.monotonic() - at < 20
     lake.assert_exactly_once(seqs)
     assert not kafka.members(lake.group)
@@ -59,8 +58,7 @@ def test_second_process(kafka, make_lake, backend):
     second = lake.start("--once")
     assert second.wait(30) == OWNED, second.tail()
     assert f"process {first.pid}" in second.text() and "postgres" in second.text()
-    first.send(signal.SIGTERM)
-    assert first.wait(30) == DONE
+    first.drain(30)
     lake.assert_exactly_once(seqs)
 
 
@@ -79,8 +77,7 @@ def test_bound_of_memory(kafka, make_lake, record_property):
         time.sleep(0.2)
     support.eventually("all is in", lambda: lake.verify(topic=True)["table_rows"] == len(seqs), 90, 0.5)
     rss = process.rss()
-    process.send(signal.SIGTERM)
-    assert process.wait(60) == DONE
+    process.drain()
     lake.assert_exactly_once(seqs)
     assert 0 < peak <= 64 << 20
     record_property("in_flight_peak_mib", peak >> 20 if isinstance(peak, int) else round(peak / (1 << 20), 1))
@@ -156,8 +153,7 @@ def test_watched(kafka, make_lake):
     assert sum(metrics["tarn_messages_received_total"].values()) * 5 == len(seqs)
     assert metrics["tarn_copied_bytes_total"] and metrics["tarn_resident_memory_bytes"]
     assert all(value == 1 for value in metrics["tarn_lane_owned"].values()) and len(metrics["tarn_lane_owned"]) == 2
-    process.send(signal.SIGTERM)
-    assert process.wait(30) == DONE
+    process.drain(30)
     for record in (json.loads(line) for line in process.text().splitlines()):
         assert {"ts", "level", "event", "message"} <= record.keys(), record
     lake.assert_exactly_once(seqs)

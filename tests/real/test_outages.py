@@ -14,8 +14,7 @@ OUTAGE_S = 20 if LONG else 4
 def settle(lake, stream, process, timeout_s=90):
     seqs = stream.finish()
     support.eventually("the topic is in the lake", lambda: lake.verify(topic=True)["table_rows"] == len(seqs), timeout_s, 0.5)
-    process.send(signal.SIGTERM)
-    assert process.wait(60) == DONE, process.tail()
+    process.drain()
     lake.assert_exactly_once(seqs)
 
 
@@ -88,8 +87,7 @@ def test_no_topic(kafka, make_lake):
     seqs = kafka.producer().events(waiting.topic, 6, rows=5, partitions=2)
     process.wait_event("commit", timeout_s=60)
     support.eventually("all is in", lambda: waiting.verify(topic=True)["table_rows"] == len(seqs), 60, 0.5)
-    process.send(signal.SIGTERM)
-    assert process.wait(60) == DONE
+    process.drain()
     waiting.assert_exactly_once(seqs)
     assert once.wait(60) == LATER
     assert "does not exist" in once.text()
@@ -124,8 +122,7 @@ def test_retention_overtook(kafka, make_lake):
     assert (gap["partition"], gap["from"], gap["to"]) == (1, 10, 15)
     support.eventually("metric", lambda: process.metric("tarn_offsets_lost_total") == 5)
     support.eventually("all is in", lambda: lake.verify()["table_rows"] == 175, 30, 0.3)
-    process.send(signal.SIGTERM)
-    assert process.wait(60) == DONE
+    process.drain()
     answer = lake.verify(topic=True)
     assert (answer["passed"], answer["code"], answer["gaps"]) == (False, support.NO, 5)
     assert answer["duplicates"] == 0
@@ -145,8 +142,7 @@ def test_partitions_added(kafka, make_lake):
     producer.events(topic, 20, rows=5, partitions=4)
     seqs = range(producer.next_seq)
     support.eventually("all is in", lambda: lake.verify(topic=True)["table_rows"] == len(seqs), 60, 0.5)
-    process.send(signal.SIGTERM)
-    assert process.wait(60) == DONE
+    process.drain()
     answer = lake.assert_exactly_once(seqs)
     assert len(answer["lanes"]) == 4
 

@@ -2,7 +2,6 @@
 
 import json
 
-import duckdb
 import pytest
 import yaml
 
@@ -33,9 +32,7 @@ def test_another_program_may_write(kafka, make_lake):
     lake = make_lake("sqlite", kafka.address, topic)
     seqs = kafka.producer().events(topic, 5, rows=10)
     lake.once()
-    con = duckdb.connect(config={"extension_directory": support.EXTENSIONS, "autoinstall_known_extensions": "false"})
-    con.execute("LOAD ducklake; LOAD sqlite_scanner")
-    con.execute(f"ATTACH 'ducklake:sqlite:{lake.folder}/catalog.sqlite' AS lake")
+    con = support.attach(lake.target)
     con.execute("INSERT INTO lake.events SELECT * REPLACE (seq + 1000 AS seq) FROM lake.events")
     con.execute("UPDATE lake.events SET note = 'mine' WHERE seq >= 1000")
     assert con.execute("SELECT count(*) FROM lake.events WHERE note = 'mine'").fetchone() == (50,)

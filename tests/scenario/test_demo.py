@@ -7,7 +7,6 @@ import shutil
 import signal
 import time
 
-import duckdb
 import pytest
 import support
 from example import BATCH, EVENTS, EXAMPLE, PARTITIONS
@@ -28,9 +27,7 @@ def test_report(demo):
 
 def test_another_program_reads_the_lake(demo):
     folder, _ = demo
-    con = duckdb.connect(config={"extension_directory": support.EXTENSIONS, "autoinstall_known_extensions": "false", "autoload_known_extensions": "false"})
-    con.execute("LOAD ducklake; LOAD sqlite_scanner")
-    con.execute(f"ATTACH 'ducklake:sqlite:{folder}/lake/catalog.sqlite' AS lake (READ_ONLY)")
+    con = support.attach(f"ducklake:sqlite:{folder}/lake/catalog.sqlite", "(READ_ONLY)")
     assert con.execute("SELECT count(*), count(DISTINCT uuid) FROM lake.events_arrow").fetchone() == (EVENTS, EVENTS)
     con.close()
 
@@ -109,9 +106,7 @@ def test_verify_against_an_embedded_topic_says_that_it_is_gone(demo):
 def test_verify_finds_rows_that_went_away(folder):
     shutil.copy(EXAMPLE, folder)
     assert tarn("demo", "tarn.yaml", "--count", "1000", "--batch", "100", folder=folder).returncode == support.DONE
-    con = duckdb.connect(config={"extension_directory": support.EXTENSIONS, "autoinstall_known_extensions": "false", "autoload_known_extensions": "false"})
-    con.execute("LOAD ducklake; LOAD sqlite_scanner")
-    con.execute(f"ATTACH 'ducklake:sqlite:{folder}/lake/catalog.sqlite' AS lake")
+    con = support.attach(f"ducklake:sqlite:{folder}/lake/catalog.sqlite")
     con.execute("DELETE FROM lake.events_arrow WHERE uuid = (SELECT min(uuid) FROM lake.events_arrow)")
     con.close()
     done = tarn("verify", "tarn.yaml", "--format", "json", folder=folder)
@@ -140,8 +135,7 @@ def test_run_serves_and_drains(folder, processes):
     report = json.loads(done.stdout)
     assert 2000 in report.values(), report
     support.eventually("all is committed", lambda: process.metric("tarn_rows_committed_total") == 2000)
-    process.send(signal.SIGTERM)
-    assert process.wait(30) == support.DONE
+    process.drain(30)
     rows = json.loads(tarn("query", "tarn.yaml", "SELECT count(*) AS n FROM events_arrow", "--format", "json", folder=folder).stdout)
     assert rows == [{"n": 2000}]
     assert tarn("verify", "tarn.yaml", folder=folder).returncode == support.DONE
