@@ -1,0 +1,629 @@
+/*
+ * json.c - a payload's documents, and which of their values belongs to which column.
+ */
+#include "batch/json.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <strings.h>
+
+#include "base/owned.h"
+#include "batch/json_private.h"
+
+#define ROOM_KEPT ((size_t)2 << 20) /* of the reader's memory, between payloads */
+#define KEY_MAX 255 /* bytes of a key that becomes a column */
+#define SAMPLE_MAX 40 /* bytes of a value that reasons quote */
+
+/* What a key of an object leads to. The root is the document itself. */
+struct key {
+	char *name;
+	size_t size;
+	int column; /* -1: none */
+	struct key *children;
+	int child_count;
+	int next; /* the child that is looked at first: keys mostly come in the order of the document before */
+};
+
+/* What a column is filled from. */
+struct cell {
+	struct json_column rule; /* type JSON_TYPE_COUNT: a column of Tarn's own; the name is the field's */
+	int also; /* another column of the same key, -1: none */
+	yyjson_val *value; /* of the document at hand; NULL: it has none */
+};
+
+struct json_decoder {
+	struct json_rules rules;
+	struct batch_counters *counters;
+	struct columns columns;
+	struct cell *cells; /* one a column */
+	struct key root;
+	bool infers;
+	int raw, score, reasons, ingested_at; /* columns; -1: none */
+	char *room; /* of the reader */
+	size_t room_size;
+	double points; /* that the row at hand lost */
+};
+
+/* ---- keys */
+
+static void key_release(struct key *key)
+{
+	for (int i = 0; i < key->child_count; i++)
+		key_release(&key->children[i]);
+	free(key->children);
+	free(key->name);
+	*key = (struct key){.column = -1};
+}
+
+static struct key *key_find(struct key *parent, const char *name, size_t size)
+{
+	for (int tried = 0; tried < parent->child_count; tried++) {
+		int at = (parent->next + tried) % parent->child_count;
+		struct key *child = &parent->children[at];
+
+		if (child->size != size || memcmp(child->name, name, size) != 0)
+			continue;
+		parent->next = at + 1 == parent->child_count ? 0 : at + 1;
+		return child;
+	}
+	return NULL;
+}
+
+static struct key *key_add(struct key *parent, const char *name, size_t size, struct error *err)
+{
+	struct key *children = realloc(parent->children, (size_t)(parent->child_count + 1) * sizeof *children);
+	char *copy = children ? malloc(size + 1) : NULL;
+
+	if (children)
+		parent->children = children;
+	if (!copy) {
+		error_no_memory(err);
+		return NULL;
+	}
+	memcpy(copy, name, size);
+	copy[size] = 0;
+	children[parent->child_count] = (struct key){.name = copy, .size = size, .column = -1};
+	return &children[parent->child_count++];
+}
+
+/* One token of a JSON pointer, with ~1 and ~0 (RFC 6901, section 4). */
+static size_t unescape(const char *token, size_t size, char *to)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < size; i++) {
+		to[kept] = token[i];
+		if (token[i] == '~' && i + 1 < size && (token[i + 1] == '0' || token[i + 1] == '1'))
+			to[kept] = token[++i] == '0' ? '~' : '/';
+		kept++;
+	}
+	return kept;
+}
+
+static struct key *key_of_pointer(struct json_decoder *decoder, const char *pointer, struct error *err)
+{
+	OWNED_FREE char *token = malloc(strlen(pointer) + 1);
+	struct key *key = &decoder->root;
+
+	if (!token) {
+		error_no_memory(err);
+		return NULL;
+	}
+	if (*pointer && *pointer != '/') {
+		error_set(err, ERROR_INVALID, 0, "'%s' is no JSON pointer: it begins with '/', as in /payload/plan",
+		          pointer);
+		return NULL;
+	}
+	while (key && *pointer) {
+		size_t length = strcspn(++pointer, "/"), size = unescape(pointer, length, token);
+		struct key *child = key_find(key, token, size);
+
+		key = child ? child : key_add(key, token, size, err);
+		pointer += length;
+	}
+	return key;
+}
+
+/* ---- columns */
+
+static int column_named(const struct json_decoder *decoder, const char *name)
+{
+	for (int i = 0; i < decoder->columns.count; i++)
+		if (!strcasecmp(decoder->columns.root.children[i].name, name))
+			return i;
+	return -1;
+}
+
+/* rule NULL: a column of Tarn's own. */
+static int add_cell(struct json_decoder *decoder, int column, const struct json_column *rule, struct error *err)
+{
+	struct cell *cells;
+
+	if (column < 0)
+		return -1;
+	cells = realloc(decoder->cells, (size_t)(column + 1) * sizeof *cells);
+	if (!cells)
+		return error_no_memory(err);
+	decoder->cells = cells;
+	cells[column] = (struct cell){.also = -1};
+	if (rule)
+		cells[column].rule = *rule;
+	else
+		cells[column].rule.type = JSON_TYPE_COUNT;
+	cells[column].rule.name = NULL;
+	return column;
+}
+
+static const char *name_of(const struct json_decoder *decoder, int column)
+{
+	return decoder->columns.root.children[column].name;
+}
+
+static int check_name(const struct json_decoder *decoder, const char *name, struct error *err)
+{
+	int same = column_named(decoder, name);
+
+	if (!*name)
+		return error_set(err, ERROR_INVALID, 0, "a column's name is empty");
+	if (same >= 0)
+		return error_set(err, ERROR_INVALID, 0,
+		                 "two columns are called '%s' and '%s': a table knows them as one",
+		                 name_of(decoder, same), name);
+	if (decoder->columns.count >= JSON_COLUMNS_MAX)
+		return error_set(err, ERROR_INVALID, 0, "more than %d columns", JSON_COLUMNS_MAX);
+	return 0;
+}
+
+/* A column that the key leads to. */
+static int add_keyed(struct json_decoder *decoder, const struct json_column *rule, struct key *key, struct error *err)
+{
+	int column = check_name(decoder, rule->name, err);
+
+	if (column == 0)
+		column = columns_add(&decoder->columns, rule->name, rule->type, rule->precision, rule->scale, err);
+	column = add_cell(decoder, column, rule, err);
+	if (column < 0)
+		return -1;
+	decoder->cells[column].also = key->column;
+	key->column = column;
+	return 0;
+}
+
+static int add_own(struct json_decoder *decoder, const char *name, enum json_type type, int *ret_column,
+                   struct error *err)
+{
+	*ret_column = -1;
+	if (!name)
+		return 0;
+	if (check_name(decoder, name, err))
+		return -1;
+	*ret_column = add_cell(decoder,
+	                       type == JSON_TYPE_COUNT ? columns_add_list(&decoder->columns, name, err)
+	                                               : columns_add(&decoder->columns, name, type, 0, 0, err),
+	                       NULL, err);
+	return *ret_column < 0 ? -1 : 0;
+}
+
+static int add_own_columns(struct json_decoder *decoder, struct error *err)
+{
+	const struct json_rules *rules = &decoder->rules;
+
+	if (add_own(decoder, rules->raw, JSON_JSON, &decoder->raw, err) ||
+	    add_own(decoder, rules->score, JSON_DOUBLE, &decoder->score, err) ||
+	    add_own(decoder, rules->reasons, JSON_TYPE_COUNT, &decoder->reasons, err))
+		return -1;
+	return add_own(decoder, rules->ingested_at, JSON_TIMESTAMPTZ, &decoder->ingested_at, err);
+}
+
+/* ---- broken rules */
+
+/* The value as reasons quote it: short, and never half of a character. */
+static void sample(yyjson_val *value, char *text, size_t size)
+{
+	const char *from = yyjson_is_raw(value) ? yyjson_get_raw(value) : yyjson_get_str(value);
+	size_t length = from ? yyjson_get_len(value) : 0, kept = length < SAMPLE_MAX ? length : SAMPLE_MAX;
+
+	while (kept < length && kept && ((unsigned char)from[kept] & 0xc0) == 0x80)
+		kept--;
+	*text = 0;
+	if (from)
+		snprintf(text, size, yyjson_is_raw(value) ? " (%.*s%s)" : " ('%.*s%s')", (int)kept, from,
+		         kept < length ? "..." : "");
+}
+
+/* The row lost points; or, where there is no score, its payload is refused. */
+static int broken(struct json_decoder *decoder, double points, const char *reason, struct error *err)
+{
+	if (decoder->score < 0 && decoder->reasons < 0)
+		return error_set(err, ERROR_CORRUPT, 0, "%s", reason);
+	decoder->points += points;
+	if (decoder->reasons >= 0)
+		grow_text(decoder->columns.data[decoder->reasons].elements, reason, strlen(reason));
+	return 0;
+}
+
+static int out_of_range(struct json_decoder *decoder, int column, yyjson_val *value, struct error *err)
+{
+	const struct json_column *rule = &decoder->cells[column].rule;
+	char text[SAMPLE_MAX + 16], reason[512];
+	double number;
+	int used;
+
+	sample(value, text, sizeof text);
+	if ((rule->has_minimum || rule->has_maximum) && value_number(value, &number) &&
+	    ((rule->has_minimum && number < rule->minimum) || (rule->has_maximum && number > rule->maximum))) {
+		used = snprintf(reason, sizeof reason, "%s is out of range%s:", name_of(decoder, column), text);
+		if (rule->has_minimum)
+			used += snprintf(reason + used, sizeof reason - (size_t)used, " at least %g", rule->minimum);
+		if (rule->has_maximum)
+			snprintf(reason + used, sizeof reason - (size_t)used, "%s at most %g",
+			         rule->has_minimum ? "," : "", rule->maximum);
+		return broken(decoder, rule->weight * decoder->rules.out_of_range, reason, err);
+	}
+	if (!rule->allowed || !yyjson_is_str(value))
+		return 0;
+	for (int i = 0; i < rule->allowed_count; i++)
+		if (yyjson_equals_strn(value, rule->allowed[i], strlen(rule->allowed[i])))
+			return 0;
+	snprintf(reason, sizeof reason, "%s is none of its values%s", name_of(decoder, column), text);
+	return broken(decoder, rule->weight * decoder->rules.out_of_range, reason, err);
+}
+
+/* ---- a row */
+
+/* A column of whole numbers, seen in the table or inferred, and the first other number. */
+static bool widens(const struct json_decoder *decoder, const struct json_column *rule, yyjson_val *value)
+{
+	double number;
+
+	return decoder->infers && rule->type == JSON_BIGINT && yyjson_is_raw(value) && !value_is_whole(value) &&
+	       value_number(value, &number);
+}
+
+static int fill_cell(struct json_decoder *decoder, int column, struct error *err)
+{
+	struct cell *cell = &decoder->cells[column];
+	struct growing *data = &decoder->columns.data[column];
+	yyjson_val *value = cell->value;
+	char text[SAMPLE_MAX + 16], reason[512];
+
+	cell->value = NULL;
+	if (!value || yyjson_is_null(value)) {
+		grow_null(data);
+		if (!cell->rule.required)
+			return 0;
+		snprintf(reason, sizeof reason, "%s is missing", name_of(decoder, column));
+		return broken(decoder, cell->rule.weight * decoder->rules.missing, reason, err);
+	}
+	if (value_put(data, &cell->rule, value))
+		return out_of_range(decoder, column, value, err);
+	if (widens(decoder, &cell->rule, value)) {
+		cell->rule.type = JSON_DOUBLE;
+		if (columns_widen(&decoder->columns, column, err))
+			return -1;
+		value_put(data, &cell->rule, value);
+		return 0;
+	}
+	grow_null(data);
+	sample(value, text, sizeof text);
+	snprintf(reason, sizeof reason, "%s is %s%s, not %s", name_of(decoder, column), value_name(value), text,
+	         json_type_right(cell->rule.type));
+	return broken(decoder, cell->rule.weight * decoder->rules.wrong_type, reason, err);
+}
+
+static int fill_row(struct json_decoder *decoder, const char *text, size_t size, int64_t ingested_us, struct error *err)
+{
+	struct columns *columns = &decoder->columns;
+	double score;
+
+	decoder->points = 0;
+	for (int i = 0; i < columns->count; i++)
+		if (decoder->cells[i].rule.type != JSON_TYPE_COUNT && fill_cell(decoder, i, err))
+			return -1;
+	score = decoder->points < 100 ? 100 - decoder->points : 0;
+	if (decoder->raw >= 0)
+		grow_text(&columns->data[decoder->raw], text, size);
+	if (decoder->score >= 0)
+		grow_fixed(&columns->data[decoder->score], &score);
+	if (decoder->reasons >= 0)
+		grow_list_end(&columns->data[decoder->reasons]);
+	if (decoder->ingested_at >= 0)
+		grow_fixed(&columns->data[decoder->ingested_at], &ingested_us);
+	if (!columns_ok(columns))
+		return error_no_memory(err);
+	columns->rows++;
+	return 0;
+}
+
+/* ---- a document */
+
+static int infer(struct json_decoder *decoder, const char *name, size_t size, yyjson_val *value, struct error *err)
+{
+	struct json_column rule = {.type = JSON_JSON};
+	struct key *key;
+
+	if (yyjson_is_null(value))
+		return 0;
+	if (size == 0 || size > KEY_MAX || memchr(name, 0, size))
+		return error_set(err, ERROR_CORRUPT, 0,
+		                 "a key of %zu bytes cannot be a column: 1 to %d, none of them 0", size, KEY_MAX);
+	if (yyjson_is_bool(value))
+		rule.type = JSON_BOOLEAN;
+	else if (yyjson_is_raw(value))
+		rule.type = value_is_whole(value) ? JSON_BIGINT : JSON_DOUBLE;
+	else if (yyjson_is_str(value))
+		rule.type = JSON_VARCHAR;
+	key = key_add(&decoder->root, name, size, err);
+	if (!key)
+		return -1;
+	rule.name = key->name;
+	if (add_keyed(decoder, &rule, key, err)) {
+		key_release(key);
+		decoder->root.child_count--;
+		if (err->kind == ERROR_INVALID)
+			err->kind = ERROR_CORRUPT;
+		return -1;
+	}
+	decoder->cells[key->column].value = value;
+	return 0;
+}
+
+static int hold(struct json_decoder *decoder, const struct key *key, yyjson_val *value, struct error *err)
+{
+	for (int column = key->column; column >= 0; column = decoder->cells[column].also) {
+		if (decoder->cells[column].value)
+			return error_set(err, ERROR_CORRUPT, 0, "the key '%s' stands there twice", key->name);
+		decoder->cells[column].value = value;
+	}
+	return 0;
+}
+
+/* As deep as the pointers of the rules, however deep the document. */
+static int find_cells(struct json_decoder *decoder, struct key *parent, yyjson_val *value, struct error *err)
+{
+	yyjson_obj_iter members;
+	yyjson_val *name;
+
+	if (yyjson_is_arr(value)) {
+		for (int i = 0; i < parent->child_count; i++) {
+			struct key *child = &parent->children[i];
+			char *end;
+			unsigned long at = strtoul(child->name, &end, 10);
+			yyjson_val *element = *end || !child->size ? NULL : yyjson_arr_get(value, at);
+
+			if (element && (hold(decoder, child, element, err) || find_cells(decoder, child, element, err)))
+				return -1;
+		}
+		return 0;
+	}
+	if (!yyjson_is_obj(value) || (!parent->child_count && !(decoder->infers && parent == &decoder->root)))
+		return 0;
+	yyjson_obj_iter_init(value, &members);
+	while ((name = yyjson_obj_iter_next(&members))) {
+		yyjson_val *member = yyjson_obj_iter_get_val(name);
+		struct key *child = key_find(parent, yyjson_get_str(name), yyjson_get_len(name));
+
+		if (child ? hold(decoder, child, member, err) || find_cells(decoder, child, member, err)
+		          : decoder->infers && infer(decoder, yyjson_get_str(name), yyjson_get_len(name), member, err))
+			return -1;
+	}
+	return 0;
+}
+
+static int add_document(struct json_decoder *decoder, yyjson_val *document, const char *text, size_t size,
+                        int64_t ingested_us, struct error *err)
+{
+	if (!yyjson_is_obj(document))
+		return error_set(err, ERROR_CORRUPT, 0, "the document is %s, not an object", value_name(document));
+	for (int i = 0; i < decoder->columns.count; i++)
+		decoder->cells[i].value = NULL;
+	if (hold(decoder, &decoder->root, document, err) || find_cells(decoder, &decoder->root, document, err))
+		return -1;
+	return fill_row(decoder, text, size, ingested_us, err);
+}
+
+/* ---- a payload */
+
+/* Room for the reader: NULL where the text would need more than there is. */
+static bool make_room(struct json_decoder *decoder, size_t size)
+{
+	size_t wanted = yyjson_read_max_memory_usage(size, YYJSON_READ_NUMBER_AS_RAW);
+
+	if (wanted > JSON_ROOM_MAX)
+		wanted = JSON_ROOM_MAX; /* enough for most: values seldom stand so dense */
+	if (wanted <= decoder->room_size)
+		return true;
+	free(decoder->room);
+	if (wanted < ROOM_KEPT / 8)
+		wanted = ROOM_KEPT / 8;
+	decoder->room = malloc(wanted);
+	decoder->room_size = decoder->room ? wanted : 0;
+	return decoder->room;
+}
+
+/* 0: added; 1: the text ends within the document; -1: refused. */
+static int read_document(struct json_decoder *decoder, const char *text, size_t size, int64_t ingested_us,
+                         size_t *ret_at, struct error *err)
+{
+	yyjson_read_err why = {0};
+	yyjson_alc alc;
+	yyjson_doc *document;
+
+	*ret_at = 0;
+	if (!make_room(decoder, size))
+		return error_no_memory(err);
+	yyjson_alc_pool_init(&alc, decoder->room, decoder->room_size);
+	document = yyjson_read_opts((char *)(uintptr_t)text, size, YYJSON_READ_NUMBER_AS_RAW, &alc, &why);
+	if (document) /* the document's memory is the room's: nothing to free */
+		return add_document(decoder, yyjson_doc_get_root(document), text, size, ingested_us, err);
+	*ret_at = why.pos;
+	if (why.code == YYJSON_READ_ERROR_MEMORY_ALLOCATION)
+		return error_set(err, ERROR_CORRUPT, 0,
+		                 "the document holds more values than %zu MiB of memory can take apart",
+		                 JSON_ROOM_MAX >> 20);
+	error_set(err, ERROR_CORRUPT, 0, "%s", why.msg);
+	return why.code == YYJSON_READ_ERROR_UNEXPECTED_END ? 1 : -1;
+}
+
+static bool is_space(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+static void trim(const char **text, const char **end)
+{
+	while (*text < *end && is_space(**text))
+		++*text;
+	while (*end > *text && is_space((*end)[-1]))
+		--*end;
+}
+
+static int read_lines(struct json_decoder *decoder, const char *text, const char *end, int64_t ingested_us,
+                      struct error *err)
+{
+	const char *start = text;
+	size_t at;
+	int failed;
+
+	for (int64_t line = 1; text < end; line++) {
+		const char *feed = memchr(text, '\n', (size_t)(end - text)), *next = feed ? feed + 1 : end;
+		const char *from = text, *to = feed ? feed : end;
+
+		trim(&from, &to);
+		failed = from < to ? read_document(decoder, from, (size_t)(to - from), ingested_us, &at, err) : 0;
+		/* A document over several lines must be the only one. */
+		if (failed > 0 && line == 1 && feed) {
+			*err = (struct error){0};
+			from = text;
+			failed = read_document(decoder, text, (size_t)(end - text), ingested_us, &at, err);
+			next = end;
+		}
+		if (failed) {
+			if (err->kind == ERROR_CORRUPT)
+				error_wrap(err, "line %" PRId64 ", byte %zu", line, (size_t)(from - start) + at);
+			return -1;
+		}
+		text = next;
+	}
+	return 0;
+}
+
+int json_add(struct json_decoder *decoder, const uint8_t *payload, size_t size, int64_t ingested_us, struct error *err)
+{
+	static const char mark[] = "\xef\xbb\xbf"; /* of byte order; RFC 8259, section 8.1 */
+	const char *text = (const char *)payload, *end = text + size;
+	int64_t rows = decoder->columns.rows;
+	int failed;
+
+	if (size >= 3 && !memcmp(text, mark, 3))
+		text += 3;
+	trim(&text, &end);
+	if (text == end)
+		return error_set(err, ERROR_CORRUPT, 0, "the message is empty");
+	failed = read_lines(decoder, text, end, ingested_us, err);
+	if (failed)
+		columns_truncate(&decoder->columns, rows);
+	else if (decoder->counters)
+		decoder->counters->payload += (int64_t)size;
+	if (decoder->room_size > ROOM_KEPT) {
+		free(TAKE(decoder->room));
+		decoder->room_size = 0;
+	}
+	return failed;
+}
+
+int64_t json_rows(const struct json_decoder *decoder)
+{
+	return decoder->columns.rows;
+}
+
+int64_t json_bytes(const struct json_decoder *decoder)
+{
+	return columns_bytes(&decoder->columns);
+}
+
+int json_take(struct json_decoder *decoder, void (*let_go)(void *), void *opaque, struct batch_set *ret_set,
+              struct error *err)
+{
+	int64_t bytes = columns_bytes(&decoder->columns);
+
+	if (columns_take(&decoder->columns, let_go, opaque, ret_set, err))
+		return -1;
+	if (decoder->counters)
+		decoder->counters->copied += bytes;
+	return 0;
+}
+
+/* ---- life */
+
+static int add_declared(struct json_decoder *decoder, struct error *err)
+{
+	for (int i = 0; i < decoder->rules.column_count; i++) {
+		const struct json_column *rule = &decoder->rules.columns[i];
+		struct key *key = key_of_pointer(decoder, rule->pointer, err);
+
+		if (!key || add_keyed(decoder, rule, key, err))
+			return error_wrap(err, "column %s", rule->name);
+	}
+	return 0;
+}
+
+static void forget_columns(struct json_decoder *decoder)
+{
+	columns_release(&decoder->columns);
+	key_release(&decoder->root);
+	free(TAKE(decoder->cells));
+}
+
+int json_learn(struct json_decoder *decoder, const char *const *names, const char *const *types, int count,
+               struct error *err)
+{
+	if (!decoder->infers)
+		return 0;
+	forget_columns(decoder);
+	if (add_own_columns(decoder, err))
+		return -1;
+	for (int i = 0; i < count; i++) {
+		struct json_column rule = {.name = names[i], .weight = 1};
+		struct key *key;
+
+		if (column_named(decoder, names[i]) >= 0)
+			continue; /* Tarn's own */
+		rule.type = json_type_of_duckdb(types[i], &rule.precision, &rule.scale);
+		key = key_add(&decoder->root, names[i], strlen(names[i]), err);
+		if (!key || add_keyed(decoder, &rule, key, err))
+			return -1;
+	}
+	return 0;
+}
+
+struct json_decoder *json_decoder_new(const struct json_rules *rules, struct batch_counters *counters,
+                                      struct error *err)
+{
+	struct json_decoder *decoder = calloc(1, sizeof *decoder);
+
+	if (!decoder) {
+		error_no_memory(err);
+		return NULL;
+	}
+	decoder->rules = *rules;
+	decoder->counters = counters;
+	decoder->infers = rules->column_count == 0;
+	decoder->root.column = -1;
+	columns_init(&decoder->columns);
+	if (add_declared(decoder, err) || add_own_columns(decoder, err)) {
+		json_decoder_free(decoder);
+		return NULL;
+	}
+	return decoder;
+}
+
+void json_decoder_free(struct json_decoder *decoder)
+{
+	if (!decoder)
+		return;
+	forget_columns(decoder);
+	free(decoder->room);
+	free(decoder);
+}

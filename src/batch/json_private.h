@@ -1,0 +1,85 @@
+/*
+ * json_private.h - what the files of the JSON decoder share; nothing outside batch/ includes it.
+ *
+ * The path of a payload: json.c (lines, documents, keys to columns) -> json_values.c (a value as its column's type,
+ * broken rules) -> json_columns.c (columns that grow, and leave as arrays by slice.c).
+ */
+#ifndef TARN_BATCH_JSON_PRIVATE_H
+#define TARN_BATCH_JSON_PRIVATE_H
+
+#include <yyjson.h>
+
+#include "base/buffer.h"
+#include "batch/decode.h"
+#include "batch/json.h"
+
+/* ---- json_columns.c */
+
+/* The values of one column (or of a list's elements) so far. */
+struct growing {
+	enum kind kind;
+	int width; /* bytes of a value; 0: text or a list */
+	struct buffer values; /* bools are bytes here; a text's bytes */
+	struct buffer ends; /* int32 a row, of texts and lists: where the row ends in values, or in `elements` */
+	struct buffer valid; /* a byte a row */
+	struct growing *elements; /* of a list, owned */
+};
+
+struct columns {
+	struct field root; /* root.children[i] belongs to data[i] */
+	struct growing *data;
+	int count, capacity;
+	int64_t rows; /* that are whole */
+	struct batch_schema *schema; /* of root; NULL: it changed */
+};
+
+void columns_init(struct columns *columns);
+void columns_release(struct columns *columns);
+/* The new column's index, or -1 with *err. Rows that are there get null. Texts are borrowed. */
+int columns_add(struct columns *columns, const char *name, enum json_type type, int precision, int scale,
+                struct error *err);
+/* ... of lists of texts. */
+int columns_add_list(struct columns *columns, const char *name, struct error *err);
+/* A BIGINT column becomes DOUBLE, with its values. */
+int columns_widen(struct columns *columns, int column, struct error *err);
+/* Forgets all rows but the first `rows`. */
+void columns_truncate(struct columns *columns, int64_t rows);
+int64_t columns_bytes(const struct columns *columns);
+int columns_take(struct columns *columns, void (*let_go)(void *), void *opaque, struct batch_set *ret_set,
+                 struct error *err);
+
+/* Each appends one row's value. Out of memory sticks in the buffers: columns_ok. */
+void grow_null(struct growing *column);
+void grow_fixed(struct growing *column, const void *value);
+void grow_text(struct growing *column, const char *text, size_t size);
+/* The elements appended since the last one are this row's. */
+void grow_list_end(struct growing *column);
+bool columns_ok(const struct columns *columns);
+
+/* ---- json_values.c */
+
+/* How a value is called in reasons: "the text", "a whole number". */
+const char *value_name(yyjson_val *value);
+/* Appends the value as the column's type; false (and nothing was appended) where it is not of it. */
+bool value_put(struct growing *column, const struct json_column *rule, yyjson_val *value);
+/* The number of a raw value; false where no DOUBLE holds it. */
+bool value_number(yyjson_val *value, double *ret_number);
+/* Digits with or without '-' before them. */
+bool value_is_whole(yyjson_val *value);
+
+/* ---- json_types.c */
+
+/* What a value should have been, for reasons: "a whole number of 64 bits". */
+const char *json_type_right(enum json_type type);
+/* The JSON type whose values DuckDB stores in a column of that type as they are or by a safe cast; JSON where it may
+ * cast whatever JSON holds. precision and scale are of JSON_DECIMAL. */
+enum json_type json_type_of_duckdb(const char *type, int *ret_precision, int *ret_scale);
+
+/* ---- json_time.c */
+
+/* ISO 8601 (RFC 3339, section 5.6, also with ' ' for 'T', without seconds, and without a zone, which is UTC then).
+ * Digits behind the microseconds are cut. False where the text is none. */
+bool time_parse_date(const char *text, size_t size, int32_t *ret_days);
+bool time_parse(const char *text, size_t size, int64_t *ret_us);
+
+#endif

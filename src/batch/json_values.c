@@ -1,0 +1,203 @@
+/*
+ * json_values.c - one JSON value as the type of its column. Numbers come as their digits (YYJSON_READ_NUMBER_AS_RAW),
+ * so that nothing is lost before the type is known.
+ */
+#include <math.h>
+#include <stdlib.h>
+
+#include "batch/json_private.h"
+
+#define EXACT_MAX 9007199254740992.0 /* 2^53: up to here a double holds every whole number */
+
+const char *value_name(yyjson_val *value)
+{
+	switch (yyjson_get_type(value)) {
+	case YYJSON_TYPE_NULL: return "null";
+	case YYJSON_TYPE_BOOL: return "a boolean";
+	case YYJSON_TYPE_RAW: return "a number";
+	case YYJSON_TYPE_STR: return "a text";
+	case YYJSON_TYPE_ARR: return "an array";
+	case YYJSON_TYPE_OBJ: return "an object";
+	default: return "nothing";
+	}
+}
+
+/* ---- numbers */
+
+bool value_is_whole(yyjson_val *value)
+{
+	const char *text = yyjson_get_raw(value);
+	size_t size = yyjson_get_len(value);
+
+	for (size_t i = *text == '-'; i < size; i++)
+		if (text[i] < '0' || text[i] > '9')
+			return false;
+	return true;
+}
+
+bool value_number(yyjson_val *value, double *ret_number)
+{
+	yyjson_val number;
+
+	if (!yyjson_is_raw(value) || !yyjson_read_number(yyjson_get_raw(value), &number, 0, NULL, NULL))
+		return false;
+	*ret_number = yyjson_get_num(&number);
+	return isfinite(*ret_number);
+}
+
+/* Whole numbers, also written as 5.0 or 1e3 where that is exact. */
+static bool parse_whole(yyjson_val *value, int64_t minimum, int64_t maximum, int64_t *ret_whole)
+{
+	const char *text = yyjson_get_raw(value);
+	size_t size = yyjson_get_len(value);
+	bool negative = *text == '-';
+	__int128 whole = 0;
+	double number;
+
+	if (!value_is_whole(value)) {
+		if (!value_number(value, &number) || number != trunc(number) || fabs(number) > EXACT_MAX)
+			return false;
+		whole = (int64_t)number;
+	} else {
+		if (size > 20)
+			return false;
+		for (size_t i = negative; i < size; i++)
+			whole = whole * 10 + (text[i] - '0');
+		whole = negative ? -whole : whole;
+	}
+	if (whole < minimum || whole > maximum)
+		return false;
+	*ret_whole = (int64_t)whole;
+	return true;
+}
+
+/* Digits, at most one point, and an exponent, as the digits before 10^-scale. False where that is not exact. */
+static bool parse_decimal(const char *text, size_t size, int precision, int scale, __int128 *ret_units)
+{
+	const char *end = text + size;
+	bool negative = size && *text == '-', point = false, any = false;
+	int left = scale, digits = 0;
+	__int128 units = 0;
+	long exponent = 0;
+
+	for (text += negative; text < end && *text != 'e' && *text != 'E'; text++) {
+		if (*text == '.' && !point) {
+			point = true;
+			continue;
+		}
+		if (*text < '0' || *text > '9' || (units && ++digits > 37))
+			return false;
+		units = units * 10 + (*text - '0');
+		left -= point;
+		any = true;
+	}
+	if (!any)
+		return false;
+	if (text < end) {
+		char *stop;
+
+		exponent = strtol(text + 1, &stop, 10);
+		if (stop != end || stop == text + 1 || exponent < -1000 || exponent > 1000)
+			return false;
+	}
+	for (left += (int)exponent; units && left < 0; left++, units /= 10)
+		if (units % 10)
+			return false;
+	for (digits = 0; units && left > 0; left--, units *= 10)
+		if (++digits > 38 || units > ((__int128)1 << 120))
+			return false;
+	*ret_units = negative ? -units : units;
+	for (digits = 0; units; units /= 10)
+		digits++;
+	return digits <= precision;
+}
+
+/* ---- by the type of the column */
+
+static bool put_whole(struct growing *column, yyjson_val *value, int64_t minimum, int64_t maximum, int64_t unit_us)
+{
+	int64_t whole;
+	int32_t narrow;
+
+	if (!yyjson_is_raw(value) || !parse_whole(value, minimum / unit_us, maximum / unit_us, &whole))
+		return false;
+	whole *= unit_us;
+	narrow = (int32_t)whole;
+	grow_fixed(column, column->width == sizeof narrow ? (const void *)&narrow : (const void *)&whole);
+	return true;
+}
+
+static bool put_decimal(struct growing *column, const struct json_column *rule, yyjson_val *value)
+{
+	__int128 units;
+
+	/* As text too: those who care for digits send decimals as texts. */
+	if (!yyjson_is_raw(value) && !(yyjson_is_str(value) && yyjson_get_len(value)))
+		return false;
+	if (!parse_decimal(yyjson_is_raw(value) ? yyjson_get_raw(value) : yyjson_get_str(value), yyjson_get_len(value),
+	                   rule->precision, rule->scale, &units))
+		return false;
+	grow_fixed(column, &units);
+	return true;
+}
+
+static bool put_time(struct growing *column, yyjson_val *value, bool date)
+{
+	int64_t us;
+	int32_t days;
+
+	if (!yyjson_is_str(value))
+		return false;
+	if (date ? !time_parse_date(yyjson_get_str(value), yyjson_get_len(value), &days)
+	         : !time_parse(yyjson_get_str(value), yyjson_get_len(value), &us))
+		return false;
+	grow_fixed(column, date ? (const void *)&days : (const void *)&us);
+	return true;
+}
+
+static bool put_json(struct growing *column, yyjson_val *value)
+{
+	size_t size;
+	char *text = yyjson_val_write_opts(value, 0, NULL, &size, NULL);
+
+	if (!text)
+		return false;
+	grow_text(column, text, size);
+	free(text);
+	return true;
+}
+
+bool value_put(struct growing *column, const struct json_column *rule, yyjson_val *value)
+{
+	double number;
+	uint8_t truth;
+
+	switch (rule->type) {
+	case JSON_BOOLEAN:
+		if (!yyjson_is_bool(value))
+			return false;
+		truth = yyjson_get_bool(value);
+		grow_fixed(column, &truth);
+		return true;
+	case JSON_INTEGER: return put_whole(column, value, INT32_MIN, INT32_MAX, 1);
+	case JSON_BIGINT: return put_whole(column, value, INT64_MIN, INT64_MAX, 1);
+	case JSON_EPOCH_S: return put_whole(column, value, INT64_MIN, INT64_MAX, 1000000);
+	case JSON_EPOCH_MS: return put_whole(column, value, INT64_MIN, INT64_MAX, 1000);
+	case JSON_DOUBLE:
+		if (!value_number(value, &number))
+			return false;
+		grow_fixed(column, &number);
+		return true;
+	case JSON_DECIMAL: return put_decimal(column, rule, value);
+	case JSON_VARCHAR:
+		if (!yyjson_is_str(value))
+			return false;
+		grow_text(column, yyjson_get_str(value), yyjson_get_len(value));
+		return true;
+	case JSON_DATE: return put_time(column, value, true);
+	case JSON_TIMESTAMP:
+	case JSON_TIMESTAMPTZ: return put_time(column, value, false);
+	case JSON_JSON: return put_json(column, value);
+	default: return false;
+	}
+}
