@@ -144,7 +144,7 @@ int stage_insert(const struct bench_config *config, struct bench_sample *sample,
 	struct append_target *target = NULL;
 	int failed = !spec || decode_held(config, &decoded, err) || !(lake = bench_lake(manifest, err)) ||
 	             !(session = lake_session_new(lake, err)) ||
-	             !(target = append_target_new(session, spec->schema, spec->table, err)) ||
+	             !(target = append_target_new(session, spec->schema, spec->table, false, err)) ||
 	             insert_all(spec, &decoded, session, target, sample, err);
 
 	append_target_free(target);

@@ -23,23 +23,25 @@ struct append_pull {
 	int (*next)(void *context, struct ArrowArray *ret_array);
 };
 
+/* numbers: a column of whole numbers may become DOUBLE (JSON has one kind of number). */
 struct append_target *append_target_new(struct lake_session *session, const char *schema, const char *table,
-                                        struct error *err);
+                                        bool numbers, struct error *err);
 void append_target_free(struct append_target *target);
 
 /* The schema was the last to pass append_prepare, and no INSERT has failed since. */
 bool append_is_prepared(const struct append_target *target, const struct batch_schema *schema);
 /*
- * Makes the table from the schema where it is absent (ret_created), and checks that the columns are the table's: same
- * names, same types, any order (the table may have more: they become null). Outside a transaction of the caller's.
- * row_bytes: of an average row as it comes; what the row groups of a new table go by.
- * Errors: INVALID - such a schema cannot be stored here, with the reason for quarantine; others as the lake gives them.
+ * Makes the table from the schema where it is absent (ret_created), or finds what must change in it for such rows
+ * (table.h). Outside a transaction of the caller's. row_bytes: of an average row as it comes; what the row groups of a
+ * new table go by. Errors: INVALID - such a schema cannot be stored here, with the reason for quarantine; others as the
+ * lake gives them.
  */
 int append_prepare(struct append_target *target, struct batch_schema *schema, int64_t row_bytes, bool *ret_created,
                    struct error *err);
 
-/* Inserts all that `pull` gives, in the session's transaction. The schema must have passed append_prepare. Errors:
- * MEMORY - so many rows at once do not fit in the lake's memory; others as the lake gives them. */
+/* Changes the table where that was found, and inserts all that `pull` gives, in the session's transaction. The schema
+ * must have passed append_prepare. Errors: MEMORY - so many rows at once do not fit in the lake's memory; others as the
+ * lake gives them. */
 int append_rows(struct append_target *target, struct batch_schema *schema, const struct append_pull *pull,
                 int64_t *ret_rows, struct error *err);
 

@@ -158,7 +158,7 @@ static int open_parts(struct stream *stream, struct error *err)
 	stream->claims = lake_session_new(stream->lake, err);
 	if (!stream->claims)
 		return -1;
-	stream->target = append_target_new(stream->session, spec->schema, spec->table, err);
+	stream->target = append_target_new(stream->session, spec->schema, spec->table, false, err);
 	if (!stream->target)
 		return -1;
 	stream->decoder = batch_decoder_new(&stream->counters, err);

@@ -1,0 +1,58 @@
+/*
+ * table.h - the table that a stream writes: made from the first batch, and changed as the batches' columns change.
+ * Private to lake/.
+ *
+ * A column that the table has not is added (null before); one that the batch has not becomes null; where the types
+ * differ, the table's column becomes the type that holds both (type.h). Anything else is refused, with the reason for
+ * quarantine.
+ *
+ * Changes are statements, which run in the transaction of the first rows that need them: they commit or vanish with
+ * these. They were tried before (table_try), so that one that fails then fails because somebody else was faster.
+ */
+#ifndef TARN_LAKE_TABLE_H
+#define TARN_LAKE_TABLE_H
+
+#include "lake/lake_private.h"
+
+struct table {
+	struct lake_session *session; /* borrowed */
+	char *schema, *name; /* owned */
+	bool numbers; /* its whole numbers may become DOUBLE: JSON has one kind of number */
+};
+
+/* SQL statements that change a table, in order. */
+struct table_changes {
+	struct buffer sql; /* one after the other, each with its final 0 */
+	int count;
+};
+
+/* 0, or -1: out of memory. Texts are copied. */
+int table_init(struct table *table, struct lake_session *session, const char *schema, const char *name);
+void table_release(struct table *table);
+
+/* The table's name as SQL: lake."schema"."name". */
+void table_append_name(const struct table *table, struct buffer *sql);
+/* Name and type of each column; no rows where there is no such table. */
+int table_columns(const struct table *table, struct duck_rows *ret_columns, struct error *err);
+/* In a transaction of its own: CREATE TABLE with the query's columns. CONFLICT: somebody else made it. */
+int table_create(const struct table *table, const char *select, struct error *err);
+/* Parquet row groups by the size of the rows that come, where nobody chose for the table or the lake. */
+int table_choose_row_group(const struct table *table, int64_t row_bytes, struct error *err);
+/* INVALID where Parquet files would not hold the schema's values as they are. */
+int table_check_storable(const struct ArrowSchema *schema, struct error *err);
+
+/*
+ * What must change in the table (its columns are given) before rows with the source's columns can be written.
+ * Errors: INVALID - a column's types do not go together, or DuckDB does not make the change: the reason for quarantine.
+ */
+int table_compare(const struct table *table, const struct duck_rows *columns, const struct duck_rows *source,
+                  struct table_changes *ret_changes, struct error *err);
+/* Runs the changes, in the session's transaction. */
+int table_change(const struct table *table, const struct table_changes *changes, struct error *err);
+/* The same, to see whether it can be done: in a transaction of its own, which is rolled back. */
+int table_try(const struct table *table, const struct table_changes *changes, struct error *err);
+void table_changes_release(struct table_changes *changes);
+
+#define OWNED_CHANGES OWNED_BY(table_changes_release)
+
+#endif

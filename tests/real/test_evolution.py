@@ -1,0 +1,125 @@
+"""Columns that come, go and widen while messages flow: on every backend, with two processes, and killed in the middle."""
+
+import datetime
+
+import pyarrow as pa
+import pytest
+
+import support
+
+
+def send(producer, topic, partition=0, **columns):
+    """One message of two rows: name=(type, value, value)."""
+    fields = [pa.field(name, type_) for name, (type_, *_) in columns.items()]
+    arrays = [pa.array(values, type_) for type_, *values in columns.values()]
+    producer.raw(topic, support.ipc(pa.record_batch(arrays, schema=pa.schema(fields))), partition=partition)
+
+
+def columns_of(lake):
+    return {name: type_ for name, type_, *_ in lake.read("DESCRIBE lake.events")}
+
+
+@pytest.mark.parametrize("backend", support.BACKENDS)
+def test_columns_come_go_and_widen(kafka, make_lake, backend):
+    topic = kafka.topic()
+    producer = kafka.producer()
+    lake = make_lake(backend, kafka.address, topic)
+    day = datetime.date(2026, 1, 31)
+    send(producer, topic, n=(pa.int32(), 1, 2), f=(pa.float32(), 0.5, None), d=(pa.date32(), day, None))
+    send(producer, topic, n=(pa.int64(), 1 << 40, None), s=(pa.string(), "new", None))
+    send(producer, topic, f=(pa.float64(), 0.1, 0.2), d=(pa.timestamp("us"), datetime.datetime(2026, 2, 1, 12), None))
+    send(producer, topic, n=(pa.int16(), 7, 8), x=(pa.null(), None, None))
+    producer.flush()
+    lake.once()
+    assert columns_of(lake) == {"n": "BIGINT", "f": "DOUBLE", "d": "TIMESTAMP", "s": "VARCHAR"}
+    midnight, noon = datetime.datetime(2026, 1, 31), datetime.datetime(2026, 2, 1, 12)
+    assert sorted(lake.read("SELECT n, f, d, s FROM lake.events"), key=repr) == sorted(
+        [(1, 0.5, midnight, None), (2, None, None, None), (1 << 40, None, None, "new"), (None, None, None, None),
+         (None, 0.1, noon, None), (None, 0.2, None, None), (7, None, None, None), (8, None, None, None)], key=repr)
+    answer = lake.verify(topic=True)
+    assert answer["passed"] and answer["table_rows"] == 8 and lake.quarantine() == []
+
+
+@pytest.mark.parametrize("backend", support.BACKENDS)
+def test_nested_columns_widen_inside(kafka, make_lake, backend):
+    topic = kafka.topic()
+    producer = kafka.producer()
+    lake = make_lake(backend, kafka.address, topic)
+    send(producer, topic, p=(pa.struct([("a", pa.int32()), ("l", pa.list_(pa.int32()))]), {"a": 1, "l": [2]}, None))
+    send(producer, topic, p=(pa.struct([("l", pa.list_(pa.int64())), ("b", pa.string())]), {"l": [1 << 40], "b": "x"}, None))
+    producer.flush()
+    lake.once()
+    assert columns_of(lake) == {"p": "STRUCT(a INTEGER, l BIGINT[], b VARCHAR)"}
+    assert sorted(lake.read("SELECT p FROM lake.events WHERE p IS NOT NULL"), key=repr) == [
+        ({"a": 1, "l": [2], "b": None},), ({"a": None, "l": [1 << 40], "b": "x"},)]
+    assert lake.verify()["passed"] and lake.quarantine() == []
+
+
+@pytest.mark.parametrize("backend", support.BACKENDS)
+def test_what_does_not_widen_is_quarantined(kafka, make_lake, backend):
+    topic = kafka.topic()
+    producer = kafka.producer()
+    lake = make_lake(backend, kafka.address, topic)
+    send(producer, topic, n=(pa.int32(), 1, 2))
+    send(producer, topic, n=(pa.string(), "one", "two"))
+    send(producer, topic, n=(pa.float64(), 0.5, 1.5))
+    send(producer, topic, n=(pa.int32(), 3, 4), more=(pa.int32(), 5, 6))
+    producer.flush()
+    lake.once()
+    assert sorted(lake.read("SELECT n FROM lake.events")) == [(0.5,), (1.0,), (1.5,), (2.0,), (3.0,), (4.0,)]
+    found = lake.quarantine()
+    assert [(row["offset"], row["reason"]) for row in found] == [
+        (1, "column 'n' is VARCHAR in the message and INTEGER in the table, and no type holds both")]
+    answer = lake.verify(topic=True)
+    assert answer["passed"] and answer["table_rows"] == 6
+
+
+@pytest.mark.parametrize("point", ["insert.before", "insert.after", "commit.before", "commit.after"])
+@pytest.mark.parametrize("backend", support.BACKENDS if support.LONG else ["sqlite", "postgres"])
+def test_killed_while_the_table_changes(kafka, make_lake, backend, point):
+    """The column and the rows that need it are there, or neither is."""
+    topic = kafka.topic()
+    producer = kafka.producer()
+    lake = make_lake(backend, kafka.address, topic)
+    send(producer, topic, n=(pa.int32(), 1, 2))
+    producer.flush()
+    lake.once()
+    send(producer, topic, n=(pa.int64(), 1 << 40, 4), more=(pa.string(), "a", "b"))
+    producer.flush()
+    nth = support.AFTER_CLAIM if point.startswith("commit") else 1
+    lake.once(faults=f"{point}:{nth}:kill", expect=None)
+    lake.assert_consistent()
+    rows, changed = lake.read("SELECT count(*) FROM lake.events")[0][0], columns_of(lake)
+    assert (rows, changed) in [(2, {"n": "INTEGER"}), (4, {"n": "BIGINT", "more": "VARCHAR"})]
+    assert rows == (4 if point == "commit.after" else 2)
+    lake.once()
+    assert columns_of(lake) == {"n": "BIGINT", "more": "VARCHAR"}
+    answer = lake.verify(topic=True)
+    assert answer["passed"] and answer["table_rows"] == 4
+
+
+def test_two_processes_change_one_table(kafka, make_lake):
+    """Each has lanes of its own, and meets columns and types in another order than the other."""
+    topic = kafka.topic(4)
+    producer = kafka.producer()
+    lake = make_lake("postgres", kafka.address, topic)
+    first, second = lake.start(), lake.start()
+    support.eventually("both have lanes", lambda: first.events("lane_assigned") and second.events("lane_assigned"))
+    messages = 0
+    for step in range(8 if support.LONG else 4):
+        for partition in range(4):
+            type_, value = [(pa.int16(), 5), (pa.int32(), 1 << 20), (pa.int64(), 1 << 40), (pa.float32(), 0.5)][(step + partition) % 4]
+            name = "n" if type_ != pa.float32() else "f"
+            send(producer, topic, partition, **{name: (type_, value, None), f"c{partition}_{step}": (pa.string(), "x", None)})
+            messages += 1
+        producer.flush()
+        support.eventually("all of this step is in the lake",
+                           lambda: lake.verify()["table_rows"] == 2 * messages, timeout_s=60)
+    for process in (first, second):
+        process.send(support.signal.SIGTERM)
+        assert process.wait() == support.DONE, process.tail()
+    found = columns_of(lake)
+    assert found["n"] == "BIGINT" and found["f"] == "FLOAT" and len(found) == 2 + messages
+    answer = lake.verify(topic=True)
+    assert answer["passed"] and answer["table_rows"] == 2 * messages and lake.quarantine() == []
+    assert lake.read("SELECT count(*) FROM lake.events WHERE c3_0 = 'x'") == [(1,)]
