@@ -1,5 +1,6 @@
 #include "spec/check.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -179,12 +180,67 @@ static int check_topics(const struct checking *c, int at)
 	return 0;
 }
 
+/* A column's value stands under the column's name, unless it is said where. */
+static int fill_pointers(const struct checking *c, struct spec_stream *stream)
+{
+	for (int i = 0; i < stream->json.column_count; i++) {
+		struct spec_column *column = &stream->json.columns[i];
+
+		if (!column->pointer && asprintf(&column->pointer, "/%s", column->name) < 0) {
+			column->pointer = NULL;
+			return error_no_memory(c->reading->err);
+		}
+	}
+	return 0;
+}
+
+/* The node that names column `at`: the declared ones, then those kept. NULL: there is no such column. */
+static struct yaml_node *column_node(const struct document *document, int at)
+{
+	static const char *const kept[] = {"raw", "score", "reasons", "ingestedAt"};
+	struct yaml_node *columns = yaml_find(document->node, "spec.json.columns"),
+	                 *keep = yaml_find(document->node, "spec.json.keep");
+	struct yaml_node *node = columns ? columns->first : NULL;
+
+	for (; node; node = node->next)
+		if (at-- == 0)
+			return yaml_find(node, "name");
+	for (size_t i = 0; keep && i < COUNT_OF(kept); i++) {
+		node = yaml_find(keep, kept[i]);
+		if (node && at-- == 0)
+			return node;
+	}
+	return NULL;
+}
+
+/* Names in SQL are the same whatever their case. */
+static int check_columns(const struct checking *c, const struct document *document)
+{
+	const struct yaml_node *mine, *other;
+
+	for (int i = 0; (mine = column_node(document, i)); i++) {
+		for (int k = 0; k < i; k++) {
+			char quoted[QUOTED_SIZE], path[YAML_PATH_SIZE];
+
+			other = column_node(document, k);
+			if (strcasecmp(mine->text, other->text) != 0)
+				continue;
+			return mistake(c->reading, mine->line, mine->column, yaml_path(mine, path),
+			               "%s is the name of the column at line %d already; would be another name",
+			               quote_text(quoted, mine->text), other->line);
+		}
+	}
+	return 0;
+}
+
 static int check_stream(const struct checking *c, int at)
 {
 	const struct document *document = &c->documents[at];
 	struct spec_stream *stream = &c->manifest->streams[document->index];
 
 	if (resolve_catalog(c, document, stream) || split_table(c, stream))
+		return -1;
+	if (fill_pointers(c, stream) || check_columns(c, document))
 		return -1;
 	return check_topics(c, at);
 }

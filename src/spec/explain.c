@@ -84,7 +84,7 @@ static void append_field(struct buffer *out, const struct field *field)
 	for (int i = 0; i < enum_value_count && field->values; i++)
 		if (!strcmp(enum_values[i].values, field->values))
 			buffer_printf(out, "    %s: %s\n", enum_values[i].text, enum_values[i].description);
-	if (field->type == TYPE_OBJECT) {
+	if (field->type == TYPE_OBJECT || field->type == TYPE_LIST) {
 		append_children_explained(out, field->kind, field->path);
 		return;
 	}

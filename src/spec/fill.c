@@ -12,7 +12,8 @@
 struct filling {
 	const struct reading *reading;
 	enum kind_id kind;
-	struct yaml_node *document;
+	struct yaml_node *document; /* or the item of a list */
+	const struct field *list; /* NULL: a document */
 	char *item;
 };
 
@@ -58,6 +59,10 @@ static bool is_text(enum field_type type)
 	case TYPE_TOPIC:
 	case TYPE_BROKERS:
 	case TYPE_PATH:
+	case TYPE_NUMBER:
+	case TYPE_IDENTIFIER:
+	case TYPE_POINTER:
+	case TYPE_COLUMN:
 	case TYPE_REFERENCE: return true;
 	default: return false;
 	}
@@ -80,20 +85,42 @@ static void release_properties(const struct field *field, char *item)
 	free(*properties);
 }
 
-void fill_release(struct manifest *manifest, enum kind_id kind)
+static void release_texts(const struct field *field, char *item)
 {
-	for (int i = 0; i < fill_count(manifest, kind); i++) {
-		char *item = fill_item(manifest, kind, i);
+	char ***texts = target_of(field, item);
+	const int *count = (const int *)(const void *)(item + field->count_target);
 
-		for (const struct field *f = fields; f < fields + field_count; f++) {
-			if (f->kind != kind || f->target < 0)
-				continue;
-			if (f->type == TYPE_MAP)
-				release_properties(f, item);
-			else if (is_text(f->type))
-				free(*(char **)target_of(f, item));
+	for (int i = 0; i < *count; i++)
+		free((*texts)[i]);
+	free(*texts);
+}
+
+/* What the fields of the list (NULL: the kind's own) hold in the item. */
+static void release_item(enum kind_id kind, const struct field *list, char *item)
+{
+	for (const struct field *f = fields; f < fields + field_count; f++) {
+		if (f->kind != kind || f->target < 0 || field_list(f) != list)
+			continue;
+		if (f->type == TYPE_MAP) {
+			release_properties(f, item);
+		} else if (f->type == TYPE_TEXTS) {
+			release_texts(f, item);
+		} else if (f->type == TYPE_LIST) {
+			char *items = *(char **)target_of(f, item);
+
+			for (int i = 0; i < *(const int *)(const void *)(item + f->count_target); i++)
+				release_item(kind, f, items + (size_t)i * f->item_size);
+			free(items);
+		} else if (is_text(f->type)) {
+			free(*(char **)target_of(f, item));
 		}
 	}
+}
+
+void fill_release(struct manifest *manifest, enum kind_id kind)
+{
+	for (int i = 0; i < fill_count(manifest, kind); i++)
+		release_item(kind, NULL, fill_item(manifest, kind, i));
 	free(fill_item(manifest, kind, 0));
 }
 
@@ -101,8 +128,8 @@ void fill_release(struct manifest *manifest, enum kind_id kind)
 
 void fill_right(struct buffer *out, const struct field *field)
 {
-	if (field->type == TYPE_OBJECT) {
-		buffer_text(out, "a mapping with ");
+	if (field->type == TYPE_OBJECT || field->type == TYPE_LIST) {
+		buffer_text(out, field->type == TYPE_LIST ? "a list of mappings with " : "a mapping with ");
 		append_children(out, field->kind, field->path);
 		return;
 	}
@@ -207,8 +234,14 @@ const char *fill_check(const struct field *field, const char *text)
 	case TYPE_QUANTITY:
 	case TYPE_INTEGER: return number_in_range(field, text, &n);
 	case TYPE_BOOLEAN: return value_boolean(text, &yes);
+	case TYPE_NUMBER: return value_number(text);
+	case TYPE_IDENTIFIER: return value_identifier(text);
+	case TYPE_POINTER: return value_pointer(text);
+	case TYPE_COLUMN: return value_column(text);
 	case TYPE_OBJECT:
 	case TYPE_MAP:
+	case TYPE_LIST:
+	case TYPE_TEXTS:
 	case TYPE_COUNT: break;
 	}
 	return "is a text";
@@ -329,6 +362,60 @@ static int fill_map(const struct filling *f, const struct field *field, const st
 	return 0;
 }
 
+/* ---- lists ---- */
+
+static int fill_mapping(const struct filling *f, const struct yaml_node *mapping, const char *parent);
+static int fill_absent(const struct filling *f);
+
+/* The array of a list's items, each counted before it is filled. -1: out of memory. */
+static int make_items(const struct filling *f, const struct field *field, int count, size_t size, char **ret_items)
+{
+	char *items = calloc((size_t)count + 1, size);
+
+	if (!items)
+		return error_no_memory(f->reading->err);
+	memcpy(target_of(field, f->item), &items, sizeof items);
+	*ret_items = items;
+	return 0;
+}
+
+static int fill_texts(const struct filling *f, const struct field *field, const struct yaml_node *node)
+{
+	int *count = (int *)(void *)(f->item + field->count_target);
+	char *items, path[YAML_PATH_SIZE];
+
+	if (check_shape(f, node, field, YAML_SEQUENCE) || make_items(f, field, node->count, sizeof(char *), &items))
+		return -1;
+	for (const struct yaml_node *child = node->first; child; child = child->next) {
+		if (child->kind != YAML_TEXT || yaml_is_null(child))
+			return mistake(f->reading, child->line, child->column, yaml_path(child, path),
+			               "%s%s; would be a text", child->kind == YAML_TEXT ? "has no value" : "is ",
+			               child->kind == YAML_TEXT ? "" : yaml_kind_name(child));
+		if (expand_text(f->reading, child, false, false, &((char **)(void *)items)[(*count)++]))
+			return -1;
+	}
+	return 0;
+}
+
+static int fill_list(const struct filling *f, const struct field *field, const struct yaml_node *node)
+{
+	int *count = (int *)(void *)(f->item + field->count_target);
+	char *items;
+
+	if (check_shape(f, node, field, YAML_SEQUENCE) || make_items(f, field, node->count, field->item_size, &items))
+		return -1;
+	for (struct yaml_node *child = node->first; child; child = child->next) {
+		struct filling item = {.reading = f->reading, .kind = f->kind, .document = child, .list = field};
+
+		if (check_shape(f, child, field, YAML_MAPPING))
+			return -1;
+		item.item = items + (size_t)(*count)++ * field->item_size;
+		if (fill_mapping(&item, child, field->path) || fill_absent(&item))
+			return -1;
+	}
+	return 0;
+}
+
 /* ---- mappings ---- */
 
 static int unknown_field(const struct filling *f, const struct yaml_node *node, const char *parent)
@@ -370,6 +457,10 @@ static int fill_mapping(const struct filling *f, const struct yaml_node *mapping
 			rc = check_shape(f, node, field, YAML_MAPPING) || fill_mapping(f, node, field->path);
 		else if (field->type == TYPE_MAP)
 			rc = fill_map(f, field, node);
+		else if (field->type == TYPE_LIST)
+			rc = fill_list(f, field, node);
+		else if (field->type == TYPE_TEXTS)
+			rc = fill_texts(f, field, node);
 		else
 			rc = fill_text(f, field, node);
 		if (rc)
@@ -415,9 +506,15 @@ static int refuse_unused(const struct filling *f, const struct field *field, con
 	               buffer_string(&right));
 }
 
+/* Below the document, or below the item of the list. */
+static const char *path_below(const struct filling *f, const struct field *field)
+{
+	return field->path + (f->list ? strlen(f->list->path) + 1 : 0);
+}
+
 static int missing(const struct filling *f, const struct field *field)
 {
-	const struct yaml_node *near = yaml_find_nearest(f->document, field->path);
+	const struct yaml_node *near = yaml_find_nearest(f->document, path_below(f, field));
 	OWNED_BUFFER struct buffer right = {0};
 
 	buffer_init(&right, 256);
@@ -447,8 +544,8 @@ static int fill_default(const struct filling *f, const struct field *field)
 /* A field asks for nothing where its parent, an optional one, was left out. */
 static bool parent_is_there(const struct filling *f, const struct field *field)
 {
-	const char *point = strrchr(field->path, '.');
-	OWNED_FREE char *parent = point ? strndup(field->path, (size_t)(point - field->path)) : NULL;
+	const char *path = path_below(f, field), *point = strrchr(path, '.');
+	OWNED_FREE char *parent = point ? strndup(path, (size_t)(point - path)) : NULL;
 
 	return !parent || yaml_find(f->document, parent);
 }
@@ -459,9 +556,9 @@ static int fill_absent(const struct filling *f)
 		const struct yaml_node *node;
 		bool used;
 
-		if (field->kind != f->kind)
+		if (field->kind != f->kind || field_list(field) != f->list)
 			continue;
-		node = yaml_find(f->document, field->path);
+		node = yaml_find(f->document, path_below(f, field));
 		used = !field->when_field || has_word(field->when_values, when_text(f, field));
 		if (node && !used)
 			return refuse_unused(f, field, node);

@@ -60,6 +60,12 @@ const int field_count = (int)COUNT_OF(fields);
 #define STORES_BOOLEAN sizeof(bool)
 #define STORES_MAP sizeof(struct spec_property *)
 #define STORES_OBJECT 0
+#define STORES_LIST sizeof(struct spec_column *)
+#define STORES_TEXTS sizeof(char **)
+#define STORES_NUMBER sizeof(char *)
+#define STORES_IDENTIFIER sizeof(char *)
+#define STORES_POINTER sizeof(char *)
+#define STORES_COLUMN sizeof(char *)
 #define AT(structure, member) sizeof(((struct structure *)0)->member)
 #define NOWHERE 0
 #define FIELD(kind, path, type, target, ...)                                                                           \
@@ -116,6 +122,26 @@ bool kind_is_later(const char *name)
 		if (!strcmp(kinds_later[i], name))
 			return true;
 	return false;
+}
+
+const struct field *field_parent(const struct field *field)
+{
+	const char *point = strrchr(field->path, '.');
+	size_t size = point ? (size_t)(point - field->path) : 0;
+
+	for (const struct field *f = field - 1; point && f >= fields; f--)
+		if (f->kind == field->kind && strlen(f->path) == size && !strncmp(field->path, f->path, size))
+			return f;
+	return NULL;
+}
+
+const struct field *field_list(const struct field *field)
+{
+	const struct field *parent = field_parent(field);
+
+	while (parent && parent->type != TYPE_LIST)
+		parent = field_parent(parent);
+	return parent;
 }
 
 const struct field *field_find(enum kind_id kind, const char *path)

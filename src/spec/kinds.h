@@ -3,7 +3,8 @@
  *
  * Invariants:
  *  1. A field's parent stands before it, and so do the fields it depends on (a unit test walks the table).
- *  2. A field's target has the C type of its type (checked while compiling).
+ *  2. A field's target has the C type of its type (checked while compiling). A list's fields have theirs in the list's
+ * items; what they refer to (.when_field, .fallback_of) is in the same item. Lists do not nest.
  */
 #ifndef TARN_SPEC_KINDS_H
 #define TARN_SPEC_KINDS_H
@@ -41,7 +42,8 @@ struct field {
 	const char *path; /* "spec.kafka.topic" */
 	enum field_type type;
 	ptrdiff_t target; /* offset in the kind's struct, -1: checked, but kept nowhere */
-	ptrdiff_t count_target; /* TYPE_MAP: of the int that counts */
+	ptrdiff_t count_target; /* TYPE_MAP, TYPE_LIST, TYPE_TEXTS: of the int that counts */
+	size_t item_size; /* TYPE_LIST: of the struct that its fields' targets are in */
 	const char *description;
 	const char *example; /* NULL: not in the generated example */
 	bool required; /* where when_field says so, or always */
@@ -84,6 +86,10 @@ const char *type_right(enum field_type type);
 /* -1 where there is none. */
 int kind_find(const char *name);
 bool kind_is_later(const char *name);
+/* The field above it; NULL: it is at the top of the document. */
+const struct field *field_parent(const struct field *field);
+/* The list whose items the field belongs to; NULL: it belongs to the document. */
+const struct field *field_list(const struct field *field);
 /* The field of that whole path, or NULL. */
 const struct field *field_find(enum kind_id kind, const char *path);
 /* The part of the path behind the last point. */

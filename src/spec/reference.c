@@ -79,14 +79,15 @@ static int depth_of(const struct field *field)
 	return depth;
 }
 
-/* A field of another backend than the default one would make the example wrong. */
+/* A field of another backend or format than the default one would make the example wrong. */
 static bool is_in_example(const struct field *field)
 {
+	const struct field *parent = field_parent(field);
 	const struct field *when = field->when_field ? field_find(field->kind, field->when_field) : NULL;
 
-	if (field->type == TYPE_OBJECT)
-		return true;
-	return field->example && (!when || strstr(field->when_values, when->fallback));
+	if ((when && !strstr(field->when_values, when->fallback)) || (parent && !is_in_example(parent)))
+		return false;
+	return field->example || field->type == TYPE_OBJECT;
 }
 
 /* The example as a scalar of YAML: in quotes where a plain one could be read as something else. */

@@ -23,7 +23,7 @@
 #define SPEC_API_VERSION "ducklake.featherman.dev/v1alpha1"
 
 enum backend_type { BACKEND_SQLITE, BACKEND_POSTGRES, BACKEND_DUCKDB, BACKEND_FILE };
-enum stream_format { FORMAT_ARROW };
+enum stream_format { FORMAT_ARROW, FORMAT_JSON };
 
 struct spec_position { /* where a resource stands in its file */
 	int line, column;
@@ -44,6 +44,18 @@ struct spec_property {
 	char *name, *value;
 };
 
+/* A declared column of JSON events. Numbers and the type are in the manifest's words, which were checked. */
+struct spec_column {
+	char *name;
+	char *pointer; /* never NULL */
+	char *type;
+	bool required;
+	char *minimum, *maximum; /* NULL: none */
+	char **allowed;
+	int allowed_count;
+	char *weight;
+};
+
 struct spec_stream {
 	char *name;
 	char *catalog_ref;
@@ -51,6 +63,12 @@ struct spec_stream {
 	char *schema; /* "main" unless given as SCHEMA.TABLE */
 	char *table;
 	enum stream_format format;
+	struct {
+		struct spec_column *columns;
+		int column_count; /* 0: inferred */
+		char *raw, *score, *reasons, *ingested_at; /* columns; NULL: none */
+		int missing, wrong_type, out_of_range; /* points */
+	} json;
 	struct {
 		char *brokers; /* "embedded": the in-process broker */
 		char *topic;

@@ -1,6 +1,9 @@
 #include "spec/values.h"
 
+#include <math.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/owned.h"
@@ -292,5 +295,45 @@ const char *value_property(const char *text)
 	for (; *text; text++)
 		if (!is_letter(*text) && !is_digit(*text) && !strchr("._-", *text))
 			return "has a character that the name of a property may not have";
+	return NULL;
+}
+
+const char *value_number(const char *text)
+{
+	char *end;
+	double number;
+
+	/* strtod takes hexadecimal, inf and nan, which a manifest's reader would not expect */
+	if (text[strspn(text, "+-.0123456789eE")])
+		return "is not a number";
+	number = strtod(text, &end);
+	if (end == text || *end)
+		return "is not a number";
+	return isfinite(number) ? NULL : "is too large";
+}
+
+const char *value_pointer(const char *text)
+{
+	if (*text != '/')
+		return "does not begin with '/'";
+	for (const char *at = text; (at = strchr(at, '~')); at++)
+		if (at[1] != '0' && at[1] != '1')
+			return "has a '~' without 0 or 1 behind it";
+	return value_line(text);
+}
+
+const char *value_column(const char *text)
+{
+	static const char *const names[] = {"boolean",   "integer",     "bigint",  "double",   "varchar", "date",
+	                                    "timestamp", "timestamptz", "epoch_s", "epoch_ms", "json"};
+	int precision, scale, used = 0;
+
+	for (size_t i = 0; i < COUNT_OF(names); i++)
+		if (!strcmp(names[i], text))
+			return NULL;
+	if (sscanf(text, "decimal(%2d,%2d)%n", &precision, &scale, &used) != 2 || !used || text[used])
+		return "is not known";
+	if (precision < 1 || precision > 38 || scale < 0 || scale > precision)
+		return "has a precision beyond 1 to 38, or a scale beyond it";
 	return NULL;
 }

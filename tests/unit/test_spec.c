@@ -77,6 +77,46 @@ static void everything_given(void)
 	manifest_free(m);
 }
 
+static void declared_columns(void)
+{
+	struct manifest *m =
+	        parse(LAKE "---\n" STREAM "  table: rows\n" KAFKA
+	                   "  format: json\n  json:\n    columns:\n    - {name: id, required: true, weight: 2}\n"
+	                   "    - {name: kind, pointer: /a~1b/k, type: 'decimal(10,2)', minimum: -1, maximum: 2e3,\n"
+	                   "       enum: [x, ${HOME}]}\n"
+	                   "    keep: {raw: raw, score: score, reasons: why, ingestedAt: at}\n"
+	                   "    points: {missing: 5}\n");
+	const struct spec_stream *s = &m->streams[0];
+
+	CHECK_TEXT(err.message, "");
+	CHECK_INT(s->format, FORMAT_JSON);
+	CHECK_INT(s->json.column_count, 2);
+	CHECK_TEXT(s->json.columns[0].name, "id");
+	CHECK_TEXT(s->json.columns[0].pointer, "/id");
+	CHECK_TEXT(s->json.columns[0].type, "varchar");
+	CHECK(s->json.columns[0].required);
+	CHECK_TEXT(s->json.columns[0].weight, "2");
+	CHECK(!s->json.columns[0].minimum && !s->json.columns[0].maximum);
+	CHECK_INT(s->json.columns[0].allowed_count, 0);
+	CHECK_TEXT(s->json.columns[1].pointer, "/a~1b/k");
+	CHECK_TEXT(s->json.columns[1].type, "decimal(10,2)");
+	CHECK(!s->json.columns[1].required);
+	CHECK_TEXT(s->json.columns[1].weight, "1");
+	CHECK_TEXT(s->json.columns[1].minimum, "-1");
+	CHECK_TEXT(s->json.columns[1].maximum, "2e3");
+	CHECK_INT(s->json.columns[1].allowed_count, 2);
+	CHECK_TEXT(s->json.columns[1].allowed[0], "x");
+	CHECK_TEXT(s->json.columns[1].allowed[1], getenv("HOME"));
+	CHECK_TEXT(s->json.raw, "raw");
+	CHECK_TEXT(s->json.score, "score");
+	CHECK_TEXT(s->json.reasons, "why");
+	CHECK_TEXT(s->json.ingested_at, "at");
+	CHECK_INT(s->json.missing, 5);
+	CHECK_INT(s->json.wrong_type, 20);
+	CHECK_INT(s->json.out_of_range, 20);
+	manifest_free(m);
+}
+
 static void json_and_bom_are_read(void)
 {
 	struct manifest *m = parse("\xef\xbb\xbf{\"apiVersion\": \"ducklake.featherman.dev/v1alpha1\",\r\n"
@@ -204,8 +244,9 @@ int main(int argc, char **argv)
 	int rc;
 
 	folder_make();
-	rc = CHECK_MAIN(argc, argv, TEST(defaults), TEST(everything_given), TEST(json_and_bom_are_read), TEST(paths),
-	                TEST(right_together), TEST(load), TEST(wrong_load), TEST(a_catalog_by_name));
+	rc = CHECK_MAIN(argc, argv, TEST(defaults), TEST(everything_given), TEST(declared_columns),
+	                TEST(json_and_bom_are_read), TEST(paths), TEST(right_together), TEST(load), TEST(wrong_load),
+	                TEST(a_catalog_by_name));
 	folder_remove();
 	return rc;
 }

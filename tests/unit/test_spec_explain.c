@@ -136,7 +136,10 @@ static void the_table_is_sound(void)
 		if (*parent) {
 			parent[strlen(parent) - 1] = 0;
 			CHECK(field_find(f->kind, parent) && field_find(f->kind, parent) < f);
-			CHECK_INT(field_find(f->kind, parent)->type, TYPE_OBJECT);
+			CHECK(field_parent(f) == field_find(f->kind, parent));
+			CHECK(field_parent(f)->type == TYPE_OBJECT || field_parent(f)->type == TYPE_LIST);
+			CHECK(!field_list(f) || !field_list(field_list(f)));
+			CHECK((f->type == TYPE_LIST) == (f->item_size != 0));
 		}
 		CHECK(field_find(f->kind, f->path) == f);
 		CHECK(f->description[strlen(f->description) - 1] == '.');
@@ -148,7 +151,8 @@ static void the_table_is_sound(void)
 		CHECK(!f->fallback || !fill_check(f, f->fallback));
 		CHECK(!f->minimum || !fill_check(f, f->minimum));
 		CHECK(!f->maximum || !fill_check(f, f->maximum));
-		CHECK(!f->example || !fill_check(f, f->example));
+		CHECK(!f->example || f->type == TYPE_TEXTS || !fill_check(f, f->example));
+		CHECK(!f->when_field || field_list(f) == field_list(field_find(f->kind, f->when_field)));
 	}
 }
 

@@ -133,15 +133,15 @@ static void unknown_fields(void)
 	          "t.yaml:6:5: spec.commit.freshnes: is not a field of DuckLakeStream; did you mean 'freshness'?"},
 	         {STREAM "  colour: red\n",
 	          "t.yaml:5:3: spec.colour: is not a field of DuckLakeStream; would be one of "
-	          "catalogRef, table, format, kafka, commit, memory"},
+	          "catalogRef, table, format, json, kafka, commit, memory"},
 	         {STREAM "  kafka.topic: t\n",
 	          "t.yaml:5:3: spec.kafka.topic: is not a field of DuckLakeStream; would be one "
-	          "of catalogRef, table, format, kafka, commit, memory"},
+	          "of catalogRef, table, format, json, kafka, commit, memory"},
 	         {V "kind: DuckLakeStream\nstatus: {}\n", "t.yaml:3:1: status: is not a field of DuckLakeStream; would "
 	                                                  "be one of apiVersion, kind, metadata, spec"},
 	         {STREAM "  \"a\\e[31m\\u009b\xc3\xa4\": 1\n",
 	          "t.yaml:5:3: spec.a?[31m?\xc3\xa4: is not a field of DuckLakeStream; would be one of catalogRef, "
-	          "table, format, "
+	          "table, format, json, "
 	          "kafka, commit, memory"});
 }
 
@@ -152,7 +152,7 @@ static void wrong_values(void)
 	         "t.yaml:3:18: metadata.name: 'My_Stream' has a character that a name may not have; would be "
 	         "lower-case "
 	         "letters, digits and '-', at most 63, with a letter or digit at both ends"},
-	        {STREAM "  format: json\n", "t.yaml:5:11: spec.format: 'json' is not known; would be arrow"},
+	        {STREAM "  format: avro\n", "t.yaml:5:11: spec.format: 'avro' is not known; would be arrow or json"},
 	        {CATALOG "  backend: {type: mysql}\n",
 	         "t.yaml:5:19: spec.backend.type: 'mysql' is not known; would be sqlite, postgres, duckdb or file"},
 	        {STREAM "  table: a.b.c\n", "t.yaml:5:10: spec.table: 'a.b.c' has more than two parts; would be TABLE "
@@ -303,9 +303,56 @@ static void long_names_leave_room(void)
 	CHECK_HAS(err.message, ":1:1: apiVersion: is missing; would be ducklake.featherman.dev/v1alpha1");
 }
 
+#define JSON LAKE "---\n" STREAM "  table: rows\n" KAFKA "  format: json\n  json:\n" /* lines 1 to 15 */
+#define COLUMN JSON "    columns:\n    - "
+
+static void wrong_columns(void)
+{
+	MISTAKES({LAKE "---\n" STREAM "  table: rows\n" KAFKA "  json: {}\n",
+	          "t.yaml:14:3: spec.json: is not used where spec.format is arrow; remove it, or choose json"},
+	         {JSON "    columns: {a: b}\n", "t.yaml:16:14: spec.json.columns: is a mapping; would be a list of "
+	                                        "mappings with name, pointer, type, required, "
+	                                        "minimum, maximum, enum, weight"},
+	         {COLUMN "x\n", "t.yaml:17:7: spec.json.columns.[]: 'x' is a text; would be a list of mappings with "
+	                        "name, pointer, type, "
+	                        "required, minimum, maximum, enum, weight"},
+	         {COLUMN "{type: json}\n",
+	          "t.yaml:17:7: spec.json.columns.name: is missing; would be letters, digits and '_', at "
+	          "most 63, not a digit first, such as plan"},
+	         {COLUMN "{name: a, nmae: b}\n",
+	          "t.yaml:17:17: spec.json.columns.[].nmae: is not a field of DuckLakeStream; did you mean 'name'?"},
+	         {COLUMN "{name: 1a}\n",
+	          "t.yaml:17:14: spec.json.columns.[].name: '1a' begins with a digit; would be letters, "
+	          "digits and '_', at most 63, not a digit first"},
+	         {COLUMN "{name: a, pointer: b}\n", "t.yaml:17:26: spec.json.columns.[].pointer: 'b' does not begin "
+	                                            "with '/'; would be a JSON pointer (RFC 6901) such "
+	                                            "as /payload/plan"},
+	         {COLUMN "{name: a, pointer: /b~2}\n", "t.yaml:17:26: spec.json.columns.[].pointer: '/b~2' has a '~' "
+	                                               "without 0 or 1 behind it; would be a JSON pointer "
+	                                               "(RFC 6901) such as /payload/plan"},
+	         {COLUMN "{name: a, type: int}\n",
+	          "t.yaml:17:23: spec.json.columns.[].type: 'int' is not known; would be boolean, integer, bigint, "
+	          "double, "
+	          "decimal(PRECISION,SCALE), varchar, date, timestamp, timestamptz, epoch_s, epoch_ms or json"},
+	         {COLUMN "{name: a, minimum: 0x1}\n",
+	          "t.yaml:17:26: spec.json.columns.[].minimum: '0x1' is not a number; would be "
+	          "a number such as 5, -0.5 or 1e6"},
+	         {COLUMN "{name: a, enum: b}\n",
+	          "t.yaml:17:23: spec.json.columns.[].enum: 'b' is a text; would be a list of "
+	          "texts, such as [a, b]"},
+	         {COLUMN "{name: a, enum: [b, {c: d}]}\n",
+	          "t.yaml:17:27: spec.json.columns.[].enum.[]: is a mapping; would be a text"},
+	         {COLUMN "{name: a}\n    - {name: A}\n", "t.yaml:18:14: spec.json.columns.[].name: 'A' is the name of "
+	                                                 "the column at line 17 already; would be another name"},
+	         {COLUMN "{name: a}\n    keep: {score: a}\n", "t.yaml:18:19: spec.json.keep.score: 'a' is the name of "
+	                                                      "the column at line 17 already; would be another name"},
+	         {JSON "    points: {missing: 101}\n", "t.yaml:16:23: spec.json.points.missing: '101' is above the "
+	                                               "maximum; would be a whole number, from 0 to 100"});
+}
+
 int main(int argc, char **argv)
 {
 	return CHECK_MAIN(argc, argv, TEST(no_documents), TEST(wrong_yaml), TEST(nul_bytes), TEST(too_much),
 	                  TEST(wrong_headers), TEST(wrong_shapes), TEST(unknown_fields), TEST(wrong_values),
-	                  TEST(wrong_backends), TEST(wrong_together), TEST(long_names_leave_room));
+	                  TEST(wrong_columns), TEST(wrong_backends), TEST(wrong_together), TEST(long_names_leave_room));
 }
