@@ -251,7 +251,7 @@ static int out_of_range(struct json_decoder *decoder, int column, yyjson_val *va
 	int used;
 
 	sample(value, text, sizeof text);
-	if ((rule->has_minimum || rule->has_maximum) && value_number(value, &number) &&
+	if ((rule->has_minimum || rule->has_maximum) && json_number(value, &number) &&
 	    ((rule->has_minimum && number < rule->minimum) || (rule->has_maximum && number > rule->maximum))) {
 		used = snprintf(reason, sizeof reason, "%s is out of range%s:", name_of(decoder, column), text);
 		if (rule->has_minimum)
@@ -277,8 +277,8 @@ static bool widens(const struct json_decoder *decoder, const struct json_column 
 {
 	double number;
 
-	return decoder->infers && rule->type == JSON_BIGINT && yyjson_is_raw(value) && !value_is_whole(value) &&
-	       value_number(value, &number);
+	return decoder->infers && rule->type == JSON_BIGINT && yyjson_is_raw(value) && !json_is_whole(value) &&
+	       json_number(value, &number);
 }
 
 static int fill_cell(struct json_decoder *decoder, int column, struct error *err)
@@ -296,18 +296,18 @@ static int fill_cell(struct json_decoder *decoder, int column, struct error *err
 		snprintf(reason, sizeof reason, "%s is missing", name_of(decoder, column));
 		return broken(decoder, cell->rule.weight * decoder->rules.missing, reason, err);
 	}
-	if (value_put(data, &cell->rule, value))
+	if (json_put(data, &cell->rule, value))
 		return out_of_range(decoder, column, value, err);
 	if (widens(decoder, &cell->rule, value)) {
 		cell->rule.type = JSON_DOUBLE;
 		if (columns_widen(&decoder->columns, column, err))
 			return -1;
-		value_put(data, &cell->rule, value);
+		json_put(data, &cell->rule, value);
 		return 0;
 	}
 	grow_null(data);
 	sample(value, text, sizeof text);
-	snprintf(reason, sizeof reason, "%s is %s%s, not %s", name_of(decoder, column), value_name(value), text,
+	snprintf(reason, sizeof reason, "%s is %s%s, not %s", name_of(decoder, column), json_name(value), text,
 	         json_type_right(cell->rule.type));
 	return broken(decoder, cell->rule.weight * decoder->rules.wrong_type, reason, err);
 }
@@ -351,7 +351,7 @@ static int infer(struct json_decoder *decoder, const char *name, size_t size, yy
 	if (yyjson_is_bool(value))
 		rule.type = JSON_BOOLEAN;
 	else if (yyjson_is_raw(value))
-		rule.type = value_is_whole(value) ? JSON_BIGINT : JSON_DOUBLE;
+		rule.type = json_is_whole(value) ? JSON_BIGINT : JSON_DOUBLE;
 	else if (yyjson_is_str(value))
 		rule.type = JSON_VARCHAR;
 	key = key_add(&decoder->root, name, size, err);
@@ -415,7 +415,7 @@ static int add_document(struct json_decoder *decoder, yyjson_val *document, cons
                         int64_t ingested_us, struct error *err)
 {
 	if (!yyjson_is_obj(document))
-		return error_set(err, ERROR_CORRUPT, 0, "the document is %s, not an object", value_name(document));
+		return error_set(err, ERROR_CORRUPT, 0, "the document is %s, not an object", json_name(document));
 	for (int i = 0; i < decoder->columns.count; i++)
 		decoder->cells[i].value = NULL;
 	if (hold(decoder, &decoder->root, document, err) || find_cells(decoder, &decoder->root, document, err))

@@ -59,13 +59,13 @@ bool columns_ok(const struct columns *columns);
 /* ---- json_values.c */
 
 /* How a value is called in reasons: "the text", "a whole number". */
-const char *value_name(yyjson_val *value);
+const char *json_name(yyjson_val *value);
 /* Appends the value as the column's type; false (and nothing was appended) where it is not of it. */
-bool value_put(struct growing *column, const struct json_column *rule, yyjson_val *value);
+bool json_put(struct growing *column, const struct json_column *rule, yyjson_val *value);
 /* The number of a raw value; false where no DOUBLE holds it. */
-bool value_number(yyjson_val *value, double *ret_number);
+bool json_number(yyjson_val *value, double *ret_number);
 /* Digits with or without '-' before them. */
-bool value_is_whole(yyjson_val *value);
+bool json_is_whole(yyjson_val *value);
 
 /* ---- json_types.c */
 
@@ -79,7 +79,7 @@ enum json_type json_type_of_duckdb(const char *type, int *ret_precision, int *re
 
 /* ISO 8601 (RFC 3339, section 5.6, also with ' ' for 'T', without seconds, and without a zone, which is UTC then).
  * Digits behind the microseconds are cut. False where the text is none. */
-bool time_parse_date(const char *text, size_t size, int32_t *ret_days);
-bool time_parse(const char *text, size_t size, int64_t *ret_us);
+bool json_date(const char *text, size_t size, int32_t *ret_days);
+bool json_time(const char *text, size_t size, int64_t *ret_us);
 
 #endif

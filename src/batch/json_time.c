@@ -29,7 +29,7 @@ static bool is_leap(int year)
 	return (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
 }
 
-bool time_parse_date(const char *text, size_t size, int32_t *ret_days)
+bool json_date(const char *text, size_t size, int32_t *ret_days)
 {
 	static const int lengths[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
 	int year, month, day;
@@ -64,18 +64,18 @@ static bool parse_zone(const char *text, size_t size, int64_t *ret_ahead_us)
 	return true;
 }
 
-bool time_parse(const char *text, size_t size, int64_t *ret_us)
+bool json_time(const char *text, size_t size, int64_t *ret_us)
 {
 	int hour, minute, second = 0;
 	int64_t fraction = 0, ahead;
 	size_t at = 16;
 	int32_t days;
 
-	if (size == 10 && time_parse_date(text, size, &days)) {
+	if (size == 10 && json_date(text, size, &days)) {
 		*ret_us = days * DAY_US;
 		return true;
 	}
-	if (size < 16 || !time_parse_date(text, 10, &days) || (text[10] != 'T' && text[10] != 't' && text[10] != ' ') ||
+	if (size < 16 || !json_date(text, 10, &days) || (text[10] != 'T' && text[10] != 't' && text[10] != ' ') ||
 	    text[13] != ':')
 		return false;
 	hour = digits(text + 11, 2);

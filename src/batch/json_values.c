@@ -9,7 +9,7 @@
 
 #define EXACT_MAX 9007199254740992.0 /* 2^53: up to here a double holds every whole number */
 
-const char *value_name(yyjson_val *value)
+const char *json_name(yyjson_val *value)
 {
 	switch (yyjson_get_type(value)) {
 	case YYJSON_TYPE_NULL: return "null";
@@ -24,7 +24,7 @@ const char *value_name(yyjson_val *value)
 
 /* ---- numbers */
 
-bool value_is_whole(yyjson_val *value)
+bool json_is_whole(yyjson_val *value)
 {
 	const char *text = yyjson_get_raw(value);
 	size_t size = yyjson_get_len(value);
@@ -35,7 +35,7 @@ bool value_is_whole(yyjson_val *value)
 	return true;
 }
 
-bool value_number(yyjson_val *value, double *ret_number)
+bool json_number(yyjson_val *value, double *ret_number)
 {
 	yyjson_val number;
 
@@ -54,8 +54,8 @@ static bool parse_whole(yyjson_val *value, int64_t minimum, int64_t maximum, int
 	__int128 whole = 0;
 	double number;
 
-	if (!value_is_whole(value)) {
-		if (!value_number(value, &number) || number != trunc(number) || fabs(number) > EXACT_MAX)
+	if (!json_is_whole(value)) {
+		if (!json_number(value, &number) || number != trunc(number) || fabs(number) > EXACT_MAX)
 			return false;
 		whole = (int64_t)number;
 	} else {
@@ -148,8 +148,8 @@ static bool put_time(struct growing *column, yyjson_val *value, bool date)
 
 	if (!yyjson_is_str(value))
 		return false;
-	if (date ? !time_parse_date(yyjson_get_str(value), yyjson_get_len(value), &days)
-	         : !time_parse(yyjson_get_str(value), yyjson_get_len(value), &us))
+	if (date ? !json_date(yyjson_get_str(value), yyjson_get_len(value), &days)
+	         : !json_time(yyjson_get_str(value), yyjson_get_len(value), &us))
 		return false;
 	grow_fixed(column, date ? (const void *)&days : (const void *)&us);
 	return true;
@@ -167,7 +167,7 @@ static bool put_json(struct growing *column, yyjson_val *value)
 	return true;
 }
 
-bool value_put(struct growing *column, const struct json_column *rule, yyjson_val *value)
+bool json_put(struct growing *column, const struct json_column *rule, yyjson_val *value)
 {
 	double number;
 	uint8_t truth;
@@ -184,7 +184,7 @@ bool value_put(struct growing *column, const struct json_column *rule, yyjson_va
 	case JSON_EPOCH_S: return put_whole(column, value, INT64_MIN, INT64_MAX, 1000000);
 	case JSON_EPOCH_MS: return put_whole(column, value, INT64_MIN, INT64_MAX, 1000);
 	case JSON_DOUBLE:
-		if (!value_number(value, &number))
+		if (!json_number(value, &number))
 			return false;
 		grow_fixed(column, &number);
 		return true;

@@ -198,3 +198,39 @@ int append_rows(struct append_target *target, struct batch_schema *schema, const
 	}
 	return fault_error(FAULT_INSERT_AFTER, err) ? -1 : 0;
 }
+
+int append_table_columns(struct lake_session *session, const char *schema, const char *table,
+                         struct append_columns *ret_columns, struct error *err)
+{
+	OWNED_BY(table_release) struct table of = {0};
+	OWNED_DUCK_ROWS struct duck_rows rows = {0};
+	struct append_columns columns = {0};
+
+	if (table_init(&of, session, schema, table))
+		return error_no_memory(err);
+	if (table_columns(&of, &rows, err))
+		return -1;
+	columns.names = calloc((size_t)rows.row_count + 1, sizeof *columns.names);
+	columns.types = calloc((size_t)rows.row_count + 1, sizeof *columns.types);
+	if (!columns.names || !columns.types) {
+		append_columns_release(&columns);
+		return error_no_memory(err);
+	}
+	for (; columns.count < rows.row_count; columns.count++) {
+		columns.names[columns.count] = TAKE(rows.cells[2 * columns.count]);
+		columns.types[columns.count] = TAKE(rows.cells[2 * columns.count + 1]);
+	}
+	*ret_columns = columns;
+	return 0;
+}
+
+void append_columns_release(struct append_columns *columns)
+{
+	for (int i = 0; i < columns->count; i++) {
+		free(columns->names[i]);
+		free(columns->types[i]);
+	}
+	free(columns->names);
+	free(columns->types);
+	*columns = (struct append_columns){0};
+}

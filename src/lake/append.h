@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/owned.h"
 #include "batch/batch.h"
 
 struct lake_session;
@@ -44,5 +45,17 @@ int append_prepare(struct append_target *target, struct batch_schema *schema, in
  * lake gives them. */
 int append_rows(struct append_target *target, struct batch_schema *schema, const struct append_pull *pull,
                 int64_t *ret_rows, struct error *err);
+
+/* The table's columns and their DuckDB types; none where there is no such table. */
+struct append_columns {
+	char **names, **types; /* owned */
+	int count;
+};
+
+int append_table_columns(struct lake_session *session, const char *schema, const char *table,
+                         struct append_columns *ret_columns, struct error *err);
+void append_columns_release(struct append_columns *columns);
+
+#define OWNED_COLUMNS OWNED_BY(append_columns_release)
 
 #endif

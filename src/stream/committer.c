@@ -410,6 +410,26 @@ static int attempt_commit(struct stream *stream, struct batch_schema *schema, st
 	return done == 1;
 }
 
+/* Messages with such columns go to quarantine, by themselves: of those that were gathered which one it was shows when
+ * each is read alone, with the table's columns known. */
+static int refuse_schema(struct stream *stream, const struct batch_schema *schema, struct error *err)
+{
+	OWNED_FREE int64_t *again = calloc(LANES_MAX, sizeof *again);
+
+	if (!again)
+		return error_no_memory(err);
+	if (!queue_refuse_schema(&stream->queue, schema, err->message, again))
+		return 0;
+	pthread_mutex_lock(&stream->queue.lock);
+	for (int i = 0; i < stream->lane_count; i++)
+		if (again[i] > stream->lanes[i].careful_until)
+			stream->lanes[i].careful_until = again[i];
+	pthread_mutex_unlock(&stream->queue.lock);
+	stream->learn = true;
+	stream_reset(stream);
+	return 0;
+}
+
 /* The table for the next rows. 0: ready; 1: refused, the messages go to quarantine; -1: try again. */
 static int prepare(struct stream *stream, struct batch_schema *schema, struct error *err)
 {
@@ -420,8 +440,7 @@ static int prepare(struct stream *stream, struct batch_schema *schema, struct er
 	if (append_prepare(stream->target, schema, queue_row_bytes(&stream->queue, schema), &created, err)) {
 		if (err->kind != ERROR_INVALID)
 			return -1;
-		queue_refuse_schema(&stream->queue, schema, err->message);
-		return 1;
+		return refuse_schema(stream, schema, err) ? -1 : 1;
 	}
 	if (created)
 		log_event(EVENT_TABLE_CREATED,

@@ -7,17 +7,28 @@
 #include "base/owned.h"
 #include "batch/arrow_abi.h"
 
-struct held_message *held_new(struct queue *queue, struct message *message)
+struct held_message *held_made(struct queue *queue, int64_t bytes)
 {
 	struct held_message *held = calloc(1, sizeof *held);
 
 	if (!held)
 		return NULL;
-	held->message = *message;
+	held->message.offset = -1;
+	held->bytes = bytes;
 	held->queue = queue;
 	atomic_init(&held->references, 1);
+	atomic_fetch_add(&queue->in_flight, bytes);
+	return held;
+}
+
+struct held_message *held_new(struct queue *queue, struct message *message)
+{
+	struct held_message *held = held_made(queue, (int64_t)message->size);
+
+	if (!held)
+		return NULL;
+	held->message = *message;
 	*message = (struct message){.offset = -1};
-	atomic_fetch_add(&queue->in_flight, (int64_t)held->message.size);
 	return held;
 }
 
@@ -31,7 +42,7 @@ void held_release(void *opaque)
 {
 	struct held_message *held = opaque;
 	struct queue *queue = held->queue;
-	int64_t bytes = (int64_t)held->message.size;
+	int64_t bytes = held->bytes;
 
 	if (atomic_fetch_sub(&held->references, 1) > 1)
 		return;
@@ -164,7 +175,7 @@ static void take(struct queue *queue, struct unit *unit)
 	lane->skipped += unit->skipped;
 	lane->lost += unit->lost;
 	window->bytes += unit->bytes;
-	window->units++;
+	window->units += unit->messages > 1 ? unit->messages : 1;
 	if (window->first_arrived_ms == 0)
 		window->first_arrived_ms = unit->arrived_ms;
 	if (unit->reason) {
@@ -174,7 +185,7 @@ static void take(struct queue *queue, struct unit *unit)
 		*window->quarantined_tail = unit;
 		window->quarantined_tail = &unit->next;
 	} else if (unit->set.schema) {
-		lane->messages++;
+		lane->messages += unit->messages;
 		lane->rows += unit->set.rows;
 		window->rows += unit->set.rows;
 	}
@@ -368,18 +379,24 @@ void queue_window_clear(struct queue *queue)
 	}
 }
 
-void queue_refuse_schema(struct queue *queue, const struct batch_schema *schema, const char *reason)
+bool queue_refuse_schema(struct queue *queue, const struct batch_schema *schema, const char *reason, int64_t *ret_again)
 {
-	struct unit *unit;
+	bool again = false;
 
 	pthread_mutex_lock(&queue->lock);
-	for (unit = queue->head; unit; unit = unit->next) {
+	for (struct unit *unit = queue->head; unit; unit = unit->next) {
 		if (!unit->set.schema || unit->reason ||
 		    strcmp(unit->set.schema->fingerprint, schema->fingerprint) != 0)
 			continue;
-		unit->reason = strdup(reason);
+		if (unit->held) {
+			unit->reason = strdup(reason);
+			continue;
+		}
+		ret_again[unit->lane] = unit->to;
+		again = true;
 	}
 	pthread_mutex_unlock(&queue->lock);
+	return again;
 }
 
 void queue_drop_all(struct queue *queue)

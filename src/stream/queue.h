@@ -29,20 +29,21 @@
 
 struct held_message;
 
-/* One message, or a stretch of offsets without one. */
+/* One message, several JSON messages, or a stretch of offsets without one. */
 struct unit {
 	struct unit *next;
 	int lane; /* index into the stream's lanes */
 	uint64_t generation; /* of the lane when it was read */
 	int64_t from, to; /* offsets [from, to) are settled by this unit */
-	int64_t skipped, lost; /* of these, how many hold no message, and how many retention took */
+	int64_t messages; /* accepted: how many */
+	int64_t skipped, lost; /* of these offsets, how many hold no message, and how many retention took */
 	int64_t bytes;
 	int64_t arrived_ms;
 	struct batch_set set; /* an accepted message's rows; schema NULL otherwise */
 	int next_array;
 	char *reason; /* a quarantined message's; NULL otherwise */
 	char fingerprint[33];
-	struct held_message *held; /* the message itself: its bytes may still have to go to quarantine */
+	struct held_message *held; /* the message itself: its bytes may still have to go to quarantine; NULL: several */
 };
 
 void unit_free(struct unit *unit);
@@ -63,7 +64,7 @@ struct window {
 	int lane_count;
 	int64_t bytes, rows;
 	int64_t max_bytes, max_units;
-	int64_t units;
+	int64_t units; /* messages, and stretches without one */
 	int64_t deadline_ms;
 	struct unit *current; /* arrays of it are being given out */
 	struct unit *quarantined; /* taken, to be written; owned */
@@ -117,8 +118,11 @@ void queue_window_clear(struct queue *queue);
 
 /* Bytes of an average queued row of this schema; 0 where there is none. */
 int64_t queue_row_bytes(struct queue *queue, const struct batch_schema *schema);
-/* Turns every queued message of this schema into quarantine with the reason. */
-void queue_refuse_schema(struct queue *queue, const struct batch_schema *schema, const char *reason);
+/* Turns every queued message of this schema into quarantine with the reason. Of several messages in one unit the bytes
+ * are gone: ret_again[lane] is then the offset before which that lane must be read again, a unit a message, and true is
+ * returned. ret_again has room for every lane, of zeros. */
+bool queue_refuse_schema(struct queue *queue, const struct batch_schema *schema, const char *reason,
+                         int64_t *ret_again);
 /* Drops every unit. */
 void queue_drop_all(struct queue *queue);
 /* Closes the open window early and lets no new one wait, until queue_drain_end. */
@@ -132,13 +136,16 @@ bool queue_wait_no_window(struct queue *queue, int timeout_ms);
 /* A message that somebody still reads - its unit, and the arrays that lie in it: released with the last of them, and
  * counted as in flight until then. */
 struct held_message {
-	struct message message;
+	struct message message; /* of rows that were made from messages: none */
+	int64_t bytes;
 	struct queue *queue;
 	atomic_int references;
 };
 
 /* Moves the message out of *message; one reference. NULL when out of memory (the message stays). */
 struct held_message *held_new(struct queue *queue, struct message *message);
+/* The same for `bytes` that were made from messages. */
+struct held_message *held_made(struct queue *queue, int64_t bytes);
 struct held_message *held_retain(struct held_message *held);
 void held_release(void *held);
 

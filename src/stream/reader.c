@@ -1,6 +1,6 @@
 /*
- * reader.c - the reading thread: poll, decode, queue; and the lanes' coming and going, which the source reports on this
- * thread. Decoding and validating happen here, before anything is queued.
+ * reader.c - the reading thread: poll, take (take.c), queue; and the lanes' coming and going, which the source reports
+ * on this thread. Decoding and validating happen here, before anything is queued.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -21,122 +21,13 @@
 #define RETRY_MS 200
 #define ONCE_PATIENCE_MS 15000
 
-static struct lane *lane_at(struct stream *stream, int32_t partition, struct error *err)
+struct lane *stream_lane(struct stream *stream, int32_t partition, struct error *err)
 {
 	if (partition >= 0 && partition < stream->lane_count)
 		return &stream->lanes[partition];
 	error_set(err, ERROR_INVALID, 0, "partition %d: a topic may have up to %d partitions here", partition,
 	          LANES_MAX);
 	return NULL;
-}
-
-/* ---- units */
-
-static struct unit *unit_new(struct stream *stream, int32_t partition, int64_t to)
-{
-	struct lane *lane = &stream->lanes[partition];
-	struct unit *unit = calloc(1, sizeof *unit);
-
-	if (!unit)
-		return NULL;
-	unit->lane = partition;
-	unit->generation = stream->generations[partition];
-	unit->from = lane->read_next;
-	unit->to = to;
-	return unit;
-}
-
-static void push(struct stream *stream, struct unit *unit)
-{
-	stream->lanes[unit->lane].read_next = unit->to;
-	queue_push(&stream->queue, unit);
-}
-
-/* Offsets that hold no message: control records and compaction (skipped), or retention (lost). */
-static int push_stretch(struct stream *stream, int32_t partition, int64_t to, bool lost, struct error *err)
-{
-	struct unit *unit = unit_new(stream, partition, to);
-
-	if (!unit)
-		return error_no_memory(err);
-	if (lost)
-		unit->lost = unit->to - unit->from;
-	else
-		unit->skipped = unit->to - unit->from;
-	if (lost)
-		log_event(EVENT_GAP,
-		          FIELDS(LOG_TEXT("stream", stream->spec->name), LOG_NUMBER("partition", partition),
-		                 LOG_NUMBER("from", unit->from), LOG_NUMBER("to", unit->to)),
-		          "offsets %" PRId64 " to %" PRId64
-		          " of partition %d are gone from the topic before they were read",
-		          unit->from, unit->to - 1, partition);
-	push(stream, unit);
-	return 0;
-}
-
-/* Fills unit->set, or unit->reason where the message cannot be decoded. -1: out of memory. */
-static int decode(struct stream *stream, struct unit *unit, struct error *err)
-{
-	struct held_message *held = unit->held;
-	struct error why = {0};
-	const char *reason = why.message;
-
-	if (!held->message.payload) {
-		reason = "a tombstone: the message has a key and no payload";
-	} else if (stream->lanes[unit->lane].poison == held->message.offset) {
-		reason = stream->lanes[unit->lane].poison_reason;
-		if (!reason)
-			return error_no_memory(err);
-	} else if (fault_hit(FAULT_DECODE)) {
-		reason = "fault injected at decode";
-	} else {
-		struct batch_bytes bytes = {.data = held->message.payload,
-		                            .size = held->message.size,
-		                            .release = held_release,
-		                            .opaque = held_retain(held)};
-
-		if (ipc_decode(stream->decoder, bytes, &unit->set, &why) == 0)
-			return 0;
-		held_release(held);
-		snprintf(unit->fingerprint, sizeof unit->fingerprint, "%s", batch_decoder_fingerprint(stream->decoder));
-		if (why.kind == ERROR_FATAL) {
-			*err = why;
-			return -1;
-		}
-	}
-	unit->reason = strdup(reason);
-	return unit->reason ? 0 : error_no_memory(err);
-}
-
-static int take_message(struct stream *stream, struct message *message, struct error *err)
-{
-	struct lane *lane = lane_at(stream, message->partition, err);
-	struct unit *unit;
-
-	if (!lane)
-		return -1;
-	/* A message of a lane that is not read here, or from before a seek took hold. */
-	if (lane->state != LANE_READING || message->offset < lane->read_next) {
-		message_release(message);
-		return 0;
-	}
-	metric_add(lane->metrics, METRIC_MESSAGES, 1);
-	metric_add(lane->metrics, METRIC_BYTES, (int64_t)message->size);
-	unit = unit_new(stream, message->partition, message->offset + 1);
-	if (!unit)
-		return error_no_memory(err);
-	unit->skipped = message->offset - unit->from;
-	unit->bytes = (int64_t)message->size;
-	unit->held = held_new(&stream->queue, message);
-	if (!unit->held || decode(stream, unit, err)) {
-		unit_free(unit);
-		return err->kind ? -1 : error_no_memory(err);
-	}
-	if (unit->set.schema)
-		snprintf(unit->fingerprint, sizeof unit->fingerprint, "%s", unit->set.schema->fingerprint);
-	metric_put(lane->metrics, METRIC_POSITION, unit->to);
-	push(stream, unit);
-	return 0;
 }
 
 /* ---- lanes that come */
@@ -174,7 +65,7 @@ static int compare_with_topic(struct stream *stream, int32_t partition, struct e
 		        "give the stream another name",
 		        partition, stream->key.topic, high, lane->read_next);
 	if (lane->read_next < low)
-		return push_stretch(stream, partition, low, true, err);
+		return take_stretch(stream, partition, low, true, err);
 	return 0;
 }
 
@@ -207,7 +98,7 @@ static int fill_claims(struct stream *stream, const struct source_start *starts,
 	if (stream->source->ops->topic_id(stream->source, topic_id, sizeof topic_id, err))
 		return -1;
 	for (int i = 0; i < count; i++) {
-		if (!lane_at(stream, starts[i].partition, err))
+		if (!stream_lane(stream, starts[i].partition, err))
 			return -1;
 		claims[i] = (struct lake_lane){.partition = starts[i].partition};
 		memcpy(claims[i].topic_id, topic_id, sizeof topic_id);
@@ -263,6 +154,10 @@ static void on_revoked(void *context, const int32_t *partitions, int count, bool
 {
 	struct stream *stream = context;
 
+	struct error failed = {0};
+
+	if (take_flush(stream, &failed))
+		stream_fail(stream, &failed);
 	/* A lane that is given back commits what was read; one that is lost has another owner already. */
 	queue_drain_begin(&stream->queue);
 	if (!lost && !stream->halt)
@@ -362,6 +257,8 @@ static int keep_within_memory(struct stream *stream, struct error *err)
 {
 	int waited_ms = 0;
 
+	if (take_flush_old(stream, err))
+		return -1;
 	while (!stream->paused && !stream->stop && !queue_wait_room(&stream->queue, POLL_MS)) {
 		waited_ms += POLL_MS;
 		if (waited_ms >= PAUSE_AFTER_MS && pause_all(stream, true, err))
@@ -376,7 +273,7 @@ static int keep_within_memory(struct stream *stream, struct error *err)
 
 static int out_of_range(struct stream *stream, int32_t partition, struct error *err)
 {
-	struct lane *lane = lane_at(stream, partition, err);
+	struct lane *lane = stream_lane(stream, partition, err);
 
 	if (!lane)
 		return -1;
@@ -389,13 +286,13 @@ static int out_of_range(struct stream *stream, int32_t partition, struct error *
 
 static int lane_end(struct stream *stream, const struct message *message, struct error *err)
 {
-	struct lane *lane = lane_at(stream, message->partition, err);
+	struct lane *lane = stream_lane(stream, message->partition, err);
 
 	if (!lane)
 		return -1;
 	metric_put(lane->metrics, METRIC_HIGH_WATERMARK, message->offset);
 	if (lane->state == LANE_READING && message->offset > lane->read_next)
-		return push_stretch(stream, message->partition, message->offset, false, err);
+		return take_stretch(stream, message->partition, message->offset, false, err);
 	return 0;
 }
 
@@ -407,7 +304,7 @@ static int set_targets(struct stream *stream, struct error *err)
 	if (stream->source->ops->partition_count(stream->source, &count, err))
 		return -1;
 	for (int32_t i = 0; i < count; i++) {
-		struct lane *lane = lane_at(stream, i, err);
+		struct lane *lane = stream_lane(stream, i, err);
 
 		if (!lane || stream->source->ops->watermarks(stream->source, i, &lane->low, &lane->target, err))
 			return -1;
@@ -422,7 +319,7 @@ static int set_targets(struct stream *stream, struct error *err)
 /* Everything up to the targets is queued: what is left to do is to commit it, without waiting for more. */
 static void drain_at_targets(struct stream *stream)
 {
-	if (!stream->targets_set || stream->targets_read || !stream->ready)
+	if (!stream->targets_set || stream->targets_read || !stream->ready || stream->gathered)
 		return;
 	for (int i = 0; i < stream->lane_count; i++)
 		if (stream->lanes[i].state != LANE_FREE && stream->lanes[i].read_next < stream->lanes[i].target)
@@ -435,10 +332,10 @@ static int poll_once(struct stream *stream, struct error *err)
 {
 	struct message message = {.offset = -1};
 
-	switch (stream->source->ops->poll(stream->source, POLL_MS, &message, err)) {
+	switch (stream->source->ops->poll(stream->source, stream->gathered ? GATHER_MS : POLL_MS, &message, err)) {
 	case POLL_ERROR: return -1;
-	case POLL_NOTHING: return 0;
-	case POLL_LANE_END: return lane_end(stream, &message, err);
+	case POLL_NOTHING: return take_flush(stream, err);
+	case POLL_LANE_END: return take_flush(stream, err) || lane_end(stream, &message, err) ? -1 : 0;
 	case POLL_OUT_OF_RANGE: return out_of_range(stream, message.partition, err);
 	case POLL_MESSAGE: break;
 	}
@@ -458,7 +355,7 @@ static int read_once(struct stream *stream, struct error *err)
 {
 	struct error trouble = {0};
 
-	if (keep_within_memory(stream, &trouble) || restart_lanes(stream, &trouble) ||
+	if (keep_within_memory(stream, &trouble) || restart_lanes(stream, &trouble) || take_learn(stream, &trouble) ||
 	    (stream->finish && !stream->targets_set && set_targets(stream, &trouble))) {
 		/* Polled all the same where it may pass: the group's news (this lane is another's now) come by polling,
 		 * and may be the very end of the trouble. */
@@ -506,6 +403,8 @@ void *reader_main(void *opaque)
 		troubled = true;
 		clock_sleep_ms(RETRY_MS);
 	}
+	if (take_flush(stream, &err))
+		stream_fail(stream, &err);
 	pthread_mutex_lock(&stream->queue.lock);
 	stream->reading_done = true;
 	stream->queue.drain++;

@@ -158,13 +158,11 @@ static int open_parts(struct stream *stream, struct error *err)
 	stream->claims = lake_session_new(stream->lake, err);
 	if (!stream->claims)
 		return -1;
-	stream->target = append_target_new(stream->session, spec->schema, spec->table, false, err);
+	stream->target =
+	        append_target_new(stream->session, spec->schema, spec->table, spec->format == FORMAT_JSON, err);
 	if (!stream->target)
 		return -1;
-	stream->decoder = batch_decoder_new(&stream->counters, err);
-	if (!stream->decoder)
-		return -1;
-	return open_source(stream, err);
+	return take_open(stream, err) || open_source(stream, err) ? -1 : 0;
 }
 
 static int start_threads(struct stream *stream, struct error *err)
@@ -258,9 +256,9 @@ void stream_free(struct stream *stream)
 	else if (stream->source)
 		stream->source->ops->close(stream->source);
 	append_target_free(stream->target);
+	take_close(stream);
 	if (stream->lanes)
 		queue_release(&stream->queue);
-	batch_decoder_free(stream->decoder);
 	lake_session_free(stream->session);
 	lake_session_free(stream->claims);
 	for (int i = 0; stream->lanes && i < stream->lane_count; i++)

@@ -6,6 +6,7 @@
 
 #include "base/metrics.h"
 #include "batch/batch.h"
+#include "batch/json.h"
 #include "lake/append.h"
 #include "lake/lane.h"
 #include "lake/ledger.h"
@@ -13,6 +14,7 @@
 #include "stream/stream.h"
 #include "wire/source.h"
 
+#define GATHER_MS 20 /* how long rows of JSON messages wait for more */
 #define LANES_MAX 1024 /* partitions of a topic; lane i is partition i */
 
 /*
@@ -64,6 +66,7 @@ struct stream {
 	bool ended;
 	bool ready;
 	bool paused; /* every lane, for memory */
+	_Atomic bool learn; /* the table's columns are to be looked at again before more JSON is decoded */
 	char problem[256];
 	struct error failure; /* kind NONE: none */
 	int64_t rows, messages, quarantined, commits, conflicts, commit_failures, last_commit_ms;
@@ -73,7 +76,10 @@ struct stream {
 	bool targets_read; /* the queue drains for good */
 	struct source *source;
 	struct lake_session *claims;
-	struct batch_decoder *decoder;
+	struct batch_decoder *decoder; /* of Arrow; NULL: the messages are JSON */
+	struct json_decoder *json;
+	struct unit *gathered; /* JSON messages whose rows are in `json`; NULL: none are */
+	int64_t gathered_ms; /* since when */
 
 	/* Owned by the committer thread. */
 	struct lake_session *session;
@@ -82,6 +88,22 @@ struct stream {
 };
 
 void *reader_main(void *stream);
+/* NULL with *err where there is no such lane. */
+struct lane *stream_lane(struct stream *stream, int32_t partition, struct error *err);
+
+/* take.c, on the reader's thread; -1 with *err: out of memory, unless said otherwise. */
+int take_open(struct stream *stream, struct error *err);
+void take_close(struct stream *stream);
+/* Takes the message in every case but -1. */
+int take_message(struct stream *stream, struct message *message, struct error *err);
+/* Offsets that hold no message: control records and compaction (skipped), or retention (lost). */
+int take_stretch(struct stream *stream, int32_t partition, int64_t to, bool lost, struct error *err);
+/* Queues what was gathered; what was gathered long enough ago. */
+int take_flush(struct stream *stream, struct error *err);
+int take_flush_old(struct stream *stream, struct error *err);
+/* Looks at the table's columns where that is due. Errors: as the lake gives them. */
+int take_learn(struct stream *stream, struct error *err);
+
 /* The reader's answers to assignment and revocation. */
 void stream_events(struct stream *stream, struct source_events *ret_events);
 void *committer_main(void *stream);

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/owned.h"
 #include "batch/arrow_abi.h"
 #include "stream/queue.h"
 
@@ -49,6 +50,7 @@ static struct unit *message_unit(int lane, int64_t offset, struct batch_schema *
 	unit->from = offset;
 	unit->to = offset + 1;
 	unit->bytes = (int64_t)size;
+	unit->messages = 1;
 	unit->held = held_new(&queue, &message);
 	unit->set.schema = batch_schema_retain(schema);
 	unit->set.arrays = calloc((size_t)arrays, sizeof *unit->set.arrays);
@@ -239,11 +241,12 @@ static void the_reader_waits_at_the_bound(void)
 static void a_refused_schema_becomes_quarantine(void)
 {
 	struct batch_schema *schema;
+	int64_t again[2] = {0};
 
 	start(1 << 20);
 	queue_push(&queue, message_unit(0, 0, &blue, 1, 10));
 	queue_push(&queue, message_unit(0, 1, &red, 1, 10));
-	queue_refuse_schema(&queue, &blue, "not this table's columns");
+	CHECK(!queue_refuse_schema(&queue, &blue, "not this table's columns", again));
 	CHECK(queue_wait_work(&queue, 0, 0, 0, &schema));
 	CHECK(schema == &red);
 	queue_drain_begin(&queue);
@@ -252,6 +255,30 @@ static void a_refused_schema_becomes_quarantine(void)
 	CHECK_INT(queue.window.lanes[0].quarantined, 1);
 	CHECK_TEXT(queue.window.quarantined->reason, "not this table's columns");
 	CHECK_INT(queue.window.lanes[0].to, 2);
+	queue_release(&queue);
+}
+
+/* Of rows that were made from several messages the bytes are gone: the lane is read again. */
+static void gathered_messages_are_read_again(void)
+{
+	struct unit *unit = message_unit(1, 5, &blue, 1, 10);
+	int64_t again[2] = {0};
+
+	start(1 << 20);
+	held_release(TAKE(unit->held));
+	unit->held = NULL;
+	unit->to = 8;
+	unit->messages = 3;
+	queue_push(&queue, unit);
+	CHECK(queue_refuse_schema(&queue, &blue, "not this table's columns", again));
+	CHECK(!unit->reason);
+	CHECK_INT(again[0], 0);
+	CHECK_INT(again[1], 8);
+	queue_drain_begin(&queue);
+	open_window(1 << 20, INT64_MAX, 1000);
+	CHECK_INT(pull_all(), 1);
+	CHECK_INT(queue.window.lanes[1].messages, 3);
+	CHECK_INT(queue.window.units, 3);
 	queue_release(&queue);
 }
 
@@ -273,5 +300,5 @@ int main(int argc, char **argv)
 	                  TEST(a_lane_that_came_later_waits_for_the_next_window), TEST(quarantine_goes_along_in_order),
 	                  TEST(time_ends_it), TEST(many_threads_share_it_and_all_end),
 	                  TEST(the_reader_waits_at_the_bound), TEST(a_refused_schema_becomes_quarantine),
-	                  TEST(one_message_a_window_when_careful));
+	                  TEST(gathered_messages_are_read_again), TEST(one_message_a_window_when_careful));
 }
