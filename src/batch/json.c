@@ -428,7 +428,7 @@ static int add_document(struct json_decoder *decoder, yyjson_val *document, cons
 /* Room for the reader: NULL where the text would need more than there is. */
 static bool make_room(struct json_decoder *decoder, size_t size)
 {
-	size_t wanted = yyjson_read_max_memory_usage(size, YYJSON_READ_NUMBER_AS_RAW);
+	size_t wanted = 2 * yyjson_read_max_memory_usage(size, YYJSON_READ_NUMBER_AS_RAW);
 
 	if (wanted > JSON_ROOM_MAX)
 		wanted = JSON_ROOM_MAX; /* enough for most: values seldom stand so dense */

@@ -33,7 +33,7 @@
 #define JSON_ROOM_MAX ((size_t)128 << 20)
 
 enum json_type {
-#define JSON_TYPE(id, name, kind, zone, what) JSON_##id,
+#define JSON_TYPE(id, name, duckdb, kind, zone, what) JSON_##id,
 #include "batch/json_types.def"
 #undef JSON_TYPE
 	JSON_TYPE_COUNT
@@ -91,5 +91,9 @@ int json_take(struct json_decoder *decoder, void (*let_go)(void *opaque), void *
 
 /* "decimal(10,2)" and the other names of json_types.def; false where there is no such type. */
 bool json_type_parse(const char *text, enum json_type *ret_type, int *ret_precision, int *ret_scale);
+
+/* An inferred column of DuckDB type `inferred` is what json_learn makes of a table's column of type `table`: its values
+ * are cast to that when they are inserted. */
+bool json_fills(const char *table, const char *inferred);
 
 #endif

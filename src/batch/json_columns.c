@@ -13,7 +13,7 @@ static const struct {
 	enum kind kind;
 	const char *zone;
 } types[JSON_TYPE_COUNT] = {
-#define JSON_TYPE(id, name, kind, zone, what) [JSON_##id] = {KIND_##kind, zone},
+#define JSON_TYPE(id, name, duckdb, kind, zone, what) [JSON_##id] = {KIND_##kind, zone},
 #include "batch/json_types.def"
 #undef JSON_TYPE
 };

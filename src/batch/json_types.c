@@ -4,9 +4,9 @@
 #include "batch/json_private.h"
 
 static const struct {
-	const char *name, *right;
+	const char *name, *duckdb, *right;
 } types[JSON_TYPE_COUNT] = {
-#define JSON_TYPE(id, name, kind, zone, right) [JSON_##id] = {name, right},
+#define JSON_TYPE(id, name, duckdb, kind, zone, right) [JSON_##id] = {name, duckdb, right},
 #include "batch/json_types.def"
 #undef JSON_TYPE
 };
@@ -79,4 +79,15 @@ enum json_type json_type_of_duckdb(const char *type, int *ret_precision, int *re
 	    parse_decimal(type, "DECIMAL", ret_precision, ret_scale))
 		return JSON_DECIMAL;
 	return JSON_JSON;
+}
+
+bool json_fills(const char *table, const char *inferred)
+{
+	int precision, scale, table_precision, table_scale;
+	enum json_type type = json_type_of_duckdb(table, &table_precision, &table_scale);
+
+	if (type == JSON_DECIMAL)
+		return parse_decimal(inferred, "DECIMAL", &precision, &scale) && precision == table_precision &&
+		       scale == table_scale;
+	return !strcmp(types[type].duckdb, inferred);
 }

@@ -19,7 +19,7 @@ struct append_target {
 };
 
 struct append_target *append_target_new(struct lake_session *session, const char *schema, const char *table,
-                                        bool numbers, struct error *err)
+                                        bool inferred, struct error *err)
 {
 	struct append_target *target = calloc(1, sizeof *target);
 
@@ -34,7 +34,7 @@ struct append_target *append_target_new(struct lake_session *session, const char
 	if (table_init(&target->table, session, schema, table)) {
 		error_no_memory(err);
 	} else {
-		target->table.numbers = numbers;
+		target->table.inferred = inferred;
 		target->source = duck_source_new(session->idle, target->name, err);
 		if (target->source)
 			return target;

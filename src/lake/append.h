@@ -24,9 +24,9 @@ struct append_pull {
 	int (*next)(void *context, struct ArrowArray *ret_array);
 };
 
-/* numbers: a column of whole numbers may become DOUBLE (JSON has one kind of number). */
+/* inferred: the columns that come were inferred from JSON values (json.h). */
 struct append_target *append_target_new(struct lake_session *session, const char *schema, const char *table,
-                                        bool numbers, struct error *err);
+                                        bool inferred, struct error *err);
 void append_target_free(struct append_target *target);
 
 /* The schema was the last to pass append_prepare, and no INSERT has failed since. */

@@ -7,6 +7,7 @@
 
 #include "base/owned.h"
 #include "batch/arrow_abi.h"
+#include "batch/json.h"
 #include "lake/type.h"
 
 #define SQL_MAX ((size_t)1 << 22)
@@ -179,7 +180,9 @@ static int compare_column(const struct table *table, const struct duck_rows *col
 		add_change(table, changes, " ADD COLUMN ", name, " ", type);
 		return 0;
 	}
-	if (!type_merge(old, type, table->numbers, &merged))
+	if (table->inferred && json_fills(old, type))
+		return 0;
+	if (!type_merge(old, type, table->inferred, &merged))
 		return error_set(err, ERROR_INVALID, 0,
 		                 "column '%s' is %s in the message and %s in the table, and no type holds both", name,
 		                 type, old);

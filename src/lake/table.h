@@ -17,7 +17,7 @@
 struct table {
 	struct lake_session *session; /* borrowed */
 	char *schema, *name; /* owned */
-	bool numbers; /* its whole numbers may become DOUBLE: JSON has one kind of number */
+	bool inferred; /* columns come from JSON values: the table's types rule, and whole numbers may become DOUBLE */
 };
 
 /* SQL statements that change a table, in order. */

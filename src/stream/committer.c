@@ -72,13 +72,14 @@ static int attempt_init(struct attempt *attempt, struct stream *stream, struct e
 	return 0;
 }
 
-/* A message that cannot be stored is found by windows of one message. */
+/* A message that cannot be stored is found by halving the windows until one holds it alone; each that commits doubles
+ * the next. */
 static int64_t window_units(const struct stream *stream)
 {
 	for (int i = 0; i < stream->lane_count; i++)
 		if (stream->lanes[i].state != LANE_FREE &&
 		    stream->lanes[i].careful_until > stream->lanes[i].lake.next_offset)
-			return 1;
+			return stream->careful_units;
 	return INT64_MAX;
 }
 
@@ -126,35 +127,84 @@ static int book(struct attempt *attempt, struct stream *stream, struct error *er
 	return 0;
 }
 
+/* What goes to quarantine in one statement: a statement a message is a file a message. */
+#define PORTION_ROWS 1024
+#define PORTION_BYTES ((int64_t)8 << 20)
+
+struct portion {
+	struct quarantine_row rows[PORTION_ROWS];
+	struct buffer headers[PORTION_ROWS];
+	int count;
+	int64_t bytes;
+};
+
+static void portion_clear(struct portion *portion)
+{
+	for (int i = 0; i < portion->count; i++)
+		buffer_release(&portion->headers[i]);
+	portion->count = 0;
+	portion->bytes = 0;
+}
+
+static void portion_free(struct portion **portion)
+{
+	if (*portion)
+		portion_clear(*portion);
+	free(*portion);
+}
+
+static void portion_add(struct stream *stream, struct portion *portion, const struct unit *unit)
+{
+	const struct message *message = &unit->held->message;
+	struct buffer *headers = &portion->headers[portion->count];
+
+	buffer_init(headers, 1 << 24);
+	message_headers_json(message, headers);
+	portion->rows[portion->count++] = (struct quarantine_row){
+	        .partition = message->partition,
+	        .topic_id = stream->lanes[unit->lane].lake.topic_id,
+	        .offset = message->offset,
+	        .timestamp_ms = message->timestamp_ms,
+	        .key = message->key,
+	        .key_size = message->key_size,
+	        .headers = headers->size ? buffer_string(headers) : NULL,
+	        .payload = message->payload,
+	        .size = message->size,
+	        .reason = unit->reason,
+	        .fingerprint = unit->fingerprint,
+	};
+	portion->bytes += (int64_t)message->size;
+	log_event(EVENT_QUARANTINE,
+	          FIELDS(LOG_TEXT("stream", stream->spec->name), LOG_NUMBER("partition", message->partition),
+	                 LOG_NUMBER("offset", message->offset), LOG_TEXT("reason", unit->reason)),
+	          "partition %d offset %" PRId64 " goes to quarantine", message->partition, message->offset);
+}
+
+static int portion_write(struct stream *stream, struct portion *portion, struct error *err)
+{
+	int failed = quarantine_append(stream->session, &stream->key, stream->table_name, portion->rows, portion->count,
+	                               err);
+
+	portion_clear(portion);
+	return failed ? error_wrap(err, "quarantine") : 0;
+}
+
 static int write_quarantine(struct stream *stream, struct error *err)
 {
-	for (struct unit *unit = stream->queue.window.quarantined; unit; unit = unit->next) {
-		const struct message *message = &unit->held->message;
-		OWNED_BUFFER struct buffer headers = {0};
-		struct quarantine_row row = {
-		        .partition = message->partition,
-		        .topic_id = stream->lanes[unit->lane].lake.topic_id,
-		        .offset = message->offset,
-		        .timestamp_ms = message->timestamp_ms,
-		        .key = message->key,
-		        .key_size = message->key_size,
-		        .payload = message->payload,
-		        .size = message->size,
-		        .reason = unit->reason,
-		        .fingerprint = unit->fingerprint,
-		};
+	OWNED_BY(portion_free) struct portion *portion = NULL;
 
-		buffer_init(&headers, 1 << 24);
-		message_headers_json(message, &headers);
-		row.headers = headers.size ? buffer_string(&headers) : NULL;
-		if (quarantine_append(stream->session, &stream->key, stream->table_name, &row, 1, err))
-			return error_wrap(err, "quarantine offset %" PRId64, message->offset);
-		log_event(EVENT_QUARANTINE,
-		          FIELDS(LOG_TEXT("stream", stream->spec->name), LOG_NUMBER("partition", message->partition),
-		                 LOG_NUMBER("offset", message->offset), LOG_TEXT("reason", unit->reason)),
-		          "partition %d offset %" PRId64 " goes to quarantine", message->partition, message->offset);
+	if (!stream->queue.window.quarantined)
+		return 0;
+	portion = calloc(1, sizeof *portion);
+	if (!portion)
+		return error_no_memory(err);
+	for (const struct unit *unit = stream->queue.window.quarantined; unit; unit = unit->next) {
+		portion_add(stream, portion, unit);
+		if ((portion->count == PORTION_ROWS || portion->bytes >= PORTION_BYTES) &&
+		    portion_write(stream, portion, err))
+			return -1;
 	}
-	return 0;
+	return portion_write(stream, portion, err);
 }
 
 /* Everything between BEGIN and COMMIT. */
@@ -315,9 +365,9 @@ static int learn_outcome(struct stream *stream, const struct attempt *attempt)
 }
 
 /*
- * DuckDB refused a row of this window, or the window does not fit in its memory: go on by windows of one message. The
- * message that is refused alone goes to quarantine; one that is too large for the memory alone is nobody's fault but
- * the manifest's, and ends the stream. To try the same again for ever would look like a stream that hangs.
+ * DuckDB refused a row of this window, or the window does not fit in its memory: go on with half of it. The message
+ * that is refused alone goes to quarantine; one that is too large for the memory alone is nobody's fault but the
+ * manifest's, and ends the stream. To try the same again for ever would look like a stream that hangs.
  */
 static void be_careful(struct stream *stream, const struct attempt *attempt, const struct error *err)
 {
@@ -326,6 +376,7 @@ static void be_careful(struct stream *stream, const struct attempt *attempt, con
 
 	pthread_mutex_lock(&stream->queue.lock);
 	units = window->units;
+	stream->careful_units = units > 1 ? units / 2 : 1;
 	for (int i = 0; i < attempt->count; i++) {
 		struct lane *lane = &stream->lanes[attempt->index[i]];
 		const struct window_lane *taken = &window->lanes[attempt->index[i]];
@@ -401,6 +452,8 @@ static int attempt_commit(struct stream *stream, struct batch_schema *schema, st
 		done = attempt.count ? learn_outcome(stream, &attempt) : 0;
 	}
 	if (done == 1) {
+		if (stream->careful_units < INT64_MAX / 2)
+			stream->careful_units *= 2;
 		note_commit(stream, &attempt);
 		give_hints(stream, &attempt);
 	}

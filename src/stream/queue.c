@@ -179,8 +179,7 @@ static void take(struct queue *queue, struct unit *unit)
 	if (window->first_arrived_ms == 0)
 		window->first_arrived_ms = unit->arrived_ms;
 	if (unit->reason) {
-		/* The unit's own hold keeps the bytes; the arrays in them, if it had any, are done. */
-		batch_set_release(&unit->set);
+		/* Its arrays, if it has any, go with it: letting go of them here could want the lock. */
 		lane->quarantined++;
 		*window->quarantined_tail = unit;
 		window->quarantined_tail = &unit->next;
@@ -200,9 +199,11 @@ static bool take_front(struct queue *queue)
 		return false;
 	unit = pop(queue);
 	take(queue, unit);
+	if (unit->reason)
+		return true;
 	if (unit->set.schema)
 		queue->window.current = unit;
-	else if (!unit->reason)
+	else
 		free_unlocked(queue, unit);
 	return true;
 }

@@ -137,6 +137,7 @@ static int open_source(struct stream *stream, struct error *err)
 static int init_lanes(struct stream *stream, struct error *err)
 {
 	stream->lane_count = LANES_MAX;
+	stream->careful_units = INT64_MAX;
 	stream->lanes = calloc(LANES_MAX, sizeof *stream->lanes);
 	stream->generations = calloc(LANES_MAX, sizeof *stream->generations);
 	if (!stream->lanes || !stream->generations)
@@ -158,8 +159,8 @@ static int open_parts(struct stream *stream, struct error *err)
 	stream->claims = lake_session_new(stream->lake, err);
 	if (!stream->claims)
 		return -1;
-	stream->target =
-	        append_target_new(stream->session, spec->schema, spec->table, spec->format == FORMAT_JSON, err);
+	stream->target = append_target_new(stream->session, spec->schema, spec->table,
+	                                   spec->format == FORMAT_JSON && !spec->json.column_count, err);
 	if (!stream->target)
 		return -1;
 	return take_open(stream, err) || open_source(stream, err) ? -1 : 0;

@@ -33,7 +33,8 @@ struct lane {
 	int64_t read_next; /* the next offset expected from the source (reader thread) */
 	int64_t target; /* finish: commit up to here; -1: no target */
 	int64_t low; /* the topic's oldest offset when the target was set */
-	int64_t careful_until; /* below this offset windows hold one message: one of them cannot be stored */
+	int64_t careful_until; /* below this offset one message cannot be stored: windows are halved until they hold it
+	                          alone */
 	int64_t poison; /* this offset cannot be stored; -1: none */
 	char *poison_reason;
 	int64_t conflict_ms; /* when it became CONFLICTED */
@@ -85,6 +86,7 @@ struct stream {
 	struct lake_session *session;
 	struct append_target *target;
 	int64_t others_asked_ms;
+	int64_t careful_units; /* the most messages of a window while a lane is careful */
 };
 
 void *reader_main(void *stream);

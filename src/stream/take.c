@@ -20,6 +20,7 @@
 #define GATHER_ROWS (8 * BATCH_ROWS_MAX)
 #define GATHER_BYTES ((int64_t)1 << 20)
 
+/* Settles the lane's offsets up to `to`. */
 static struct unit *unit_new(struct stream *stream, int32_t partition, int64_t to)
 {
 	struct lane *lane = &stream->lanes[partition];
@@ -30,13 +31,12 @@ static struct unit *unit_new(struct stream *stream, int32_t partition, int64_t t
 	unit->lane = partition;
 	unit->generation = stream->generations[partition];
 	unit->from = lane->read_next;
-	unit->to = to;
+	unit->to = lane->read_next = to;
 	return unit;
 }
 
 static void push(struct stream *stream, struct unit *unit)
 {
-	stream->lanes[unit->lane].read_next = unit->to;
 	if (unit->set.schema)
 		memcpy(unit->fingerprint, unit->set.schema->fingerprint, sizeof unit->fingerprint);
 	queue_push(&stream->queue, unit);
@@ -175,14 +175,15 @@ static int gather(struct stream *stream, struct message *message, struct error *
 	struct lane *lane = &stream->lanes[message->partition];
 	struct unit *unit = stream->gathered;
 	bool alone = lane->careful_until > message->offset;
+	int64_t skipped = message->offset - lane->read_next;
 
 	if (!unit) {
-		unit = stream->gathered = unit_new(stream, message->partition, 0);
+		unit = stream->gathered = unit_new(stream, message->partition, message->offset + 1);
 		if (!unit)
 			return error_no_memory(err);
 		stream->gathered_ms = clock_monotonic_ms();
 	}
-	unit->skipped += message->offset - lane->read_next;
+	unit->skipped += skipped;
 	unit->to = lane->read_next = message->offset + 1;
 	unit->bytes += (int64_t)message->size;
 	unit->messages++;

@@ -1,0 +1,220 @@
+"""JSON events: declared and scored, inferred, evolving, malformed - and each accounted for."""
+
+import datetime
+import json
+
+import pytest
+import yaml
+
+import support
+
+UTC = datetime.timezone.utc
+
+
+def json_lake(make_lake, backend, kafka, topic, settings=None, **more):
+    lake = make_lake(backend, kafka.address, topic, **more)
+    documents = lake.documents
+
+    def with_json(**changes):
+        catalog, stream = documents(**changes)
+        stream["spec"]["format"] = "json"
+        if settings:
+            stream["spec"]["json"] = settings
+        return [catalog, stream]
+
+    lake.documents = with_json
+    lake.manifest = lake.write()
+    return lake
+
+
+def send(producer, topic, *events, partition=0):
+    """One message a dict (or text or bytes); flushed."""
+    for event in events:
+        producer.raw(topic, json.dumps(event) if isinstance(event, dict) else event, partition=partition)
+    producer.flush()
+
+
+def types_of(lake):
+    return {name: type_ for name, type_, *_ in lake.read("DESCRIBE lake.events")}
+
+
+@pytest.mark.parametrize("backend", support.BACKENDS)
+def test_inferred(kafka, make_lake, backend):
+    topic = kafka.topic()
+    producer = kafka.producer()
+    lake = json_lake(make_lake, backend, kafka, topic)
+    send(producer, topic, {"id": 1, "name": "ä", "ok": True, "at": None}, b'{"id": 2, "nested": {"a": [1, 2.50]}, "x": 1}',
+         b'{"id": 3, "x": 2}\n{"id": 4, "x": 2.5}\n')
+    lake.once()
+    assert types_of(lake) == {"id": "BIGINT", "name": "VARCHAR", "ok": "BOOLEAN", "nested": "JSON", "x": "DOUBLE"}
+    assert sorted(lake.read("SELECT id, name, ok, nested, x FROM lake.events")) == [
+        (1, "ä", True, None, None), (2, None, None, '{"a":[1,2.50]}', 1.0), (3, None, None, None, 2.0), (4, None, None, None, 2.5)]
+    # The next process knows the table: `at` is new, `x` is DOUBLE already, and a text for `id` is refused.
+    send(producer, topic, {"id": "five", "x": 5}, {"id": 6, "x": 6, "at": "2026-01-31"})
+    lake.once()
+    assert types_of(lake)["at"] == "VARCHAR"
+    assert lake.read("SELECT id, x, \"at\" FROM lake.events WHERE id > 4") == [(6, 6.0, "2026-01-31")]
+    assert [(q["offset"], q["reason"]) for q in lake.quarantine()] == [
+        (3, "line 1, byte 0: id is a text ('five'), not a whole number of 64 bits")]
+    answer = lake.verify(topic=True)
+    assert answer["passed"] and answer["table_rows"] == 5
+    assert [(lane["messages"], lane["quarantined"]) for lane in answer["lanes"]] == [(4, 1)]
+
+
+SETTINGS = {
+    "columns": [
+        {"name": "id", "required": True},
+        {"name": "kind", "pointer": "/type", "enum": ["BSS", "OSS"]},
+        {"name": "bill", "pointer": "/payload/bill", "type": "decimal(10,2)", "minimum": 0},
+        {"name": "at", "type": "timestamptz", "weight": 2},
+        {"name": "n", "type": "integer"},
+    ],
+    "keep": {"raw": "raw", "score": "score", "reasons": "why", "ingestedAt": "ingested_at"},
+    "points": {"missing": 30, "wrongType": 10, "outOfRange": 5},
+}
+
+
+@pytest.mark.parametrize("backend", support.BACKENDS)
+def test_declared_and_scored(kafka, make_lake, backend):
+    topic = kafka.topic()
+    producer = kafka.producer()
+    lake = json_lake(make_lake, backend, kafka, topic, SETTINGS)
+    send(producer, topic,
+         {"id": "a", "type": "BSS", "payload": {"bill": 12.3}, "at": "2026-01-31T12:00:00+02:00", "n": 7, "more": 1},
+         {"type": "IOT", "payload": {"bill": -1}, "at": "yesterday", "n": 1 << 40})
+    lake.once()
+    assert types_of(lake) == {"id": "VARCHAR", "kind": "VARCHAR", "bill": "DECIMAL(10,2)", "at": "TIMESTAMP WITH TIME ZONE",
+                              "n": "INTEGER", "raw": "JSON", "score": "DOUBLE", "why": "VARCHAR[]",
+                              "ingested_at": "TIMESTAMP WITH TIME ZONE"}
+    rows = lake.read("SELECT id, kind, bill::VARCHAR, epoch_ms(\"at\"), n, raw->>'$.type', score, why, "
+                     "abs(epoch(ingested_at) - epoch(now())) < 3600 FROM lake.events ORDER BY score DESC")
+    assert rows == [
+        ("a", "BSS", "12.30", 1769853600000, 7, "BSS", 100.0, [], True),
+        (None, "IOT", "-1.00", None, None, "IOT", 30.0,
+         ["id is missing", "kind is none of its values ('IOT')", "bill is out of range (-1): at least 0",
+          "at is a text ('yesterday'), not a time such as 2026-01-31T12:30:00Z (ISO 8601)",
+          "n is a number (1099511627776), not a whole number of 32 bits"], True)]
+    assert lake.verify(topic=True)["passed"] and lake.quarantine() == []
+
+
+def test_declared_without_a_score(kafka, make_lake):
+    topic = kafka.topic()
+    producer = kafka.producer()
+    lake = json_lake(make_lake, "sqlite", kafka, topic, {"columns": SETTINGS["columns"]})
+    send(producer, topic, {"id": "a"}, {"n": 1}, {"id": "b", "n": 1})
+    lake.once()
+    assert sorted(lake.read("SELECT id, n FROM lake.events")) == [("a", None), ("b", 1)]
+    assert [(q["offset"], q["reason"], bytes(q["payload"])) for q in lake.quarantine()] == [
+        (1, "line 1, byte 0: id is missing", b'{"n": 1}')]
+    assert lake.verify(topic=True)["passed"]
+
+
+MALFORMED = [
+    (b"", "the message is empty"),
+    (None, "a tombstone: the message has a key and no payload"),
+    (b"{", "line 1, byte 1: "),
+    (b'{"id": 1}\n{"id": 2}\n{"id": ', "line 3, byte 26: "),
+    (b'{"id": 1} x', "line 1, byte 10: "),
+    (b'{"id": "\xff"}', "line 1, byte 8: "),
+    (b'{"id": "\\ud800"}', "line 1, byte "),
+    (b'{"id": 1, "id": 2}', "line 1, byte 0: the key 'id' stands there twice"),
+    (b'[{"id": 1}]', "line 1, byte 0: the document is an array, not an object"),
+    (b'{"a":' + b"[" * 100000, "line 1, byte 100005: "),
+    (b'{"id": 01}', "line 1, byte "),
+    (b'{"id": NaN}', "line 1, byte "),
+]
+
+
+def test_malformed_messages_are_quarantined(kafka, make_lake):
+    """Between good ones, and none of them is lost or doubled."""
+    topic = kafka.topic()
+    producer = kafka.producer()
+    lake = json_lake(make_lake, "sqlite", kafka, topic)
+    for i, (payload, _) in enumerate(MALFORMED):
+        producer.raw(topic, json.dumps({"id": i}))
+        producer.raw(topic, payload, key=b"k")
+    producer.raw(topic, json.dumps({"id": len(MALFORMED)}))
+    producer.flush()
+    lake.once()
+    assert lake.read("SELECT id FROM lake.events ORDER BY id") == [(i,) for i in range(len(MALFORMED) + 1)]
+    found = lake.quarantine()
+    assert [q["offset"] for q in found] == [2 * i + 1 for i in range(len(MALFORMED))]
+    for row, (payload, reason) in zip(found, MALFORMED):
+        assert row["reason"].startswith(reason), (row["reason"], payload[:40] if payload else payload)
+        assert row["payload"] == payload
+    answer = lake.verify(topic=True)
+    assert answer["passed"] and answer["table_rows"] == len(MALFORMED) + 1
+
+
+def test_gathered_messages_that_the_table_refuses(kafka, make_lake):
+    """The table is the owner's: one value of a thousand does not fit its column, and that one message goes to quarantine."""
+    topic = kafka.topic()
+    producer = kafka.producer()
+    lake = json_lake(make_lake, "sqlite", kafka, topic)
+    lake.write_sql("CREATE TABLE lake.events (id BIGINT, u UUID, small SMALLINT)")
+    good = "00000000-0000-0000-0000-0000000000"
+    for i in range(1000):
+        producer.raw(topic, json.dumps({"id": i, "u": "no uuid" if i == 500 else f"{good}{i % 90 + 10}", "small": 70000 if i == 700 else i}))
+    producer.flush()
+    lake.once()
+    assert lake.read("SELECT count(*), count(DISTINCT id), sum(id) FROM lake.events") == [(998, 998, 999 * 500 - 1200)]
+    assert [q["offset"] for q in lake.quarantine()] == [500, 700]
+    assert lake.verify(topic=True)["passed"]
+
+
+def test_a_table_of_other_types_refuses_every_message(kafka, make_lake):
+    """Declared as text, and the table's owner keeps numbers there: each message is quarantined, none is lost or doubled."""
+    topic = kafka.topic(2)
+    producer = kafka.producer()
+    lake = json_lake(make_lake, "sqlite", kafka, topic, {"columns": [{"name": "id"}, {"name": "n", "type": "varchar"}]})
+    lake.write_sql("CREATE TABLE lake.events (id VARCHAR, n BIGINT)")
+    for i in range(3000):
+        producer.raw(topic, json.dumps({"id": str(i), "n": str(i)}), partition=i % 2)
+    producer.flush()
+    lake.once()
+    found = lake.quarantine()
+    assert len(found) == 3000 and {q["reason"] for q in found} == {
+        "column 'n' is VARCHAR in the message and BIGINT in the table, and no type holds both"}
+    assert {json.loads(bytes(q["payload"]))["id"] for q in found} == {str(i) for i in range(3000)}
+    assert lake.verify(topic=True)["passed"]
+
+
+@pytest.mark.parametrize("backend", support.BACKENDS if support.LONG else ["sqlite", "postgres"])
+def test_killed_at_every_step(kafka, make_lake, backend):
+    topic = kafka.topic(2)
+    producer = kafka.producer()
+    lake = json_lake(make_lake, backend, kafka, topic)
+    sent = 0
+    for point in ["begin.after", "insert.before", "insert.after", "offset.after", "commit.before", "commit.after", "hint.before"]:
+        for i in range(200):
+            producer.raw(topic, json.dumps({"id": sent, "text": "x" * (sent % 50), f"new_{point.replace('.', '_')}": i}), partition=sent % 2)
+            sent += 1
+        producer.flush()
+        lake.once(faults=f"{point}:{support.AFTER_CLAIM if point[:6] in ('begin.', 'commit') else 1}:kill", expect=None)
+        if sent > 200:
+            lake.assert_consistent()
+        lake.once()
+        assert lake.read("SELECT count(*), count(DISTINCT id), max(id) FROM lake.events") == [(sent, sent, sent - 1)]
+        assert lake.verify(topic=True)["passed"]
+
+
+def test_two_processes_infer_one_table(kafka, make_lake):
+    topic = kafka.topic(4)
+    producer = kafka.producer()
+    lake = json_lake(make_lake, "postgres", kafka, topic)
+    first, second = lake.start(), lake.start()
+    support.eventually("both have lanes", lambda: first.events("lane_assigned") and second.events("lane_assigned"))
+    sent = 0
+    for step in range(8 if support.LONG else 4):
+        for _ in range(400):
+            producer.raw(topic, json.dumps({"id": sent, "v": sent if (sent + step) % 3 else sent + 0.5, f"c{sent % 4}_{step}": "x"}),
+                         partition=sent % 4)
+            sent += 1
+        producer.flush()
+        support.eventually("this step is in the lake", lambda: lake.verify()["table_rows"] == sent, timeout_s=60)
+    for process in (first, second):
+        process.send(support.signal.SIGTERM)
+        assert process.wait() == support.DONE, process.tail()
+    assert lake.read("SELECT count(*), count(DISTINCT id) FROM lake.events") == [(sent, sent)]
+    assert types_of(lake)["v"] == "DOUBLE"
+    assert lake.verify(topic=True)["passed"] and lake.quarantine() == []
