@@ -86,7 +86,7 @@ def test_killed_while_the_table_changes(kafka, make_lake, backend, point):
     lake.once()
     send(producer, topic, n=(pa.int64(), 1 << 40, 4), more=(pa.string(), "a", "b"))
     producer.flush()
-    nth = support.AFTER_CLAIM if point.startswith("commit") else 1
+    nth = support.rows_turn(point)
     lake.once(faults=f"{point}:{nth}:kill", expect=None)
     lake.assert_consistent()
     rows, changed = lake.read("SELECT count(*) FROM lake.events")[0][0], columns_of(lake)

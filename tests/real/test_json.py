@@ -190,7 +190,7 @@ def test_killed_at_every_step(kafka, make_lake, backend):
             producer.raw(topic, json.dumps({"id": sent, "text": "x" * (sent % 50), f"new_{point.replace('.', '_')}": i}), partition=sent % 2)
             sent += 1
         producer.flush()
-        lake.once(faults=f"{point}:{support.AFTER_CLAIM if point[:6] in ('begin.', 'commit') else 1}:kill", expect=None)
+        lake.once(faults=f"{point}:{support.rows_turn(point)}:kill", expect=None)
         if sent > 200:
             lake.assert_consistent()
         lake.once()
