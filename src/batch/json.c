@@ -15,16 +15,6 @@
 #define KEY_MAX 255 /* bytes of a key that becomes a column */
 #define SAMPLE_MAX 40 /* bytes of a value that reasons quote */
 
-/* What a key of an object leads to. The root is the document itself. */
-struct key {
-	char *name;
-	size_t size;
-	int column; /* -1: none */
-	struct key *children;
-	int child_count;
-	int next; /* the child that is looked at first: keys mostly come in the order of the document before */
-};
-
 /* What a column is filled from. */
 struct cell {
 	struct json_column rule; /* type JSON_TYPE_COUNT: a column of Tarn's own; the name is the field's */
@@ -44,86 +34,6 @@ struct json_decoder {
 	size_t room_size;
 	double points; /* that the row at hand lost */
 };
-
-/* ---- keys */
-
-static void key_release(struct key *key)
-{
-	for (int i = 0; i < key->child_count; i++)
-		key_release(&key->children[i]);
-	free(key->children);
-	free(key->name);
-	*key = (struct key){.column = -1};
-}
-
-static struct key *key_find(struct key *parent, const char *name, size_t size)
-{
-	for (int tried = 0; tried < parent->child_count; tried++) {
-		int at = (parent->next + tried) % parent->child_count;
-		struct key *child = &parent->children[at];
-
-		if (child->size != size || memcmp(child->name, name, size) != 0)
-			continue;
-		parent->next = at + 1 == parent->child_count ? 0 : at + 1;
-		return child;
-	}
-	return NULL;
-}
-
-static struct key *key_add(struct key *parent, const char *name, size_t size, struct error *err)
-{
-	struct key *children = realloc(parent->children, (size_t)(parent->child_count + 1) * sizeof *children);
-	char *copy = children ? malloc(size + 1) : NULL;
-
-	if (children)
-		parent->children = children;
-	if (!copy) {
-		error_no_memory(err);
-		return NULL;
-	}
-	memcpy(copy, name, size);
-	copy[size] = 0;
-	children[parent->child_count] = (struct key){.name = copy, .size = size, .column = -1};
-	return &children[parent->child_count++];
-}
-
-/* One token of a JSON pointer, with ~1 and ~0 (RFC 6901, section 4). */
-static size_t unescape(const char *token, size_t size, char *to)
-{
-	size_t kept = 0;
-
-	for (size_t i = 0; i < size; i++) {
-		to[kept] = token[i];
-		if (token[i] == '~' && i + 1 < size && (token[i + 1] == '0' || token[i + 1] == '1'))
-			to[kept] = token[++i] == '0' ? '~' : '/';
-		kept++;
-	}
-	return kept;
-}
-
-static struct key *key_of_pointer(struct json_decoder *decoder, const char *pointer, struct error *err)
-{
-	OWNED_FREE char *token = malloc(strlen(pointer) + 1);
-	struct key *key = &decoder->root;
-
-	if (!token) {
-		error_no_memory(err);
-		return NULL;
-	}
-	if (*pointer && *pointer != '/') {
-		error_set(err, ERROR_INVALID, 0, "'%s' is no JSON pointer: it begins with '/', as in /payload/plan",
-		          pointer);
-		return NULL;
-	}
-	while (key && *pointer) {
-		size_t length = strcspn(++pointer, "/"), size = unescape(pointer, length, token);
-		struct key *child = key_find(key, token, size);
-
-		key = child ? child : key_add(key, token, size, err);
-		pointer += length;
-	}
-	return key;
-}
 
 /* ---- columns */
 
@@ -561,7 +471,7 @@ static int add_declared(struct json_decoder *decoder, struct error *err)
 {
 	for (int i = 0; i < decoder->rules.column_count; i++) {
 		const struct json_column *rule = &decoder->rules.columns[i];
-		struct key *key = key_of_pointer(decoder, rule->pointer, err);
+		struct key *key = key_of_pointer(&decoder->root, rule->pointer, err);
 
 		if (!key || add_keyed(decoder, rule, key, err))
 			return error_wrap(err, "column %s", rule->name);

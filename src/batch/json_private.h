@@ -1,8 +1,8 @@
 /*
  * json_private.h - what the files of the JSON decoder share; nothing outside batch/ includes it.
  *
- * The path of a payload: json.c (lines, documents, keys to columns) -> json_values.c (a value as its column's type,
- * broken rules) -> json_columns.c (columns that grow, and leave as arrays by slice.c).
+ * The path of a payload: json.c (lines, documents) -> json_keys.c (keys to columns) -> json_values.c (a value as its
+ * column's type, broken rules) -> json_columns.c (columns that grow, and leave as arrays by slice.c).
  */
 #ifndef TARN_BATCH_JSON_PRIVATE_H
 #define TARN_BATCH_JSON_PRIVATE_H
@@ -81,5 +81,24 @@ enum json_type json_type_of_duckdb(const char *type, int *ret_precision, int *re
  * Digits behind the microseconds are cut. False where the text is none. */
 bool json_date(const char *text, size_t size, int32_t *ret_days);
 bool json_time(const char *text, size_t size, int64_t *ret_us);
+
+/* ---- json_keys.c */
+
+/* What a key of an object leads to. The root is the document itself. */
+struct key {
+	char *name;
+	size_t size;
+	int column; /* -1: none */
+	struct key *children;
+	int child_count;
+	int next; /* the child that is looked at first: keys mostly come in the order of the document before */
+};
+
+void key_release(struct key *key);
+/* The child of that name, which may hold any byte; NULL: none. */
+struct key *key_find(struct key *parent, const char *name, size_t size);
+struct key *key_add(struct key *parent, const char *name, size_t size, struct error *err);
+/* Found or added; INVALID where it is no JSON pointer (RFC 6901). */
+struct key *key_of_pointer(struct key *root, const char *pointer, struct error *err);
 
 #endif

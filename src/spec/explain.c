@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "base/owned.h"
+#include "spec/field.h"
 #include "spec/fill.h"
 #include "spec/kinds.h"
 #include "spec/mistake.h"
@@ -89,7 +90,7 @@ static void append_field(struct buffer *out, const struct field *field)
 		return;
 	}
 	buffer_text(out, "\nVALUE:\n    ");
-	fill_right(out, field);
+	field_right(out, field);
 	buffer_char(out, '\n');
 	append_notes(out, field);
 }

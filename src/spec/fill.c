@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/owned.h"
 #include "spec/expand.h"
+#include "spec/field.h"
 #include "spec/values.h"
 
 struct filling {
@@ -126,23 +127,6 @@ void fill_release(struct manifest *manifest, enum kind_id kind)
 
 /* ---- what is wrong, what would be right ---- */
 
-void fill_right(struct buffer *out, const struct field *field)
-{
-	if (field->type == TYPE_OBJECT || field->type == TYPE_LIST) {
-		buffer_text(out, field->type == TYPE_LIST ? "a list of mappings with " : "a mapping with ");
-		append_children(out, field->kind, field->path);
-		return;
-	}
-	if (field->type == TYPE_ENUM)
-		append_values(out, field->values, " or ");
-	else
-		buffer_text(out, type_right(field->type));
-	if (field->url)
-		buffer_text(out, ", or an s3:// URL");
-	if (field->minimum)
-		buffer_printf(out, ", from %s to %s", field->minimum, field->maximum);
-}
-
 /* "FIELD: WRONG; would be RIGHT" where the value stands, which is shown unless it may be a secret. */
 static int wrong_value(const struct filling *f, const struct yaml_node *node, const struct field *field,
                        const char *wrong)
@@ -152,7 +136,7 @@ static int wrong_value(const struct filling *f, const struct yaml_node *node, co
 	bool show = node->kind == YAML_TEXT && *node->text && field->type != TYPE_SECRET && !yaml_is_null(node);
 
 	buffer_init(&right, 256);
-	fill_right(&right, field);
+	field_right(&right, field);
 	return mistake(f->reading, node->line, node->column, yaml_path(node, path), "%s%s%s; would be %s",
 	               show ? quote_text(quoted, node->text) : "", show ? " " : "", wrong, buffer_string(&right));
 }
@@ -173,80 +157,6 @@ static int check_shape(const struct filling *f, const struct yaml_node *node, co
 
 /* ---- texts to values ---- */
 
-/* A number as `field` has it: duration in ms, quantity in bytes, integer. */
-static const char *number(const struct field *field, const char *text, int64_t *ret)
-{
-	switch (field->type) {
-	case TYPE_DURATION: return value_duration(text, ret);
-	case TYPE_QUANTITY: return value_quantity(text, ret);
-	default: return value_integer(text, ret);
-	}
-}
-
-static const char *number_in_range(const struct field *field, const char *text, int64_t *ret)
-{
-	const char *wrong = number(field, text, ret);
-	int64_t bound;
-
-	if (wrong)
-		return wrong;
-	if (field->minimum && !number(field, field->minimum, &bound) && *ret < bound)
-		return "is below the minimum";
-	if (field->maximum && !number(field, field->maximum, &bound) && *ret > bound)
-		return "is above the maximum";
-	return NULL;
-}
-
-static const char *check_path(const struct field *field, const char *text)
-{
-	const char *wrong = value_line(text);
-
-	if (wrong)
-		return wrong;
-	if (field->url && !strncmp(text, "s3://", 5))
-		return text[5] && text[5] != '/' ? NULL : "has no bucket";
-	if (strstr(text, "://"))
-		return "is a URL that this field does not take";
-	return *text == '~' ? "begins with '~', which is not expanded (${HOME} is)" : NULL;
-}
-
-static const char *check_secret(const char *text)
-{
-	return text[strspn(text, " \t\r\n")] ? NULL : "is empty";
-}
-
-const char *fill_check(const struct field *field, const char *text)
-{
-	int64_t n;
-	bool yes;
-
-	switch (field->type) {
-	case TYPE_STRING: return value_line(text);
-	case TYPE_SECRET: return check_secret(text);
-	case TYPE_NAME:
-	case TYPE_REFERENCE: return value_name(text);
-	case TYPE_TABLE: return value_table(text);
-	case TYPE_TOPIC: return value_topic(text);
-	case TYPE_BROKERS: return value_brokers(text);
-	case TYPE_PATH: return check_path(field, text);
-	case TYPE_ENUM: return enum_find(field->values, text) ? NULL : "is not known";
-	case TYPE_DURATION:
-	case TYPE_QUANTITY:
-	case TYPE_INTEGER: return number_in_range(field, text, &n);
-	case TYPE_BOOLEAN: return value_boolean(text, &yes);
-	case TYPE_NUMBER: return value_number(text);
-	case TYPE_IDENTIFIER: return value_identifier(text);
-	case TYPE_POINTER: return value_pointer(text);
-	case TYPE_COLUMN: return value_column(text);
-	case TYPE_OBJECT:
-	case TYPE_MAP:
-	case TYPE_LIST:
-	case TYPE_TEXTS:
-	case TYPE_COUNT: break;
-	}
-	return "is a text";
-}
-
 /* Puts a text that fill_check found right into the item; a text field takes *text. */
 static void store(const struct field *field, char *item, char **text)
 {
@@ -262,7 +172,7 @@ static void store(const struct field *field, char *item, char **text)
 	} else if (field->type == TYPE_BOOLEAN) {
 		value_boolean(*text, target);
 	} else {
-		number(field, *text, &n);
+		field_number(field, *text, &n);
 		if (field->type == TYPE_INTEGER)
 			*(int *)target = (int)n;
 		else
@@ -300,7 +210,7 @@ static int fill_text(const struct filling *f, const struct field *field, const s
 		return -1;
 	if (secret)
 		expand_mask_connection(text);
-	wrong = fill_check(field, text);
+	wrong = field_check(field, text);
 	if (wrong)
 		return wrong_value(f, node, field, wrong);
 	if (field->type == TYPE_PATH && resolve_path(f, node, field, &text))
@@ -382,7 +292,7 @@ static int make_items(const struct filling *f, const struct field *field, int co
 static int fill_texts(const struct filling *f, const struct field *field, const struct yaml_node *node)
 {
 	int *count = (int *)(void *)(f->item + field->count_target);
-	char *items, path[YAML_PATH_SIZE];
+	char *items = NULL, path[YAML_PATH_SIZE];
 
 	if (check_shape(f, node, field, YAML_SEQUENCE) || make_items(f, field, node->count, sizeof(char *), &items))
 		return -1;
@@ -400,7 +310,7 @@ static int fill_texts(const struct filling *f, const struct field *field, const 
 static int fill_list(const struct filling *f, const struct field *field, const struct yaml_node *node)
 {
 	int *count = (int *)(void *)(f->item + field->count_target);
-	char *items;
+	char *items = NULL;
 
 	if (check_shape(f, node, field, YAML_SEQUENCE) || make_items(f, field, node->count, field->item_size, &items))
 		return -1;
@@ -518,7 +428,7 @@ static int missing(const struct filling *f, const struct field *field)
 	OWNED_BUFFER struct buffer right = {0};
 
 	buffer_init(&right, 256);
-	fill_right(&right, field);
+	field_right(&right, field);
 	if (field->example)
 		buffer_printf(&right, ", such as %s", field->example);
 	return mistake(f->reading, near->key_line, near->key_column, field->path, "is missing; would be %s",

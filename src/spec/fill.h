@@ -29,9 +29,4 @@ int fill_count(const struct manifest *manifest, enum kind_id kind);
 /* Releases every item of the kind and the array. */
 void fill_release(struct manifest *manifest, enum kind_id kind);
 
-/* What would be right for a field, with its range, values or children: completes "would be ...". */
-void fill_right(struct buffer *out, const struct field *field);
-/* NULL where `text` is right for the field (ranges and enums included), else what is wrong. */
-const char *fill_check(const struct field *field, const char *text);
-
 #endif

@@ -53,13 +53,13 @@ def unique(prefix):
 
 
 def eventually(what, check, timeout_s=30, every_s=0.05):
-    """The first true answer of check(); fails with `what` after timeout_s."""
+    """The first true answer of check(); fails with `what`, a text or what makes one, after timeout_s."""
     end = time.monotonic() + timeout_s
     while True:
         answer = check()
         if answer:
             return answer
-        assert time.monotonic() < end, f"not within {timeout_s} s: {what}"
+        assert time.monotonic() < end, f"not within {timeout_s} s: {what() if callable(what) else what}"
         time.sleep(every_s)
 
 
@@ -184,10 +184,11 @@ def events(first, rows, note_bytes=20):
 
 
 class Producer:
-    """Writes events; remembers what the broker acknowledged."""
+    """Writes events, each once even where a broker stops between a write and its answer; remembers what was acknowledged."""
 
     def __init__(self, brokers, **config):
         self.producer = confluent_kafka.Producer({"bootstrap.servers": brokers, "linger.ms": 1, "log_level": 2, "message.max.bytes": 16777216,
+                                                  "enable.idempotence": True,
                                                   **{k.replace("_", "."): v for k, v in config.items()}})
         self.next_seq = 0
         self.acknowledged = 0

@@ -13,7 +13,13 @@ OUTAGE_S = 20 if LONG else 4
 
 def settle(lake, stream, process, timeout_s=90):
     seqs = stream.finish()
-    support.eventually("the topic is in the lake", lambda: lake.verify(topic=True)["table_rows"] == len(seqs), timeout_s, 0.5)
+    seen = {}
+
+    def all_in():
+        seen.update(lake.verify(topic=True))
+        return seen["table_rows"] == len(seqs)
+
+    support.eventually(lambda: f"{len(seqs)} rows in the lake: {seen}\n{process.tail()}", all_in, timeout_s, 0.5)
     process.drain()
     lake.assert_exactly_once(seqs)
 

@@ -6,6 +6,7 @@
  */
 #include "check.h"
 
+#include "spec/field.h"
 #include "spec/fill.h"
 #include "spec/kinds.h"
 #include "spec/spec.h"
@@ -148,10 +149,10 @@ static void the_table_is_sound(void)
 		CHECK(!f->when_field || field_find(f->kind, f->when_field) < f);
 		CHECK(!f->when_field || field_find(f->kind, f->when_field)->type == TYPE_ENUM);
 		CHECK(!f->fallback_of || field_find(f->kind, f->fallback_of) < f);
-		CHECK(!f->fallback || !fill_check(f, f->fallback));
-		CHECK(!f->minimum || !fill_check(f, f->minimum));
-		CHECK(!f->maximum || !fill_check(f, f->maximum));
-		CHECK(!f->example || f->type == TYPE_TEXTS || !fill_check(f, f->example));
+		CHECK(!f->fallback || !field_check(f, f->fallback));
+		CHECK(!f->minimum || !field_check(f, f->minimum));
+		CHECK(!f->maximum || !field_check(f, f->maximum));
+		CHECK(!f->example || f->type == TYPE_TEXTS || !field_check(f, f->example));
 		CHECK(!f->when_field || field_list(f) == field_list(field_find(f->kind, f->when_field)));
 	}
 }
