@@ -83,7 +83,7 @@ static void declared_columns(void)
 	        parse(LAKE "---\n" STREAM "  table: rows\n" KAFKA
 	                   "  format: json\n  json:\n    columns:\n    - {name: id, required: true, weight: 2}\n"
 	                   "    - {name: kind, pointer: /a~1b/k, type: 'decimal(10,2)', minimum: -1, maximum: 2e3,\n"
-	                   "       enum: [x, ${HOME}]}\n"
+	                   "       enum: [x, '${HOME}']}\n"
 	                   "    keep: {raw: raw, score: score, reasons: why, ingestedAt: at}\n"
 	                   "    points: {missing: 5}\n");
 	const struct spec_stream *s = &m->streams[0];
