@@ -253,7 +253,7 @@ build_parts() {
 	link "$PART/libduckdb.so" lib/libduckdb.so
 	part duckdb-header recipe_duckdb_header
 	link "$PART/duckdb.h" include/duckdb.h
-	for e in ducklake httpfs postgres_scanner sqlite_scanner; do
+	for e in ducklake httpfs aws postgres_scanner sqlite_scanner; do
 		part "ext-$e" recipe_extension
 		link "$PART/$e.duckdb_extension" "extensions/v1.5.5/linux_amd64/$e.duckdb_extension"
 	done

@@ -142,6 +142,23 @@ def own_postgres(session_folder):
     shutil.rmtree(folder, ignore_errors=True)
 
 
+@pytest.fixture(scope="session")
+def s3(session_folder):
+    server = support.S3Server(session_folder / "s3")
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def own_s3(session_folder):
+    """A server that the test may stop."""
+    folder = Path(tempfile.mkdtemp(dir=session_folder))
+    server = support.S3Server(folder / "s3")
+    yield server
+    server.stop()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 @pytest.fixture
 def processes():
     """Processes that end with the test, whatever happens."""
@@ -153,10 +170,13 @@ def processes():
 
 @pytest.fixture
 def make_lake(folder, processes, request):
-    """make_lake(backend, topic, ...) -> support.Lake; the Postgres server starts only where it is asked for."""
+    """make_lake(place, topic, ...) -> support.Lake; the Postgres and S3 servers start only where they are asked for."""
 
-    def make(backend, brokers, topic, **options):
+    def make(place, brokers, topic, **options):
         server = options.pop("server", None)
+        backend, _, store = place.partition("+")
+        if store and not options.get("store"):
+            options["store"] = request.getfixturevalue("s3")
         if backend == "postgres" and server is None:
             server = request.getfixturevalue("postgres")
         return support.Lake(backend, folder, brokers, topic, processes, server, **options)

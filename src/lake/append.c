@@ -7,6 +7,7 @@
 #include "base/fault.h"
 #include "base/owned.h"
 #include "batch/arrow_abi.h"
+#include "lake/publish.h"
 #include "lake/table.h"
 
 struct append_target {
@@ -15,6 +16,8 @@ struct append_target {
 	char name[64]; /* of the table function */
 	char checked[33]; /* the fingerprint that append_prepare last let through */
 	struct buffer select, insert;
+	struct duck_rows columns; /* that come: name and type */
+	struct layout layout; /* how the table's files are written where that is not INSERT's */
 	struct table_changes changes; /* that the next rows need */
 };
 
@@ -50,6 +53,8 @@ void append_target_free(struct append_target *target)
 	duck_source_free(target->source);
 	buffer_release(&target->select);
 	buffer_release(&target->insert);
+	duck_rows_release(&target->columns);
+	layout_release(&target->layout);
 	table_changes_release(&target->changes);
 	table_release(&target->table);
 	free(target);
@@ -145,20 +150,23 @@ bool append_is_prepared(const struct append_target *target, const struct batch_s
 int append_prepare(struct append_target *target, struct batch_schema *schema, int64_t row_bytes, bool *ret_created,
                    struct error *err)
 {
-	OWNED_DUCK_ROWS struct duck_rows source = {0};
+	struct duck_rows *source = &target->columns;
 	bool files = lake_has_snapshots(target->table.session->lake);
 
 	*ret_created = false;
+	duck_rows_release(source);
 	if (files && table_check_storable(schema->arrow, err))
 		return -1;
-	if (duck_source_set(target->source, schema, NULL, err) || read_source(target, schema, &source, err))
+	if (duck_source_set(target->source, schema, NULL, err) || read_source(target, schema, source, err))
 		return -1;
-	compose_select(target, &source);
-	if (prepare_table(target, &source, ret_created, err))
+	compose_select(target, source);
+	if (prepare_table(target, source, ret_created, err))
 		return -1;
 	if (files && table_choose_row_group(&target->table, row_bytes, err))
 		return -1;
-	compose_insert(target, &source);
+	if (layout_read(&target->table, source, &target->layout, err))
+		return -1;
+	compose_insert(target, source);
 	if (!buffer_ok(&target->insert))
 		return error_no_memory(err);
 	snprintf(target->checked, sizeof target->checked, "%s", schema->fingerprint);
@@ -171,11 +179,25 @@ static int change_table(struct append_target *target, struct error *err)
 	if (!target->changes.count)
 		return 0;
 	target->checked[0] = 0; /* whatever becomes of it: look at the table again before the next INSERT */
-	if (table_change(&target->table, &target->changes, err) == 0)
+	if (table_change(&target->table, &target->changes, err) == 0 &&
+	    layout_read(&target->table, &target->columns, &target->layout, err) == 0)
 		return 0;
 	if (err->kind == ERROR_INVALID)
 		err->kind = ERROR_TRANSIENT;
 	return -1;
+}
+
+/* By DuckLake, or where the catalog is a server by a file of our own. */
+static int write_rows(struct append_target *target, int64_t *ret_rows, struct error *err)
+{
+	char from[sizeof target->name + 2];
+
+	if (target->layout.folder) {
+		snprintf(from, sizeof from, "%s()", target->name);
+		return publish_rows(&target->table, &target->layout, from, ret_rows, err);
+	}
+	target->table.session->inserts = true;
+	return duck_exec(target->table.session->connection, buffer_string(&target->insert), ret_rows, err);
 }
 
 int append_rows(struct append_target *target, struct batch_schema *schema, const struct append_pull *pull,
@@ -187,7 +209,7 @@ int append_rows(struct append_target *target, struct batch_schema *schema, const
 	if (fault_error(FAULT_INSERT_BEFORE, err) || change_table(target, err) ||
 	    duck_source_set(target->source, schema, &from, err))
 		return -1;
-	if (duck_exec(target->table.session->connection, buffer_string(&target->insert), ret_rows, &why)) {
+	if (write_rows(target, ret_rows, &why)) {
 		/* The table may have changed under us: look at it again before the next INSERT. */
 		target->checked[0] = 0;
 		if (why.kind == ERROR_INVALID && duck_is_about_catalog(why.code))

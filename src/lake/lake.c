@@ -14,7 +14,9 @@
 #include "base/owned.h"
 #include "lake/lake_private.h"
 #include "lake/lock.h"
+#include "lake/object_store.h"
 #include "lake/pin.h"
+#include "lake/publish.h"
 
 #define ATTACH_PATIENCE_MS 2000 /* the longest of doubling waits */
 
@@ -44,6 +46,11 @@ static int make_folders(const char *path, bool with_last, struct error *err)
 			return 0;
 		*slash = '/';
 	}
+}
+
+int lake_make_folders(const char *path, struct error *err)
+{
+	return make_folders(path, true, err);
 }
 
 static const char *catalog_path(const struct lake *lake)
@@ -123,6 +130,16 @@ static struct duck *open_duck(struct lake *lake, struct error *err)
 	return duck_open(NULL, settings, count, err);
 }
 
+int lake_load_extension(struct duck_connection *connection, const char *name, struct error *err)
+{
+	if (duck_execf(connection, err, "LOAD %s", name) == 0)
+		return 0;
+	error_wrap(err, "DuckDB extension %s (in %s; `make setup` fetches it, TARN_EXTENSIONS names another folder)",
+	           name, extension_folder());
+	err->kind = ERROR_FATAL;
+	return -1;
+}
+
 static int load_extensions(const struct lake *lake, struct duck_connection *connection, struct error *err)
 {
 	static const char *const wanted[][3] = {
@@ -132,18 +149,9 @@ static int load_extensions(const struct lake *lake, struct duck_connection *conn
 	        [BACKEND_FILE] = {NULL},
 	};
 
-	for (int i = 0; i < 3 && wanted[lake->catalog->backend.type][i]; i++) {
-		const char *name = wanted[lake->catalog->backend.type][i];
-
-		if (duck_execf(connection, err, "LOAD %s", name)) {
-			error_wrap(err,
-			           "DuckDB extension %s (in %s; `make setup` fetches it, TARN_EXTENSIONS names another "
-			           "folder)",
-			           name, extension_folder());
-			err->kind = ERROR_FATAL;
+	for (int i = 0; i < 3 && wanted[lake->catalog->backend.type][i]; i++)
+		if (lake_load_extension(connection, wanted[lake->catalog->backend.type][i], err))
 			return -1;
-		}
-	}
 	return 0;
 }
 
@@ -239,6 +247,8 @@ static int attach(struct lake *lake, struct error *err)
 	if (!connection)
 		return -1;
 	failed = !buffer_ok(&sql) || load_extensions(lake, connection, err) ||
+	         object_store_open(lake->catalog, connection, err) ||
+	         object_store_check(lake->catalog, connection, err) ||
 	         attach_catalog(lake, connection, buffer_string(&sql), err) || set_options(lake, connection, err);
 	duck_disconnect(connection);
 	return failed ? -1 : 0;
@@ -314,6 +324,7 @@ struct lake_session *lake_session_new(struct lake *lake, struct error *err)
 		return NULL;
 	}
 	session->lake = lake;
+	buffer_init(&session->published, 1 << 20);
 	if (open_catalog_lock(session, err) || !(session->connection = duck_connect(lake->duck, err)) ||
 	    !(session->idle = duck_connect(lake->duck, err))) {
 		lake_session_free(session);
@@ -332,12 +343,16 @@ void lake_session_free(struct lake_session *session)
 	duck_disconnect(session->connection);
 	if (session->catalog_lock >= 0)
 		close(session->catalog_lock);
+	buffer_release(&session->published);
 	free(session);
 }
 
-static void end_transaction(struct lake_session *session)
+/* nothing_committed: for certain. */
+static void end_transaction(struct lake_session *session, bool nothing_committed)
 {
 	session->in_transaction = false;
+	session->inserts = false;
+	publish_end(session, nothing_committed);
 	if (session->catalog_lock >= 0)
 		lock_drop(session->catalog_lock);
 }
@@ -351,7 +366,7 @@ int lake_begin(struct lake_session *session, struct error *err)
 	session->in_transaction = true;
 	session->begun_ms = clock_wall_ms();
 	if (duck_exec(session->connection, "BEGIN", NULL, err)) {
-		end_transaction(session);
+		end_transaction(session, true);
 		return -1;
 	}
 	if (fault_error(FAULT_BEGIN_AFTER, err)) {
@@ -381,14 +396,14 @@ enum commit_outcome lake_commit(struct lake_session *session, const char *note, 
 		return COMMIT_UNKNOWN;
 	}
 	/* Only a server can have done what its client was never told. */
-	pins_take(lake_has_many_writers(session->lake) ? session->lake->catalog->data_path : NULL, session->begun_ms,
-	          &pins);
+	pins_take(session->inserts && lake_has_many_writers(session->lake) ? session->lake->catalog->data_path : NULL,
+	          session->begun_ms, &pins);
 	failed = duck_exec(session->connection, "COMMIT", NULL, err);
 	pins_drop(&pins, failed && err->kind != ERROR_CONFLICT);
 	if (failed)
 		duck_tell_memory(err);
 	/* After a failed COMMIT the transaction is over as well. */
-	end_transaction(session);
+	end_transaction(session, failed && err->kind == ERROR_CONFLICT);
 	if (!failed && fault_error(FAULT_COMMIT_AFTER, err))
 		failed = -1;
 	return failed ? COMMIT_UNKNOWN : COMMIT_DONE;
@@ -398,7 +413,7 @@ void lake_rollback(struct lake_session *session)
 {
 	/* "no transaction is active" is what a transaction that failed in its COMMIT answers. */
 	duck_exec(session->connection, "ROLLBACK", NULL, NULL);
-	end_transaction(session);
+	end_transaction(session, true);
 }
 
 int lake_snapshot(struct lake_session *session, int64_t *ret_snapshot, struct error *err)

@@ -22,6 +22,13 @@ struct lake_session {
 	int catalog_lock; /* fd, -1: this catalog needs none */
 	bool in_transaction;
 	int64_t begun_ms; /* wall time */
+	bool inserts; /* DuckLake wrote data files in this transaction (pin.h) */
+	struct buffer published; /* the files that publish_rows wrote in this transaction, each with its final 0 */
 };
+
+/* The folder of an absolute path with its parents, where absent. */
+int lake_make_folders(const char *path, struct error *err);
+/* LOAD, of the extensions that `make setup` fetched. FATAL where it cannot be. */
+int lake_load_extension(struct duck_connection *connection, const char *name, struct error *err);
 
 #endif

@@ -8,6 +8,8 @@
 #include "base/fault.h"
 #include "base/owned.h"
 #include "lake/lake_private.h"
+#include "lake/publish.h"
+#include "lake/table.h"
 
 static const char *const tables[] = {
         "CREATE SCHEMA IF NOT EXISTS lake.tarn",
@@ -129,23 +131,60 @@ static int append_quarantined(struct duck_appender *appender, const struct lane_
 	return duck_append_row(appender, err);
 }
 
-int quarantine_append(struct lake_session *session, const struct lane_key *key, const char *table,
-                      const struct quarantine_row *rows, int count, struct error *err)
+static int append_all(struct lake_session *session, const char *catalog, const char *schema, const char *table,
+                      const struct lane_key *key, const char *target, const struct quarantine_row *rows, int count,
+                      struct error *err)
 {
-	struct duck_appender *appender;
+	struct duck_appender *appender = duck_appender_open(session->connection, catalog, schema, table, err);
 
-	if (!count)
-		return 0;
-	appender = duck_appender_open(session->connection, "lake", "tarn", "quarantine", err);
 	if (!appender)
 		return -1;
 	for (int i = 0; i < count; i++) {
-		if (append_quarantined(appender, key, table, &rows[i], err)) {
+		if (append_quarantined(appender, key, target, &rows[i], err)) {
 			duck_appender_free(appender);
 			return -1;
 		}
 	}
-	if (duck_appender_finish(appender, err))
+	return duck_appender_finish(appender, err);
+}
+
+/* By way of a temporary table, into a file of our own (publish.h). */
+static int publish_quarantine(struct lake_session *session, const struct lane_key *key, const char *target,
+                              const struct quarantine_row *rows, int count, struct error *err)
+{
+	OWNED_BY(table_release) struct table table = {0};
+	OWNED_BY(layout_release) struct layout layout = {0};
+	OWNED_DUCK_ROWS struct duck_rows columns = {0};
+	int64_t written;
+
+	if (table_init(&table, session, "tarn", "quarantine"))
+		return error_no_memory(err);
+	if (duck_exec(session->connection,
+	              "CREATE OR REPLACE TEMPORARY TABLE tarn_quarantined AS FROM lake.tarn.quarantine LIMIT 0", NULL,
+	              err))
+		return -1;
+	if (table_columns(&table, &columns, err) || layout_read(&table, &columns, &layout, err))
+		return -1;
+	if (!layout.folder)
+		return error_set(err, ERROR_FATAL, 0,
+		                 "the table tarn.quarantine was partitioned: that is Tarn's own, undo it");
+	if (append_all(session, "temp", "main", "tarn_quarantined", key, target, rows, count, err) ||
+	    publish_rows(&table, &layout, "temp.main.tarn_quarantined", &written, err))
+		return -1;
+	return duck_exec(session->connection, "DROP TABLE temp.main.tarn_quarantined", NULL, err);
+}
+
+int quarantine_append(struct lake_session *session, const struct lane_key *key, const char *table,
+                      const struct quarantine_row *rows, int count, struct error *err)
+{
+	int failed;
+
+	if (!count)
+		return 0;
+	failed = lake_has_many_writers(session->lake)
+	                 ? publish_quarantine(session, key, table, rows, count, err)
+	                 : append_all(session, "lake", "tarn", "quarantine", key, table, rows, count, err);
+	if (failed)
 		return -1;
 	return fault_error(FAULT_QUARANTINE_AFTER, err) ? -1 : 0;
 }

@@ -55,6 +55,21 @@ static int check_names(const struct checking *c, int at)
 	return 0;
 }
 
+/* The data path of a lake in a bucket. */
+static int fill_data_path(const struct checking *c, struct spec_catalog *catalog)
+{
+	const char *prefix = catalog->store.prefix;
+
+	if (!catalog->store.bucket)
+		return 0;
+	if (asprintf(&catalog->data_path, "s3://%s/%s%s", catalog->store.bucket, prefix ? prefix : "",
+	             prefix ? "/" : "") < 0) {
+		catalog->data_path = NULL;
+		return error_no_memory(c->reading->err);
+	}
+	return 0;
+}
+
 /*
  * Two lakes in one place would take each other's files for waste. Connections to PostgreSQL are not compared: what
  * they lead to is not in their text.
@@ -72,7 +87,7 @@ static int check_places(const struct checking *c, int at)
 			continue;
 		other = &c->manifest->catalogs[c->documents[i].index];
 		if (same_text(other->data_path, mine->data_path))
-			path = "spec.dataPath";
+			path = mine->store.bucket ? "spec.objectStore" : "spec.dataPath";
 		if (same_text(other->backend.path, mine->backend.path))
 			path = "spec.backend.path";
 		if (!path)
@@ -253,7 +268,8 @@ int check_manifest(const struct reading *reading, struct manifest *manifest, con
 	for (int i = 0; i < count; i++) {
 		if (check_names(&c, i))
 			return -1;
-		if (documents[i].kind == KIND_CATALOG && check_places(&c, i))
+		if (documents[i].kind == KIND_CATALOG &&
+		    (fill_data_path(&c, &manifest->catalogs[documents[i].index]) || check_places(&c, i)))
 			return -1;
 		if (documents[i].kind == KIND_STREAM && check_stream(&c, i))
 			return -1;

@@ -15,8 +15,6 @@ void field_right(struct buffer *out, const struct field *field)
 		append_values(out, field->values, " or ");
 	else
 		buffer_text(out, type_right(field->type));
-	if (field->url)
-		buffer_text(out, ", or an s3:// URL");
 	if (field->minimum)
 		buffer_printf(out, ", from %s to %s", field->minimum, field->maximum);
 }
@@ -50,10 +48,9 @@ static const char *check_path(const struct field *field, const char *text)
 
 	if (wrong)
 		return wrong;
-	if (field->url && !strncmp(text, "s3://", 5))
-		return text[5] && text[5] != '/' ? NULL : "has no bucket";
 	if (strstr(text, "://"))
-		return "is a URL that this field does not take";
+		return field->unless ? "is a URL, and a bucket belongs in spec.objectStore"
+		                     : "is a URL that this field does not take";
 	return *text == '~' ? "begins with '~', which is not expanded (${HOME} is)" : NULL;
 }
 
@@ -85,6 +82,9 @@ const char *field_check(const struct field *field, const char *text)
 	case TYPE_IDENTIFIER: return value_identifier(text);
 	case TYPE_POINTER: return value_pointer(text);
 	case TYPE_COLUMN: return value_column(text);
+	case TYPE_ENDPOINT: return value_endpoint(text);
+	case TYPE_BUCKET: return value_bucket(text);
+	case TYPE_PREFIX: return value_prefix(text);
 	case TYPE_OBJECT:
 	case TYPE_MAP:
 	case TYPE_LIST:

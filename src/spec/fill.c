@@ -64,6 +64,9 @@ static bool is_text(enum field_type type)
 	case TYPE_IDENTIFIER:
 	case TYPE_POINTER:
 	case TYPE_COLUMN:
+	case TYPE_ENDPOINT:
+	case TYPE_BUCKET:
+	case TYPE_PREFIX:
 	case TYPE_REFERENCE: return true;
 	default: return false;
 	}
@@ -416,6 +419,14 @@ static int refuse_unused(const struct filling *f, const struct field *field, con
 	               buffer_string(&right));
 }
 
+static int refuse_both(const struct filling *f, const struct field *field, const struct yaml_node *node)
+{
+	char path[YAML_PATH_SIZE];
+
+	return mistake(f->reading, node->key_line, node->key_column, yaml_path(node, path),
+	               "is not used beside %s; remove one of them", field->unless);
+}
+
 /* Below the document, or below the item of the list. */
 static const char *path_below(const struct filling *f, const struct field *field)
 {
@@ -472,6 +483,11 @@ static int fill_absent(const struct filling *f)
 		used = !field->when_field || has_word(field->when_values, when_text(f, field));
 		if (node && !used)
 			return refuse_unused(f, field, node);
+		if (field->unless && yaml_find(f->document, field->unless)) {
+			if (node)
+				return refuse_both(f, field, node);
+			continue;
+		}
 		if (node || !used)
 			continue;
 		if (field->required && parent_is_there(f, field))

@@ -66,6 +66,9 @@ const int field_count = (int)COUNT_OF(fields);
 #define STORES_IDENTIFIER sizeof(char *)
 #define STORES_POINTER sizeof(char *)
 #define STORES_COLUMN sizeof(char *)
+#define STORES_ENDPOINT sizeof(char *)
+#define STORES_BUCKET sizeof(char *)
+#define STORES_PREFIX sizeof(char *)
 #define AT(structure, member) sizeof(((struct structure *)0)->member)
 #define NOWHERE 0
 #define FIELD(kind, path, type, target, ...)                                                                           \

@@ -53,7 +53,7 @@ struct field {
 	const char *values; /* TYPE_ENUM: the enum of VALUE rows */
 	const char *when_field; /* refused unless this field (an enum) is one of when_values */
 	const char *when_values; /* space-separated */
-	bool url; /* TYPE_PATH: an s3:// URL is right, too */
+	const char *unless; /* neither wanted nor taken where this field is there */
 	bool files; /* file:PATH is replaced by the file's content; TYPE_SECRET always */
 };
 

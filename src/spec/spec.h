@@ -23,6 +23,8 @@
 #define SPEC_API_VERSION "ducklake.featherman.dev/v1alpha1"
 
 enum backend_type { BACKEND_SQLITE, BACKEND_POSTGRES, BACKEND_DUCKDB, BACKEND_FILE };
+enum url_style { URL_AUTO, URL_PATH, URL_VHOST };
+enum credentials { CREDENTIALS_KEYS, CREDENTIALS_ENVIRONMENT, CREDENTIALS_INSTANCE };
 enum stream_format { FORMAT_ARROW, FORMAT_JSON };
 
 struct spec_position { /* where a resource stands in its file */
@@ -36,7 +38,15 @@ struct spec_catalog {
 		char *path; /* sqlite, duckdb, file: absolute */
 		char *connection; /* postgres: libpq's key=value text; a secret */
 	} backend;
-	char *data_path; /* absolute folder (or s3:// later); NULL for backend file */
+	struct {
+		char *endpoint; /* with its scheme; NULL: AWS */
+		char *bucket; /* NULL: there is no object store */
+		char *prefix, *region;
+		enum url_style url_style;
+		enum credentials credentials;
+		char *key_id, *secret, *token; /* of credentials keys; secrets */
+	} store;
+	char *data_path; /* absolute folder, or s3://BUCKET/PREFIX/; NULL for backend file */
 	struct spec_position position;
 };
 

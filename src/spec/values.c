@@ -337,3 +337,49 @@ const char *value_column(const char *text)
 		return "has a precision beyond 1 to 38, or a scale beyond it";
 	return NULL;
 }
+
+const char *value_endpoint(const char *text)
+{
+	size_t scheme = !strncmp(text, "https://", 8) ? 8 : !strncmp(text, "http://", 7) ? 7 : 0, host;
+	const char *colon;
+	int64_t port;
+
+	if (!scheme)
+		return "begins with neither https:// nor http://";
+	text += scheme;
+	host = strcspn(text, ":");
+	if (!host)
+		return "has no host";
+	for (size_t i = 0; i < host; i++)
+		if (!is_letter(text[i]) && !is_digit(text[i]) && !strchr(".-", text[i]))
+			return "has a character that a host may not have";
+	colon = text + host;
+	if (*colon && (value_integer(colon + 1, &port) || port < 1 || port > 65535))
+		return "has no port from 1 to 65535 behind its host";
+	return NULL;
+}
+
+/* Amazon S3 User Guide, "General purpose bucket naming rules". */
+const char *value_bucket(const char *text)
+{
+	size_t size = strlen(text);
+
+	if (size < 3 || size > 63)
+		return "has fewer than 3 or more than 63 characters";
+	for (size_t i = 0; i < size; i++)
+		if (!is_digit(text[i]) && !(text[i] >= 'a' && text[i] <= 'z') && !strchr(".-", text[i]))
+			return "has a character that a bucket's name may not have";
+	return is_digit(*text) || is_letter(*text) ? NULL : "does not begin with a letter or digit";
+}
+
+const char *value_prefix(const char *text)
+{
+	if (!*text)
+		return "is empty";
+	for (const char *c = text; *c; c++)
+		if (!is_letter(*c) && !is_digit(*c) && !strchr("._-=/", *c))
+			return "has a character that is not safe in keys";
+	if (*text == '/' || strstr(text, "//") || text[strlen(text) - 1] == '/')
+		return "has an empty name between its '/'";
+	return strstr(text, "..") ? "has '..' in it" : NULL;
+}

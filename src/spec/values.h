@@ -28,6 +28,9 @@ const char *value_topic(const char *text); /* Kafka's rule for topics */
 const char *value_brokers(const char *text);
 const char *value_number(const char *text); /* what strtod takes whole, finite */
 const char *value_pointer(const char *text); /* RFC 6901 */
+const char *value_endpoint(const char *text); /* of an object store */
+const char *value_bucket(const char *text);
+const char *value_prefix(const char *text); /* of an object's key */
 const char *value_column(const char *text); /* a type of kinds.def's column type */
 const char *value_property(const char *text); /* the name of a Kafka property */
 

@@ -577,6 +577,8 @@ void *committer_main(void *opaque)
 		if (work_once(stream, &err) == 0) {
 			pause_ms = RETRY_MIN_MS;
 		} else {
+			if (err.kind == ERROR_FATAL)
+				stream_fail(stream, &err);
 			/* With the reader gone nobody reads again what was dropped: the next owner will. */
 			if (stream->reading_done)
 				break;

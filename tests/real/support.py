@@ -27,6 +27,7 @@ LONG = bool(os.environ.get("TARN_TEST_LONG"))
 SEED = os.environ.get("TARN_TEST_SEED") or "1"
 EXTENSIONS = os.environ.get("TARN_EXTENSIONS") or str(ROOT / ".deps" / "extensions")
 BACKENDS = ["sqlite", "postgres", "duckdb", "file"]
+PLACES = BACKENDS + ["sqlite+s3", "postgres+s3"]  # a backend, and where its data lie when that is no folder
 SERVERS = ROOT / "tests" / "servers"
 
 # Exit codes (src/cli/exits.def).
@@ -151,6 +152,45 @@ class PostgresServer(Server):
                                self.connection(database), "-c", sql], capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
+
+
+class S3Server(Server):
+    def __init__(self, folder):
+        folder.mkdir(parents=True)
+        super().__init__("s3.sh", folder, {})
+        self.address, self.key, self.secret = self.address.split()
+
+    @property
+    def host(self):
+        return self.address.removeprefix("http://")
+
+    def filer(self, path, method="GET"):
+        """The server's own door beside S3: a bucket is a folder there."""
+        name, port = self.host.split(":")
+        request = urllib.request.Request(f"http://{name}:{int(port) + 5}/buckets/{path}", method=method, headers={"Accept": "application/json"})
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return answer.read()
+
+    def bucket(self):
+        name = unique("bucket")
+        self.filer(f"{name}/", "POST")
+        return name
+
+    def objects(self, bucket, path=""):
+        """The keys and sizes of all complete objects."""
+        try:
+            listed = json.loads(self.filer(f"{bucket}/{path}?limit=100000"))
+        except urllib.error.HTTPError as error:
+            assert error.code == 404, error
+            return {}
+        found = {}
+        for entry in listed.get("Entries") or []:
+            name = entry["FullPath"].split(f"/buckets/{bucket}/", 1)[1]
+            if entry["Mode"] & (1 << 31):
+                found |= self.objects(bucket, f"{name}/") if not name.startswith(".uploads") else {}
+            else:
+                found[name] = entry["FileSize"]
+        return found
 
 
 # ---- events
@@ -370,7 +410,7 @@ def rows_turn(point):
     return 3 if point.startswith(("begin", "commit")) else 1
 
 
-def attach(target, options="", **config):
+def attach(target, options="", store=None, **config):
     """Another program than tarn: DuckDB from PyPI, with what ATTACH finds at `target` as lake."""
     con = duckdb.connect(config={"extension_directory": EXTENSIONS, "autoinstall_known_extensions": "false",
                                  "autoload_known_extensions": "false"} | config)
@@ -378,6 +418,10 @@ def attach(target, options="", **config):
                                "ducklake:postgres:": "postgres_scanner"}.items():
         if target.startswith(prefix):
             con.execute(f"LOAD {extensions}")
+    if store:
+        con.execute("LOAD httpfs")
+        con.execute(f"CREATE SECRET (TYPE s3, KEY_ID '{store.key}', SECRET '{store.secret}', ENDPOINT '{store.host}', "
+                    f"URL_STYLE 'path', USE_SSL false)")
     con.execute(f"ATTACH '{target}' AS lake {options}")
     return con
 
@@ -386,7 +430,8 @@ class Lake:
     """A catalog on one of the backends and one stream into it, as a manifest, its processes and its readers."""
 
     def __init__(self, backend, folder, brokers, topic, processes, server=None, freshness="300ms", memory="64Mi", max_bytes=None,
-                 properties=None, group=None, table="events"):
+                 properties=None, group=None, table="events", store=None):
+        self.store, self.endpoint, self.bucket = store, store and store.address, store and store.bucket()
         self.backend, self.brokers, self.topic, self.processes, self.server = backend, brokers, topic, processes, server
         self.folder = folder / unique(backend)
         self.folder.mkdir()
@@ -401,7 +446,10 @@ class Lake:
         where = {"sqlite": {"path": "catalog.sqlite"}, "duckdb": {"path": "catalog.ducklake"}, "file": {"path": "lake.duckdb"},
                  "postgres": {"connection": "${TARN_TEST_CONNECTION}"}}[self.backend]
         catalog = {"backend": {"type": self.backend, **where}}
-        if self.backend != "file":
+        if self.store:
+            catalog["objectStore"] = {"endpoint": self.endpoint, "bucket": self.bucket, "prefix": "a/lake", "credentials": {
+                "accessKeyId": "${TARN_TEST_S3_KEY}", "secretAccessKey": "${TARN_TEST_S3_SECRET}"}}
+        elif self.backend != "file":
             catalog["dataPath"] = "data"
         commit = {"freshness": self.freshness} | ({"maxBytes": self.max_bytes} if self.max_bytes else {})
         kafka = {"brokers": self.brokers, "topic": self.topic, "group": group or self.group}
@@ -419,7 +467,8 @@ class Lake:
 
     @property
     def environment(self):
-        return {"TARN_TEST_CONNECTION": self.server.connection(self.database)} if self.server else {}
+        catalog = {"TARN_TEST_CONNECTION": self.server.connection(self.database)} if self.server else {}
+        return catalog | ({"TARN_TEST_S3_KEY": self.store.key, "TARN_TEST_S3_SECRET": self.store.secret} if self.store else {})
 
     def start(self, *arguments, faults=None, manifest=None, environment=None):
         process = Process(["run", str(manifest or self.manifest), "--log-level", "debug", *arguments], self.folder, faults,
@@ -452,7 +501,7 @@ class Lake:
 
     def connect(self):
         """Another program than tarn, reading only."""
-        return attach(self.target, "(READ_ONLY)", threads="1")
+        return attach(self.target, "(READ_ONLY)", self.store, threads="1")
 
     def read(self, sql, *parameters):
         con = self.connect()

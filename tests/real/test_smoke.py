@@ -8,7 +8,7 @@ import yaml
 import support
 
 
-@pytest.mark.parametrize("backend", support.BACKENDS)
+@pytest.mark.parametrize("backend", support.PLACES)
 def test_once(kafka, make_lake, backend):
     topic = kafka.topic(3)
     producer = kafka.producer()
