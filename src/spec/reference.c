@@ -79,6 +79,16 @@ static int depth_of(const struct field *field)
 	return depth;
 }
 
+/* Anywhere below it. */
+static bool has_example(const struct field *object)
+{
+	for (const struct field *f = field_child(object->kind, object->path, NULL); f;
+	     f = field_child(object->kind, object->path, f))
+		if (f->example || (f->type == TYPE_OBJECT && has_example(f)))
+			return true;
+	return false;
+}
+
 /* A field of another backend or format than the default one would make the example wrong. */
 static bool is_in_example(const struct field *field)
 {
@@ -87,7 +97,7 @@ static bool is_in_example(const struct field *field)
 
 	if ((when && !strstr(field->when_values, when->fallback)) || (parent && !is_in_example(parent)))
 		return false;
-	return field->example || field->type == TYPE_OBJECT;
+	return field->example || (field->type == TYPE_OBJECT && has_example(field));
 }
 
 /* The example as a scalar of YAML: in quotes where a plain one could be read as something else. */

@@ -45,7 +45,9 @@ static void everything_given(void)
 	              "  commit: {freshness: 100ms, maxBytes: 1Mi}\n  memory: 64Gi\n---\n" V
 	              "kind: DuckLakeCatalog\nmetadata:\n  name: one\n  namespace: n\n  labels: {a: b}\n  annotations: "
 	              "{c/d: \"1\"}\n"
-	              "spec: {backend: {type: duckdb, path: /x/../y//c.db}, dataPath: 's3://bucket/a/../b'}\n---\n" V
+	              "spec: {backend: {type: duckdb, path: /x/../y//c.db}, objectStore: {bucket: b-1, prefix: a/b, "
+	              "endpoint: 'http://h:1', "
+	              "credentials: {accessKeyId: k, secretAccessKey: s}}}\n---\n" V
 	              "kind: DuckLakeCatalog\nmetadata: {name: two}\nspec: {backend: {type: file, path: "
 	              "./../all.duckdb}}\n---\n");
 	const struct spec_stream *s;
@@ -54,7 +56,10 @@ static void everything_given(void)
 	CHECK_INT(m->catalog_count, 2);
 	CHECK_INT(m->catalogs[0].backend.type, BACKEND_DUCKDB);
 	CHECK_TEXT(m->catalogs[0].backend.path, "/y/c.db");
-	CHECK_TEXT(m->catalogs[0].data_path, "s3://bucket/a/../b");
+	CHECK_TEXT(m->catalogs[0].data_path, "s3://b-1/a/b/");
+	CHECK_TEXT(m->catalogs[0].store.endpoint, "http://h:1");
+	CHECK_TEXT(m->catalogs[0].store.region, "us-east-1");
+	CHECK_TEXT(m->catalogs[0].store.secret, "s");
 	CHECK_INT(m->catalogs[1].backend.type, BACKEND_FILE);
 	CHECK_TEXT(m->catalogs[1].backend.path, "/m/all.duckdb");
 	CHECK(!m->catalogs[1].data_path);

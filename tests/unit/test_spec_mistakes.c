@@ -110,15 +110,16 @@ static void wrong_shapes(void)
 	                                                     "lower-case letters, digits and '-', at most 63, with a "
 	                                                     "letter or digit at both ends, such as main"},
 	         {V "kind: DuckLakeCatalog\nmetadata:\n  name: main\n",
-	          "t.yaml:1:1: spec: is missing; would be a mapping with backend, dataPath"},
-	         {CATALOG, "t.yaml:4:6: spec: has no value; would be a mapping with backend, dataPath"},
-	         {CATALOG "  - a\n", "t.yaml:5:3: spec: is a list; would be a mapping with backend, dataPath"},
+	          "t.yaml:1:1: spec: is missing; would be a mapping with backend, dataPath, objectStore"},
+	         {CATALOG, "t.yaml:4:6: spec: has no value; would be a mapping with backend, dataPath, objectStore"},
+	         {CATALOG "  - a\n",
+	          "t.yaml:5:3: spec: is a list; would be a mapping with backend, dataPath, objectStore"},
 	         {CATALOG "  dataPath: {a: b}\n",
 	          "t.yaml:5:13: spec.dataPath: is a mapping; would be a path, relative to the "
-	          "manifest's folder or absolute, or an s3:// URL"},
+	          "manifest's folder or absolute"},
 	         {CATALOG "  dataPath: ~\n",
 	          "t.yaml:5:13: spec.dataPath: has no value; would be a path, relative to the "
-	          "manifest's folder or absolute, or an s3:// URL"},
+	          "manifest's folder or absolute"},
 	         {V "kind: DuckLakeCatalog\nmetadata: {name: a, labels: {x: [1]}}\n",
 	          "t.yaml:3:33: metadata.labels.x: is a list; would be a text"},
 	         {V "kind: DuckLakeCatalog\nmetadata: {name: a, labels: {x: }}\n",
@@ -219,8 +220,8 @@ static void wrong_backends(void)
 	         "absolute, "
 	         "such as lake/catalog.sqlite"},
 	        {CATALOG "  backend: {path: c}\n", "t.yaml:4:1: spec.dataPath: is missing; would be a path, relative "
-	                                           "to the manifest's folder or absolute, or "
-	                                           "an s3:// URL, such as lake/data"},
+	                                           "to the manifest's folder or absolute, "
+	                                           "such as lake/data"},
 	        {CATALOG "  backend: {type: file, path: c}\n  dataPath: d\n",
 	         "t.yaml:6:3: spec.dataPath: is not used where spec.backend.type is file; remove it, or choose sqlite, "
 	         "postgres or duckdb"},
@@ -241,15 +242,49 @@ static void wrong_backends(void)
 	        {CATALOG "  backend: {path: 's3://b/c'}\n", "t.yaml:5:19: spec.backend.path: 's3://b/c' is a URL that "
 	                                                    "this field does not take; would be a path, relative "
 	                                                    "to the manifest's folder or absolute"},
-	        {CATALOG "  dataPath: gs://b\n", "t.yaml:5:13: spec.dataPath: 'gs://b' is a URL that this field does "
-	                                         "not take; would be a path, relative to "
-	                                         "the manifest's folder or absolute, or an s3:// URL"},
-	        {CATALOG "  dataPath: s3:///x\n",
-	         "t.yaml:5:13: spec.dataPath: 's3:///x' has no bucket; would be a path, "
-	         "relative to the manifest's folder or absolute, or an s3:// URL"},
+	        {CATALOG "  dataPath: gs://b\n", "t.yaml:5:13: spec.dataPath: 'gs://b' is a URL, and a bucket belongs "
+	                                         "in spec.objectStore; would be a path, "
+	                                         "relative to the manifest's folder or absolute"},
 	        {CATALOG "  dataPath: ~/lake\n", "t.yaml:5:13: spec.dataPath: '~/lake' begins with '~', which is not "
 	                                         "expanded (${HOME} is); would be a path, "
-	                                         "relative to the manifest's folder or absolute, or an s3:// URL"});
+	                                         "relative to the manifest's folder or absolute"});
+}
+
+#define STORE CATALOG "  backend: {path: c}\n  objectStore:\n"
+#define KEYS "    credentials: {accessKeyId: a, secretAccessKey: b}\n"
+
+static void wrong_object_stores(void)
+{
+	MISTAKES({STORE KEYS,
+	          "t.yaml:6:3: spec.objectStore.bucket: is missing; would be lower-case letters, digits, '.' and "
+	          "'-', 3 to 63"},
+	         {STORE "    bucket: lake\n",
+	          "t.yaml:6:3: spec.objectStore.credentials: is missing; would be a mapping with type, accessKeyId, "
+	          "secretAccessKey, sessionToken"},
+	         {STORE "    bucket: lake\n    credentials: {accessKeyId: a}\n",
+	          "t.yaml:8:5: spec.objectStore.credentials.secretAccessKey: is missing; would be a text, ${VARIABLE} "
+	          "or "
+	          "file:PATH"},
+	         {STORE "    bucket: lake\n    credentials: {type: instance, accessKeyId: a}\n",
+	          "t.yaml:8:35: spec.objectStore.credentials.accessKeyId: is not used where "
+	          "spec.objectStore.credentials.type is instance; remove it, or choose keys"},
+	         {STORE KEYS "    bucket: lake\n  dataPath: d\n",
+	          "t.yaml:9:3: spec.dataPath: is not used beside spec.objectStore; remove one of them"},
+	         {STORE KEYS "    bucket: Lake\n", "t.yaml:8:13: spec.objectStore.bucket: 'Lake' has a character that "
+	                                           "a bucket's name may not have; would be "
+	                                           "lower-case letters, digits, '.' and '-', 3 to 63"},
+	         {STORE KEYS "    bucket: lake\n    prefix: /a\n",
+	          "t.yaml:9:13: spec.objectStore.prefix: '/a' has an empty name between its '/'; would be names with "
+	          "'/' "
+	          "between them, of letters, digits, '.', '_', '-' and '='"},
+	         {STORE KEYS "    bucket: lake\n    endpoint: 127.0.0.1:9000\n",
+	          "t.yaml:9:15: spec.objectStore.endpoint: '127.0.0.1:9000' begins with neither https:// nor http://; "
+	          "would "
+	          "be https://HOST or http://HOST, with :PORT where it is not the usual one"},
+	         {STORE KEYS "    bucket: lake\n    endpoint: http://h:99999\n",
+	          "t.yaml:9:15: spec.objectStore.endpoint: 'http://h:99999' has no port from 1 to 65535 behind its "
+	          "host; "
+	          "would be https://HOST or http://HOST, with :PORT where it is not the usual one"});
 }
 
 static void wrong_together(void)
@@ -354,5 +389,6 @@ int main(int argc, char **argv)
 {
 	return CHECK_MAIN(argc, argv, TEST(no_documents), TEST(wrong_yaml), TEST(nul_bytes), TEST(too_much),
 	                  TEST(wrong_headers), TEST(wrong_shapes), TEST(unknown_fields), TEST(wrong_values),
-	                  TEST(wrong_columns), TEST(wrong_backends), TEST(wrong_together), TEST(long_names_leave_room));
+	                  TEST(wrong_columns), TEST(wrong_backends), TEST(wrong_object_stores), TEST(wrong_together),
+	                  TEST(long_names_leave_room));
 }
