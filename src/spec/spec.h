@@ -91,6 +91,7 @@ struct spec_stream {
 		int64_t freshness_ms;
 		int64_t max_bytes;
 	} commit;
+	bool merge_files;
 	int64_t memory_bytes;
 	struct spec_position position;
 };

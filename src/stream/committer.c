@@ -252,6 +252,7 @@ static void note_commit(struct stream *stream, const struct attempt *attempt)
 	stream->last_commit_ms = clock_wall_ms();
 	stream->problem[0] = 0;
 	pthread_mutex_unlock(&stream->queue.lock);
+	stream->unmerged += attempt->rows || attempt->quarantined;
 	metric_add(stream->metrics, METRIC_ROWS_COMMITTED, attempt->rows);
 	metric_add(stream->metrics, METRIC_MESSAGES_COMMITTED, attempt->messages);
 	metric_add(stream->metrics, METRIC_QUARANTINED, attempt->quarantined);
@@ -576,6 +577,7 @@ void *committer_main(void *opaque)
 
 		if (work_once(stream, &err) == 0) {
 			pause_ms = RETRY_MIN_MS;
+			upkeep(stream);
 		} else {
 			if (err.kind == ERROR_FATAL)
 				stream_fail(stream, &err);

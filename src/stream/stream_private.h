@@ -86,6 +86,8 @@ struct stream {
 	struct lake_session *session;
 	struct append_target *target;
 	int64_t others_asked_ms;
+	int64_t unmerged; /* commits that wrote files since the last look at small ones */
+	int64_t cleaned_ms; /* when files that merges replaced were last deleted */
 	int64_t careful_units; /* the most messages of a window while a lane is careful */
 };
 
@@ -109,6 +111,9 @@ int take_learn(struct stream *stream, struct error *err);
 /* The reader's answers to assignment and revocation. */
 void stream_events(struct stream *stream, struct source_events *ret_events);
 void *committer_main(void *stream);
+/* upkeep.c, on the committer's thread, between commits: merges small files where enough of them may have come. What
+ * fails is logged and tried again later; no commit depends on it. */
+void upkeep(struct stream *stream);
 
 /* Moves the lane; a move that the picture above has not is a bug and aborts. Lock held. */
 void lane_move(struct stream *stream, int lane, enum lane_state to);

@@ -1,0 +1,141 @@
+#include "lake/merge.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/buffer.h"
+#include "base/fault.h"
+#include "base/owned.h"
+#include "lake/lake_private.h"
+#include "lake/object_store.h"
+
+#define MIB ((int64_t)1 << 20)
+
+/* Files of a tier are at least as large as the tier before ends, and smaller than its own end. */
+static const int64_t tiers[] = {1 * MIB, 8 * MIB, 64 * MIB};
+
+struct merge {
+	struct lake_session *session; /* of the lake, or of the one that is open for this alone */
+	const char *schema, *table;
+	struct merge_report *report;
+};
+
+static int64_t tier_begins(size_t tier)
+{
+	return tier ? tiers[tier - 1] : 0;
+}
+
+static int count_tiers(const struct merge *merge, int64_t *ret_counts, struct error *err)
+{
+	OWNED_BUFFER struct buffer sql = {0};
+	OWNED_DUCK_ROWS struct duck_rows rows = {0};
+
+	buffer_init(&sql, 65536);
+	buffer_text(&sql, "SELECT ");
+	for (size_t i = 0; i < COUNT_OF(tiers); i++)
+		buffer_printf(&sql, "count(*) FILTER (data_file_size_bytes >= %" PRId64 " AND data_file_size_bytes < %" PRId64 "), ",
+		              tier_begins(i), tiers[i]);
+	buffer_text(&sql, "1 FROM ducklake_list_files('lake', ");
+	buffer_sql_text(&sql, merge->table);
+	buffer_text(&sql, ", schema => ");
+	buffer_sql_text(&sql, merge->schema);
+	buffer_char(&sql, ')');
+	if (duck_query(merge->session->connection, buffer_string(&sql), &rows, err))
+		return -1;
+	for (size_t i = 0; i < COUNT_OF(tiers); i++)
+		ret_counts[i] = duck_cell_int(&rows, 0, (int)i);
+	return 0;
+}
+
+/* The next tier's end bounds what is written: the last tier's files grow to its end. */
+static int call_merge(const struct merge *merge, size_t tier, struct error *err)
+{
+	OWNED_BUFFER struct buffer sql = {0};
+	OWNED_DUCK_ROWS struct duck_rows rows = {0};
+	int64_t target = tiers[tier + 1 < COUNT_OF(tiers) ? tier + 1 : tier];
+
+	if (duck_execf(merge->session->connection, err, "SET ducklake_target_file_size = '%" PRId64 "B'", target))
+		return -1;
+	buffer_init(&sql, 65536);
+	buffer_text(&sql, "SELECT sum(files_processed), sum(files_created) FROM ducklake_merge_adjacent_files('lake', ");
+	buffer_sql_text(&sql, merge->table);
+	buffer_text(&sql, ", schema => ");
+	buffer_sql_text(&sql, merge->schema);
+	buffer_printf(&sql, ", max_compacted_files => 1, min_file_size => %" PRId64 ", max_file_size => %" PRId64 ")",
+	              tier_begins(tier), tiers[tier]);
+	if (duck_query(merge->session->connection, buffer_string(&sql), &rows, err))
+		return -1;
+	merge->report->files_before += duck_cell_int(&rows, 0, 0);
+	merge->report->files_after += duck_cell_int(&rows, 0, 1);
+	return fault_error(FAULT_MERGE_AFTER, err) ? -1 : 0;
+}
+
+static int merge_tier(const struct merge *merge, size_t tier, struct error *err)
+{
+	const struct lake *lake = merge->session->lake;
+
+	if (lake_begin(merge->session, err))
+		return -1;
+	if (call_merge(merge, tier, err) ||
+	    (lake_has_many_writers(lake) &&
+	     duck_execf(merge->session->connection, err, "SET disabled_filesystems = '%s'",
+	                object_store_used(lake->catalog) ? "S3FileSystem" : "LocalFileSystem"))) {
+		lake_rollback(merge->session);
+		return -1;
+	}
+	return lake_commit(merge->session, NULL, err) == COMMIT_DONE ? 0 : -1;
+}
+
+/* In a DuckDB for this alone, which ends with it. */
+static int merge_apart(const struct merge *merge, size_t tier, struct error *err)
+{
+	const struct lake *lake = merge->session->lake;
+	struct merge apart = *merge;
+	struct lake *opened = lake_open(lake->catalog, &lake->options, err);
+	int failed;
+
+	if (!opened)
+		return -1;
+	apart.session = lake_session_new(opened, err);
+	failed = !apart.session || merge_tier(&apart, tier, err);
+	lake_session_free(apart.session);
+	lake_close(opened);
+	return failed ? -1 : 0;
+}
+
+int lake_merge(struct lake_session *session, const char *schema, const char *table, struct merge_report *ret_report,
+               struct error *err)
+{
+	struct merge merge = {.session = session, .schema = schema, .table = table, .report = ret_report};
+	int64_t counts[COUNT_OF(tiers)];
+
+	*ret_report = (struct merge_report){0};
+	if (!lake_has_snapshots(session->lake))
+		return 0;
+	if (count_tiers(&merge, counts, err))
+		return -1;
+	for (size_t i = 0; i < COUNT_OF(tiers); i++) {
+		if (counts[i] < MERGE_FILES)
+			continue;
+		if (lake_has_many_writers(session->lake) ? merge_apart(&merge, i, err) : merge_tier(&merge, i, err))
+			return -1;
+	}
+	return 0;
+}
+
+int lake_merge_cleanup(struct lake_session *session, struct error *err)
+{
+	int failed;
+
+	if (!lake_has_snapshots(session->lake))
+		return 0;
+	if (lake_begin(session, err))
+		return -1;
+	failed = duck_execf(session->connection, err,
+	                    "CALL ducklake_cleanup_old_files('lake', older_than => now() - INTERVAL %d HOUR)",
+	                    MERGE_GRACE_HOURS);
+	if (!failed)
+		return lake_commit(session, NULL, err) == COMMIT_DONE ? 0 : -1;
+	lake_rollback(session);
+	return -1;
+}

@@ -1,0 +1,55 @@
+/*
+ * upkeep.c - between commits: small files become larger ones, and files that were replaced are deleted.
+ *
+ * On the committer's thread, for both are transactions of the same catalog; the reader goes on meanwhile. Bounded: a
+ * look after MERGE_FILES commits, and what one merge writes (lake/merge.h).
+ */
+#include <inttypes.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "lake/merge.h"
+#include "stream/stream_private.h"
+
+#define CLEANUP_EVERY_MS (10 * 60 * 1000)
+
+static int merge_table(struct stream *stream, const char *schema, const char *table, struct error *err)
+{
+	int64_t started_ms = clock_monotonic_ms();
+	struct merge_report report;
+
+	if (lake_merge(stream->session, schema, table, &report, err))
+		return -1;
+	metric_add(stream->metrics, METRIC_MERGE_MS, clock_monotonic_ms() - started_ms);
+	if (!report.files_before)
+		return 0;
+	metric_add(stream->metrics, METRIC_MERGED, report.files_before);
+	log_event(EVENT_MERGE,
+	          FIELDS(LOG_TEXT("stream", stream->spec->name), LOG_TEXT("table", table),
+	                 LOG_NUMBER("from", report.files_before), LOG_NUMBER("to", report.files_after),
+	                 LOG_NUMBER("ms", clock_monotonic_ms() - started_ms)),
+	          "%" PRId64 " small files of %s.%s became %" PRId64, report.files_before, schema, table,
+	          report.files_after);
+	return 0;
+}
+
+static int clean_up(struct stream *stream, struct error *err)
+{
+	if (clock_monotonic_ms() < stream->cleaned_ms + CLEANUP_EVERY_MS)
+		return 0;
+	stream->cleaned_ms = clock_monotonic_ms();
+	return lake_merge_cleanup(stream->session, err);
+}
+
+void upkeep(struct stream *stream)
+{
+	struct error err = {0};
+
+	if (!stream->spec->merge_files || stream->unmerged < MERGE_FILES)
+		return;
+	stream->unmerged = 0;
+	if (merge_table(stream, stream->spec->schema, stream->spec->table, &err) ||
+	    merge_table(stream, "tarn", "quarantine", &err) || clean_up(stream, &err))
+		log_event(EVENT_LAKE, FIELDS(LOG_TEXT("stream", stream->spec->name)),
+		          "small files were not merged, which is tried again later: %s", err.message);
+}
