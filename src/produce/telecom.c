@@ -151,11 +151,11 @@ static char *put_tenths(char *p, uint32_t value)
 static char *put_billing(char *p, struct telecom_event *event)
 {
 	const struct plan *plan = event->plan;
-	uint32_t used_percent = 20 + own(event, 40, 80) + random_below(&event->random, 60), used, over;
+	uint32_t used_mille = 200 + own(event, 40, 800) + random_below(&event->random, 600), used, over;
 	bool paid = random_below(&event->random, 12);
 
 	/* Hundredths of a megabyte. */
-	used = plan->data_mb * used_percent / (event->weak_signal ? 2 : 1) + random_below(&event->random, 100);
+	used = plan->data_mb * used_mille / (event->weak_signal ? 20 : 10) + random_below(&event->random, 100);
 	over = used > plan->data_mb * 100 ? (used - plan->data_mb * 100) / 20 : 0;
 	p = PUT(p, "{\"plan\":\"");
 	p = put_bytes(p, plan->name.bytes, plan->name.size);
