@@ -21,10 +21,11 @@ _tarn()
 	"demo --seed") :; return ;;
 	"produce --topic"|"produce -t") :; return ;;
 	"produce --brokers"|"produce -b") :; return ;;
-	"produce --shape") COMPREPLY=($(compgen -W "posthog" -- "$current")); return ;;
-	"produce --format"|"produce -f") COMPREPLY=($(compgen -W "arrow" -- "$current")); return ;;
+	"produce --shape") COMPREPLY=($(compgen -W "posthog telecom" -- "$current")); return ;;
+	"produce --format"|"produce -f") COMPREPLY=($(compgen -W "arrow json" -- "$current")); return ;;
 	"produce --count"|"produce -n") :; return ;;
 	"produce --batch") :; return ;;
+	"produce --bad") :; return ;;
 	"produce --rate"|"produce -r") :; return ;;
 	"produce --partitions") :; return ;;
 	"produce --seed") :; return ;;
@@ -51,7 +52,7 @@ _tarn()
 	case $command in
 	run) options=" --once --listen" ;;
 	demo) options=" --count -n --batch --partitions --seed --keep" ;;
-	produce) options=" --topic -t --brokers -b --shape --format -f --count -n --batch --rate -r --partitions --seed --property -X --pace --report" ;;
+	produce) options=" --topic -t --brokers -b --shape --format -f --count -n --batch --bad --rate -r --partitions --seed --property -X --pace --report" ;;
 	query) options=" --catalog -c --format -f --at --output -o" ;;
 	verify) options=" --topic --format -f" ;;
 	status) options=" --format -f" ;;

@@ -86,6 +86,11 @@ int64_t option_int(const struct invocation *invocation, const char *name)
 	return value_of(invocation, name)->number;
 }
 
+double option_number(const struct invocation *invocation, const char *name)
+{
+	return value_of(invocation, name)->real;
+}
+
 bool option_flag(const struct invocation *invocation, const char *name)
 {
 	return value_of(invocation, name)->given;

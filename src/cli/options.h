@@ -44,6 +44,7 @@ enum option_kind {
 	OPTION_PATH, /* text that a shell completes as a file */
 	OPTION_LIST, /* text; may be repeated */
 	OPTION_INT,
+	OPTION_NUMBER, /* 0.05 */
 	OPTION_SIZE, /* 256Mi; bytes */
 	OPTION_DURATION, /* 500ms; milliseconds */
 	OPTION_CHOICE,
@@ -56,7 +57,7 @@ struct option {
 	enum option_kind kind;
 	const char *argument; /* its name in help: "FILE"; "" for a flag; the choices with | for a choice */
 	const char *standard; /* the default, as one would write it; NULL: none */
-	int64_t least, most; /* of integers, sizes (bytes) and durations (ms) */
+	int64_t least, most; /* of numbers, sizes (bytes) and durations (ms) */
 	bool required;
 	const char *help; /* a sentence */
 };
@@ -84,6 +85,7 @@ int exit_code(enum error_kind kind);
 struct option_value {
 	const char *text; /* borrowed; NULL: neither given nor a default */
 	int64_t number;
+	double real; /* of OPTION_NUMBER */
 	bool given;
 	const char **items; /* of a list; owned */
 	int item_count;
@@ -104,6 +106,7 @@ void invocation_release(struct invocation *invocation);
 /* By long name without dashes. A global option's name is found too. */
 const char *option_text(const struct invocation *invocation, const char *name); /* NULL: not given, no default */
 int64_t option_int(const struct invocation *invocation, const char *name); /* the integer, bytes or milliseconds */
+double option_number(const struct invocation *invocation, const char *name);
 bool option_flag(const struct invocation *invocation, const char *name);
 bool option_given(const struct invocation *invocation, const char *name);
 /* Repeated options: how many; *ret_items borrowed. */

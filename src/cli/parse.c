@@ -95,6 +95,22 @@ static int parse_number(const struct parsing *parsing, const struct option *opti
 	return check_range(parsing, option, text, *ret_number);
 }
 
+static int parse_real(const struct parsing *parsing, const struct option *option, const char *text, double *ret_real)
+{
+	const char *problem = value_number(text);
+	double real;
+
+	if (problem)
+		return wrong(parsing, option, text, "%s: %" PRId64 " to %" PRId64 " would be right", problem,
+		             option->least, option->most);
+	real = strtod(text, NULL);
+	if (real < (double)option->least || real > (double)option->most)
+		return wrong(parsing, option, text, "is out of range: %" PRId64 " to %" PRId64 " would be right",
+		             option->least, option->most);
+	*ret_real = real;
+	return 0;
+}
+
 /* The next of the choices a|b|c, or NULL; *ret_size bytes. */
 static const char *next_choice(const char *after, const char *choices, size_t *ret_size)
 {
@@ -141,6 +157,7 @@ static int set_value(const struct parsing *parsing, const struct option *option,
 		return *text ? 0 : wrong(parsing, option, text, "is empty: %s would be right", option->argument);
 	case OPTION_LIST: return add_item(value, text, parsing->err);
 	case OPTION_CHOICE: return parse_choice(parsing, option, text);
+	case OPTION_NUMBER: return parse_real(parsing, option, text, &value->real);
 	case OPTION_INT:
 	case OPTION_SIZE:
 	case OPTION_DURATION: return parse_number(parsing, option, text, &value->number);

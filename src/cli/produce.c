@@ -128,6 +128,7 @@ static int produce(const struct invocation *invocation, const struct kafka_prope
 	        .topic = option_text(invocation, "topic"),
 	        .shape = option_text(invocation, "shape"),
 	        .format = option_text(invocation, "format"),
+	        .bad = option_given(invocation, "bad") ? option_number(invocation, "bad") : -1,
 	        .count = endless ? INT64_MAX : option_int(invocation, "count"),
 	        .batch_rows = (int)option_int(invocation, "batch"),
 	        .rate = (double)option_int(invocation, "rate"),

@@ -1,118 +1,13 @@
 #include "produce/event.h"
 
-#include <string.h>
-
-#include "produce/posthog.h"
+#include "produce/put.h"
+#include "produce/shape.h"
 
 #define USERS_LOG2 20 /* a million people */
 #define SESSION_MS 1800000
 #define IDENTIFIED_PERCENT 40
 
-/* ---- putting text down */
-
-#define PUT(p, literal) (memcpy((p), (literal), sizeof(literal) - 1), (p) + sizeof(literal) - 1)
-
-static inline char *put_number(char *p, uint64_t value)
-{
-	char digits[20];
-	int count = 0;
-
-	do
-		digits[count++] = (char)('0' + value % 10);
-	while (value /= 10);
-	while (count)
-		*p++ = digits[--count];
-	return p;
-}
-
-/* `count` digits with zeros in front. */
-static inline char *put_digits(char *p, uint32_t value, int count)
-{
-	for (int i = count - 1; i >= 0; i--, value /= 10)
-		p[i] = (char)('0' + value % 10);
-	return p + count;
-}
-
-static inline char *put_hex(char *p, uint64_t value, int digits)
-{
-	for (int i = digits - 1; i >= 0; i--, value >>= 4)
-		p[i] = "0123456789abcdef"[value & 15];
-	return p + digits;
-}
-
-/* A version 7 UUID (RFC 9562 section 5.7): 48 bits of milliseconds, 12 bits a, 62 bits b. */
-static char *put_uuid(char *p, int64_t time_ms, uint64_t a, uint64_t b)
-{
-	p = put_hex(p, (uint64_t)time_ms >> 16, 8);
-	*p++ = '-';
-	p = put_hex(p, (uint64_t)time_ms, 4);
-	p = PUT(p, "-7");
-	p = put_hex(p, a, 3);
-	*p++ = '-';
-	p = put_hex(p, 0x8000 | (b >> 48 & 0x3fff), 4);
-	*p++ = '-';
-	return put_hex(p, b, 12);
-}
-
-/* Year, month and day of a day number since 1970 (Howard Hinnant, "chrono-compatible low-level date algorithms"). */
-static char *put_time(char *p, int64_t time_ms)
-{
-	int64_t days = time_ms / 86400000, z = days + 719468, era = z / 146097;
-	uint32_t day_of_era = (uint32_t)(z - era * 146097), rest = (uint32_t)(time_ms % 86400000);
-	uint32_t year = (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
-	uint32_t day_of_year = day_of_era - (365 * year + year / 4 - year / 100), m = (5 * day_of_year + 2) / 153;
-	uint32_t month = m < 10 ? m + 3 : m - 9;
-
-	p = put_digits(p, (uint32_t)(era * 400) + year + (month <= 2), 4);
-	*p++ = '-';
-	p = put_digits(p, month, 2);
-	*p++ = '-';
-	p = put_digits(p, day_of_year - (153 * m + 2) / 5 + 1, 2);
-	*p++ = 'T';
-	p = put_digits(p, rest / 3600000, 2);
-	*p++ = ':';
-	p = put_digits(p, rest / 60000 % 60, 2);
-	*p++ = ':';
-	p = put_digits(p, rest / 1000 % 60, 2);
-	*p++ = '.';
-	p = put_digits(p, rest % 1000, 3);
-	*p++ = 'Z';
-	return p;
-}
-
-static char *put_base36(char *p, uint64_t value, int digits)
-{
-	for (int i = 0; i < digits; i++, value /= 36)
-		*p++ = "0123456789abcdefghijklmnopqrstuvwxyz"[value % 36];
-	return p;
-}
-
 /* ---- who and when */
-
-static uint64_t hash(uint64_t a, uint64_t b)
-{
-	return random_mix(random_mix(a) + b * UINT64_C(0x9e3779b97f4a7c15));
-}
-
-/* A bijection of 62 bits: odd factors, and shifts that can be undone. */
-static uint64_t mix62(uint64_t x)
-{
-	const uint64_t mask = (UINT64_C(1) << 62) - 1;
-
-	x = x * UINT64_C(0x9e3779b97f4a7c15) & mask;
-	x ^= x >> 29;
-	x = x * UINT64_C(0xbf58476d1ce4e5b9) & mask;
-	return x ^ x >> 31;
-}
-
-/* Few people do much and many do little, nearly Zipf: octaves of ranks are busier the further down they lie. */
-static uint64_t pick_rank(struct random *random)
-{
-	uint64_t bits = random_next(random), one = (bits & 0xffff) * (USERS_LOG2 + 1) >> 16;
-	uint64_t other = (bits >> 16 & 0xffff) * (USERS_LOG2 + 1) >> 16, octave = one > other ? one : other;
-
-	return (UINT64_C(1) << octave) + (bits >> 32 & ((UINT64_C(1) << octave) - 1));
-}
 
 static void name_user(struct event *event, uint64_t rank)
 {
@@ -120,7 +15,7 @@ static void name_user(struct event *event, uint64_t rank)
 	uint64_t user = event->user;
 
 	if (!event->identified) {
-		p = put_uuid(p, POSTHOG_EPOCH_MS - (int64_t)(user >> 31), user, user * 7);
+		p = put_uuid(p, SHAPE_EPOCH_MS - (int64_t)(user >> 31), user, user * 7);
 	} else if (user >> 32 & 1) {
 		p = event_text(p, &pool_names[user % pool_names_count]);
 		*p++ = '.';
@@ -148,19 +43,29 @@ static void name_page(struct event *event)
 	event->page_size = (uint32_t)(p - event->page);
 }
 
-void event_begin(struct event *event, const struct event_kinds *kinds, uint64_t seed, int64_t number)
+static enum event_kind kind_of(uint32_t mille)
+{
+	uint32_t kind = 0;
+
+	for (uint32_t below = pool_kinds[0].weight; mille >= below && kind < KIND_COUNT - 1;)
+		below += pool_kinds[++kind].weight;
+	return (enum event_kind)kind;
+}
+
+void event_begin(struct event *event, uint64_t seed, int64_t number)
 {
 	uint64_t rank, bits;
 
 	random_seed(&event->random, seed, (uint64_t)number);
 	bits = random_next(&event->random);
 	event->number = number;
-	event->time_ms = POSTHOG_EPOCH_MS + number * POSTHOG_STEP_MS + (int64_t)(bits & (POSTHOG_STEP_MS - 1));
-	event->kind = kinds->by_mille[(bits >> 8 & 0xffffff) * 1000 >> 24];
-	rank = pick_rank(&event->random);
-	event->user = hash(seed, rank);
+	event->time_ms = SHAPE_EPOCH_MS + number * EVENT_STEP_MS + (int64_t)(bits & (EVENT_STEP_MS - 1));
+	event->kind = kind_of((uint32_t)((bits >> 8 & 0xffffff) * 1000 >> 24));
+	rank = random_rank(&event->random, USERS_LOG2);
+	event->user = random_hash(seed, rank);
 	event->identified = event->user % 100 < IDENTIFIED_PERCENT || event->kind == KIND_IDENTIFY;
-	event->session = hash(event->user, (uint64_t)(event->time_ms + (int64_t)(event->user >> 44)) / SESSION_MS);
+	event->session =
+	        random_hash(event->user, (uint64_t)(event->time_ms + (int64_t)(event->user >> 44)) / SESSION_MS);
 	event->site = &pool_sites[(event->user & 0xff) * (event->user >> 8 & 0xff) * pool_sites_count >> 16];
 	event->device = &pool_devices[(event->user >> 16 & 0xffff) % pool_devices_count];
 	event->place = &pool_places[(event->user >> 24 & 0xffff) % pool_places_count];
@@ -168,31 +73,11 @@ void event_begin(struct event *event, const struct event_kinds *kinds, uint64_t 
 	name_page(event);
 }
 
-char *event_uuid(char *p, const struct event *event, uint64_t seed)
-{
-	return put_uuid(p, event->time_ms, random_mix(seed), mix62((uint64_t)event->number));
-}
-
-char *event_time(char *p, const struct event *event)
-{
-	return put_time(p, event->time_ms);
-}
-
-void event_kinds_init(struct event_kinds *kinds)
-{
-	uint32_t at = 0;
-
-	for (uint32_t kind = 0; kind < KIND_COUNT; kind++)
-		for (uint32_t i = 0; i < pool_kinds[kind].weight && at < sizeof kinds->by_mille; i++)
-			kinds->by_mille[at++] = (uint8_t)kind;
-}
-
 /* ---- properties */
 
 static char *put_page_path(char *p, const struct event *event)
 {
-	memcpy(p, event->page, event->page_size);
-	return p + event->page_size;
+	return put_bytes(p, event->page, event->page_size);
 }
 
 static char *put_device(char *p, struct event *event)
@@ -231,13 +116,12 @@ static char *put_page(char *p, struct event *event)
 static char *put_identity(char *p, struct event *event)
 {
 	int64_t session_ms = event->time_ms - (int64_t)(event->session % 600000);
-	uint64_t window = hash(event->session, event->user >> 60 ? 0 : random_below(&event->random, 3));
+	uint64_t window = random_hash(event->session, event->user >> 60 ? 0 : random_below(&event->random, 3));
 
 	p = PUT(p, ",\"distinct_id\":\"");
-	memcpy(p, event->distinct_id, event->distinct_id_size);
-	p += event->distinct_id_size;
+	p = put_bytes(p, event->distinct_id, event->distinct_id_size);
 	p = PUT(p, "\",\"$device_id\":\"");
-	p = put_uuid(p, POSTHOG_EPOCH_MS - (int64_t)(event->user >> 30), event->user >> 7, event->user * 5);
+	p = put_uuid(p, SHAPE_EPOCH_MS - (int64_t)(event->user >> 30), event->user >> 7, event->user * 5);
 	p = PUT(p, "\",\"$session_id\":\"");
 	p = put_uuid(p, session_ms / SESSION_MS * SESSION_MS, event->session, event->session * 3);
 	p = PUT(p, "\",\"$window_id\":\"");
@@ -256,7 +140,7 @@ static char *put_identity(char *p, struct event *event)
 	if (event->session & 1) {
 		p = PUT(p, ",\"gclid\":\"EAIaIQ");
 		for (uint64_t i = 0; i < 5; i++)
-			p = put_base36(p, hash(event->session, i), 11);
+			p = put_base36(p, random_hash(event->session, i), 11);
 		*p++ = '"';
 	}
 	p = PUT(p, ",\"$ip\":\"");
@@ -286,11 +170,7 @@ static char *put_flag(char *p, struct event *event)
 /* A metric of web vitals in milliseconds with two decimals. */
 static char *put_vital(char *p, struct event *event, uint32_t limit)
 {
-	uint32_t value = random_below(&event->random, limit * 100);
-
-	p = put_number(p, value / 100);
-	*p++ = '.';
-	return put_digits(p, value % 100, 2);
+	return put_hundredths(p, random_below(&event->random, limit * 100));
 }
 
 static char *put_vitals(char *p, struct event *event)
@@ -393,7 +273,7 @@ static char *put_flag_called(char *p, struct event *event)
 	p = random_below(&event->random, 3) ? PUT(p, "\",\"$feature_flag_response\":true")
 	                                    : PUT(p, "\",\"$feature_flag_response\":\"control\"");
 	p = PUT(p, ",\"$feature_flag_payload\":null,\"$feature_flag_request_id\":\"");
-	p = put_uuid(p, event->time_ms, event->session >> 5, hash(event->session, 5));
+	p = put_uuid(p, event->time_ms, event->session >> 5, random_hash(event->session, 5));
 	return PUT(p, "\"");
 }
 

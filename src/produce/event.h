@@ -1,5 +1,5 @@
 /*
- * event.h - one made-up event: who, when, what, and its texts.
+ * event.h - one made-up event of web analytics: who, when, what, and its texts.
  *
  * Invariant: an event depends on (seed, number) alone.
  *
@@ -14,14 +14,10 @@
 #include "produce/pools.h"
 #include "produce/random.h"
 
-#define EVENT_SHORT_MAX 128 /* uuid, name, distinct_id, time */
+#define EVENT_STEP_MS 4 /* how much later an event is than the one before it */
+#define EVENT_SHORT_MAX 128 /* name, distinct_id */
 #define EVENT_PROPERTIES_MAX (10 * POOL_TEXT_MAX + 4096)
 #define EVENT_ELEMENTS_MAX (4 * POOL_TEXT_MAX)
-
-/* Kinds by weight: a number below 1000 to its kind. */
-struct event_kinds {
-	uint8_t by_mille[1000];
-};
 
 struct event {
 	struct random random;
@@ -39,11 +35,7 @@ struct event {
 	const struct place *place;
 };
 
-void event_kinds_init(struct event_kinds *kinds);
-void event_begin(struct event *event, const struct event_kinds *kinds, uint64_t seed, int64_t number);
-/* Unique among the events of a seed. */
-char *event_uuid(char *p, const struct event *event, uint64_t seed);
-char *event_time(char *p, const struct event *event);
+void event_begin(struct event *event, uint64_t seed, int64_t number);
 /* One JSON object. Draws from the event's random numbers: once an event, before event_elements. */
 char *event_properties(char *p, struct event *event);
 char *event_elements(char *p, struct event *event);

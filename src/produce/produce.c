@@ -7,17 +7,21 @@
 #include "base/clock.h"
 #include "base/owned.h"
 #include "batch/batch.h"
-#include "produce/posthog.h"
+#include "produce/shape.h"
 #include "wire/producer.h"
 
-#define BATCH_ROWS_DEFAULT 1000
+#define ARROW_ROWS_DEFAULT 1000
+#define JSON_ROWS_DEFAULT 1
 #define MESSAGE_BYTES_MAX ((size_t)16 << 20)
 #define FLUSH_MS 120000
 #define RATE_WAIT_MS 50 /* between two looks at the stop flag */
 
 struct run {
 	const struct produce_config *config;
-	struct posthog *posthog;
+	const struct shape *shape;
+	bool json;
+	struct generator *generator;
+	struct buffer text; /* of the JSON message at hand: the producer copies it */
 	struct producer *producer;
 	struct group_position *group;
 	int batch_rows, partitions;
@@ -25,18 +29,30 @@ struct run {
 	size_t largest; /* message so far: the next one begins with that much room */
 };
 
+static int check_bad(const struct shape *shape, double bad, struct error *err)
+{
+	if (!(bad <= 1))
+		return error_set(err, ERROR_INVALID, 0,
+		                 "the share of bad events must be 0 to 1 (0.05 is one of twenty), not %g", bad);
+	if (bad > 0 && !shape->has_bad)
+		return error_set(err, ERROR_INVALID, 0,
+		                 "events of the shape %s are never bad: leave the share of bad ones out, or take the "
+		                 "shape telecom",
+		                 shape->name);
+	return 0;
+}
+
 static int check(const struct produce_config *config, struct error *err)
 {
-	if (config->shape && strcmp(config->shape, "posthog"))
-		return error_set(err, ERROR_INVALID, 0, "there is no shape \"%s\"; there is: posthog", config->shape);
-	if (config->format && strcmp(config->format, "arrow"))
-		return error_set(err, ERROR_INVALID, 0, "there is no format \"%s\"; there is: arrow", config->format);
+	if (config->format && strcmp(config->format, "arrow") && strcmp(config->format, "json"))
+		return error_set(err, ERROR_INVALID, 0, "there is no format \"%s\"; there are: arrow, json",
+		                 config->format);
 	if (!config->brokers || !*config->brokers || !config->topic || !*config->topic)
 		return error_set(err, ERROR_INVALID, 0, "say which brokers and which topic to send to");
 	if (config->count < 0)
 		return error_set(err, ERROR_INVALID, 0, "the count of rows must not be negative");
-	if (config->batch_rows < 0 || config->batch_rows > POSTHOG_ROWS_MAX)
-		return error_set(err, ERROR_INVALID, 0, "a message has 1 to %d rows (16 MiB), not %d", POSTHOG_ROWS_MAX,
+	if (config->batch_rows < 0 || config->batch_rows > PRODUCE_ROWS_MAX)
+		return error_set(err, ERROR_INVALID, 0, "a message has 1 to %d rows (16 MiB), not %d", PRODUCE_ROWS_MAX,
 		                 config->batch_rows);
 	if (!(config->rate >= 0) || isinf(config->rate))
 		return error_set(err, ERROR_INVALID, 0, "the rate must be rows a second, or 0 for as fast as it goes");
@@ -53,15 +69,15 @@ static int append(void *context, const void *bytes, size_t size)
 	return buffer_ok(buffer) ? 0 : -1;
 }
 
-static int encode(struct run *run, int64_t first_row, int rows, struct buffer *out, struct error *err)
+static int encode_arrow(struct run *run, int64_t first_row, int rows, struct buffer *out, struct error *err)
 {
-	const struct ArrowArray *array = posthog_fill(run->posthog, first_row, rows, err);
+	const struct ArrowArray *array = generator_arrow(run->generator, first_row, rows, err);
 	struct ipc_writer *writer;
 
 	if (!array)
 		return -1;
 	buffer_reserve(out, run->largest);
-	writer = ipc_writer_new(posthog_schema(run->posthog), append, out, err);
+	writer = ipc_writer_new(generator_schema(run->generator), append, out, err);
 	if (!writer)
 		return -1;
 	if (ipc_writer_write(writer, array, err)) {
@@ -94,30 +110,48 @@ static int keep_rate(struct run *run, struct error *err)
 	return 0;
 }
 
-static enum producer_result send_one(struct run *run, int rows, struct error *err)
+/* take: the producer frees the payload, in time. */
+static enum producer_result send_bytes(struct run *run, const struct buffer *bytes, int rows, bool take,
+                                       struct error *err)
+{
+	enum producer_result result = producer_send(run->producer,
+	                                            &(struct producer_message){
+	                                                    .topic = run->config->topic,
+	                                                    .partition = (int32_t)(run->messages % run->partitions),
+	                                                    .payload = bytes->data,
+	                                                    .size = bytes->size,
+	                                                    .take = take,
+	                                            },
+	                                            err);
+
+	if (result != PRODUCER_SENT)
+		return result;
+	run->bytes += (int64_t)bytes->size;
+	run->rows += rows;
+	run->messages++;
+	return result;
+}
+
+static enum producer_result send_arrow(struct run *run, int rows, struct error *err)
 {
 	OWNED_BUFFER struct buffer bytes = {0};
 	enum producer_result result;
 
 	buffer_init(&bytes, MESSAGE_BYTES_MAX);
-	if (encode(run, run->messages * run->batch_rows, rows, &bytes, err))
+	if (encode_arrow(run, run->messages * run->batch_rows, rows, &bytes, err))
 		return PRODUCER_ERROR;
-	result = producer_send(run->producer,
-	                       &(struct producer_message){
-	                               .topic = run->config->topic,
-	                               .partition = (int32_t)(run->messages % run->partitions),
-	                               .payload = bytes.data,
-	                               .size = bytes.size,
-	                               .take = true,
-	                       },
-	                       err);
-	if (result != PRODUCER_SENT)
-		return result;
-	run->bytes += (int64_t)bytes.size;
-	run->rows += rows;
-	run->messages++;
-	bytes = (struct buffer){.maximum = MESSAGE_BYTES_MAX}; /* the producer's now */
+	result = send_bytes(run, &bytes, rows, true, err);
+	if (result == PRODUCER_SENT)
+		bytes = (struct buffer){.maximum = MESSAGE_BYTES_MAX}; /* the producer's now */
 	return result;
+}
+
+static enum producer_result send_json(struct run *run, int rows, struct error *err)
+{
+	buffer_clear(&run->text);
+	if (generator_json(run->generator, run->messages * run->batch_rows, rows, &run->text, err))
+		return PRODUCER_ERROR;
+	return send_bytes(run, &run->text, rows, false, err);
 }
 
 static int send_all(struct run *run, struct produce_report *report, struct error *err)
@@ -126,7 +160,8 @@ static int send_all(struct run *run, struct produce_report *report, struct error
 
 	while (run->rows < config->count && !stopped(run)) {
 		int64_t left = config->count - run->rows;
-		enum producer_result result = send_one(run, left < run->batch_rows ? (int)left : run->batch_rows, err);
+		int rows = left < run->batch_rows ? (int)left : run->batch_rows;
+		enum producer_result result = run->json ? send_json(run, rows, err) : send_arrow(run, rows, err);
 
 		if (result == PRODUCER_ERROR || keep_rate(run, err))
 			return -1;
@@ -163,8 +198,11 @@ static int open_all(struct run *run, struct error *err)
 		producer.position = group_position_get;
 		producer.position_context = run->group;
 	}
-	run->posthog = posthog_new(config->seed, run->batch_rows, err);
-	run->producer = run->posthog ? producer_open(&producer, err) : NULL;
+	run->generator = generator_new(
+	        run->shape,
+	        &(struct shape_source){.seed = config->seed, .bad = config->bad < 0 ? run->shape->bad : config->bad},
+	        run->batch_rows, err);
+	run->producer = run->generator ? producer_open(&producer, err) : NULL;
 	if (!run->producer)
 		return -1;
 	return producer_ensure_topic(run->producer, config->topic, run->partitions, err);
@@ -172,13 +210,15 @@ static int open_all(struct run *run, struct error *err)
 
 int produce_run(const struct produce_config *config, struct produce_report *ret, struct error *err)
 {
-	struct run run = {.config = config};
+	struct run run = {.config = config, .shape = shape_find(config->shape, err)};
 	struct produce_report report = {0};
-	int result = check(config, err);
+	int result;
 
-	if (result)
-		return result;
-	run.batch_rows = config->batch_rows ? config->batch_rows : BATCH_ROWS_DEFAULT;
+	if (!run.shape || check(config, err) || check_bad(run.shape, config->bad, err))
+		return -1;
+	run.json = config->format && !strcmp(config->format, "json");
+	run.batch_rows = config->batch_rows ? config->batch_rows : run.json ? JSON_ROWS_DEFAULT : ARROW_ROWS_DEFAULT;
+	buffer_init(&run.text, MESSAGE_BYTES_MAX);
 	run.partitions = config->partitions ? config->partitions : 1;
 	result = open_all(&run, err);
 	run.started_us = clock_monotonic_us();
@@ -186,7 +226,8 @@ int produce_run(const struct produce_config *config, struct produce_report *ret,
 		result = send_all(&run, &report, err);
 	producer_close(run.producer);
 	group_position_close(run.group);
-	posthog_free(run.posthog);
+	generator_free(run.generator);
+	buffer_release(&run.text);
 	if (!result)
 		*ret = report;
 	return result;

@@ -4,7 +4,8 @@
  * Invariants:
  *  1. Message i has rows i*batch_rows .. and goes to partition i mod partitions: the same configuration makes the same
  *     topic, byte for byte.
- *  2. A message is a whole Arrow IPC stream: schema, one record batch, end of stream.
+ *  2. A message is a whole Arrow IPC stream (schema, one record batch, end of stream); or one JSON object; or, with
+ * more rows a message, JSON objects that each end in a line feed.
  *  3. On success, stopped or not, everything that was sent is acknowledged.
  *
  * Life cycle: produce_run blocks; one thread. *config is borrowed for the call.
@@ -19,12 +20,16 @@
 #include "base/error.h"
 #include "wire/source.h"
 
+/* Rows of one message at most: about what 16 MiB hold. */
+#define PRODUCE_ROWS_MAX 14000
+
 struct produce_config {
 	const char *brokers, *topic;
-	const char *shape; /* NULL or "posthog" */
-	const char *format; /* NULL or "arrow" */
+	const char *shape; /* NULL or "posthog"; "telecom" */
+	const char *format; /* NULL or "arrow"; "json" */
+	double bad; /* the share of bad events, of a shape that has them; negative: the shape's own (shape.h) */
 	int64_t count; /* rows in all */
-	int batch_rows; /* rows a message, 1 to POSTHOG_ROWS_MAX; 0: 1,000, about 1.1 MB */
+	int batch_rows; /* rows a message, 1 to PRODUCE_ROWS_MAX; 0: 1,000 of arrow (about 1.1 MB), 1 of json */
 	double rate; /* rows a second; 0: as fast as it goes */
 	int partitions; /* 0: 1. A topic that does not exist is made with so many */
 	uint64_t seed;

@@ -53,4 +53,19 @@ static inline uint32_t random_below(struct random *random, uint32_t limit)
 	return (uint32_t)(((random_next(random) >> 32) * limit) >> 32);
 }
 
+static inline uint64_t random_hash(uint64_t a, uint64_t b)
+{
+	return random_mix(random_mix(a) + b * UINT64_C(0x9e3779b97f4a7c15));
+}
+
+/* 1 to 2^(log2 + 1) - 1. Few do much and many do little, nearly Zipf: octaves of ranks are busier the further down they
+ * lie. log2 <= 31. */
+static inline uint64_t random_rank(struct random *random, uint32_t log2)
+{
+	uint64_t bits = random_next(random), one = (bits & 0xffff) * (log2 + 1) >> 16;
+	uint64_t other = (bits >> 16 & 0xffff) * (log2 + 1) >> 16, octave = one > other ? one : other;
+
+	return (UINT64_C(1) << octave) + (bits >> 32 & ((UINT64_C(1) << octave) - 1));
+}
+
 #endif

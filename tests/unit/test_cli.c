@@ -66,6 +66,20 @@ static void reads_sizes(void)
 	CHECK_HAS(err.message, "256Mi");
 }
 
+static void reads_numbers(void)
+{
+	CHECK_INT(parse("produce -t t -b b --bad 0.25"), 0);
+	CHECK(option_given(&invocation, "bad") && option_number(&invocation, "bad") == 0.25);
+	CHECK_INT(parse("produce -t t -b b --bad=1"), 0);
+	CHECK(option_number(&invocation, "bad") == 1);
+	CHECK_INT(parse("produce -t t -b b"), 0);
+	CHECK(!option_given(&invocation, "bad"));
+	CHECK_INT(parse("produce -t t -b b --bad -0.1"), -1);
+	CHECK_TEXT(err.message, "--bad: '-0.1' is out of range: 0 to 1 would be right");
+	CHECK_INT(parse("produce -t t -b b --bad 5%"), -1);
+	CHECK_TEXT(err.message, "--bad: '5%' is not a number: 0 to 1 would be right");
+}
+
 static void collects_lists(void)
 {
 	const char *const *items;
@@ -215,10 +229,10 @@ static void table_is_sound(void)
 int main(int argc, char **argv)
 {
 	int failed = CHECK_MAIN(argc, argv, TEST(reads_options_everywhere), TEST(fills_defaults), TEST(reads_sizes),
-	                        TEST(collects_lists), TEST(two_dashes_end_options), TEST(help_needs_nothing_else),
-	                        TEST(mistakes_say_what_is_right), TEST(quotes_what_it_repeats),
-	                        TEST(knows_the_command_of_a_mistake), TEST(suggests_only_near_names),
-	                        TEST(exit_codes_follow_kinds), TEST(table_is_sound));
+	                        TEST(reads_numbers), TEST(collects_lists), TEST(two_dashes_end_options),
+	                        TEST(help_needs_nothing_else), TEST(mistakes_say_what_is_right),
+	                        TEST(quotes_what_it_repeats), TEST(knows_the_command_of_a_mistake),
+	                        TEST(suggests_only_near_names), TEST(exit_codes_follow_kinds), TEST(table_is_sound));
 
 	invocation_release(&invocation);
 	return failed;

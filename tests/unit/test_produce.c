@@ -7,9 +7,14 @@
 #include "batch/batch.h"
 #include "check.h"
 #include "produce/pools.h"
-#include "produce/posthog.h"
 #include "produce/produce.h"
+#include "produce/shape.h"
 #include "wire/producer.h"
+
+static struct generator *posthog_new(uint64_t seed, int rows_max)
+{
+	return generator_new(&shape_posthog, &(struct shape_source){.seed = seed}, rows_max, NULL);
+}
 
 enum { UUID, EVENT, DISTINCT_ID, PROPERTIES, TIMESTAMP, TEAM_ID, PROJECT_ID, ELEMENTS_CHAIN };
 
@@ -56,32 +61,31 @@ static uint64_t hash_rows(const struct ArrowArray *array, int from, int to)
 
 static void same_seed_same_bytes(void)
 {
-	struct posthog *one = posthog_new(1, 1000, NULL), *again = posthog_new(1, 1000, NULL),
-	               *two = posthog_new(2, 1000, NULL);
+	struct generator *one = posthog_new(1, 1000), *again = posthog_new(1, 1000), *two = posthog_new(2, 1000);
 	uint64_t hash;
 
-	posthog_fill(again, 777, 10, NULL); /* what came before does not matter */
-	hash = hash_rows(posthog_fill(one, 5000, 1000, NULL), 0, 1000);
-	CHECK(hash == hash_rows(posthog_fill(again, 5000, 1000, NULL), 0, 1000));
-	CHECK(hash != hash_rows(posthog_fill(two, 5000, 1000, NULL), 0, 1000));
+	generator_arrow(again, 777, 10, NULL); /* what came before does not matter */
+	hash = hash_rows(generator_arrow(one, 5000, 1000, NULL), 0, 1000);
+	CHECK(hash == hash_rows(generator_arrow(again, 5000, 1000, NULL), 0, 1000));
+	CHECK(hash != hash_rows(generator_arrow(two, 5000, 1000, NULL), 0, 1000));
 	/* Cut elsewhere, the rows are the same. */
-	hash = hash_rows(posthog_fill(one, 5000, 1000, NULL), 300, 400);
-	CHECK(hash == hash_rows(posthog_fill(again, 5300, 100, NULL), 0, 100));
+	hash = hash_rows(generator_arrow(one, 5000, 1000, NULL), 300, 400);
+	CHECK(hash == hash_rows(generator_arrow(again, 5300, 100, NULL), 0, 100));
 	/* A change here changes everybody's topics: bench figures before and after do not compare. */
-	hash = hash_rows(posthog_fill(one, 0, 1000, NULL), 0, 1000);
+	hash = hash_rows(generator_arrow(one, 0, 1000, NULL), 0, 1000);
 	CHECK_INT(hash, INT64_C(-2111545532821136291));
-	posthog_free(one);
-	posthog_free(again);
-	posthog_free(two);
+	generator_free(one);
+	generator_free(again);
+	generator_free(two);
 }
 
 static void properties_are_json(void)
 {
-	struct posthog *posthog = posthog_new(42, 1000, NULL);
+	struct generator *posthog = posthog_new(42, 1000);
 	int64_t bytes = 0;
 
 	for (int i = 0; i < 20; i++) {
-		const struct ArrowArray *array = posthog_fill(posthog, i * 100000, 1000, NULL);
+		const struct ArrowArray *array = generator_arrow(posthog, i * 100000, 1000, NULL);
 
 		for (int row = 0; row < 1000; row++) {
 			size_t size, id_size;
@@ -94,7 +98,7 @@ static void properties_are_json(void)
 			    memcmp(yyjson_get_str(value), id, id_size)) {
 				CHECK_FAIL("row %d of %d: %.*s", row, i, (int)size, text);
 				yyjson_doc_free(document);
-				posthog_free(posthog);
+				generator_free(posthog);
 				return;
 			}
 			yyjson_doc_free(document);
@@ -102,7 +106,7 @@ static void properties_are_json(void)
 		}
 	}
 	CHECK(bytes / 20000 > 800 && bytes / 20000 < 1200);
-	posthog_free(posthog);
+	generator_free(posthog);
 }
 
 static int compare_uuids(const void *a, const void *b)
@@ -113,11 +117,11 @@ static int compare_uuids(const void *a, const void *b)
 static void uuids_are_unique(void)
 {
 	enum { ROWS = 100000, STEP = 10000 };
-	struct posthog *posthog = posthog_new(3, STEP, NULL);
+	struct generator *posthog = posthog_new(3, STEP);
 	char *all = malloc((size_t)ROWS * 36);
 
 	for (int i = 0; i < ROWS / STEP; i++) {
-		const struct ArrowArray *array = posthog_fill(posthog, i * STEP, STEP, NULL);
+		const struct ArrowArray *array = generator_arrow(posthog, i * STEP, STEP, NULL);
 
 		memcpy(all + (size_t)i * STEP * 36, array->children[UUID]->buffers[2], (size_t)STEP * 36);
 	}
@@ -129,19 +133,19 @@ static void uuids_are_unique(void)
 		CHECK(strchr("89ab", uuid[19]) && (!i || memcmp(uuid, uuid - 36, 36)));
 	}
 	free(all);
-	posthog_free(posthog);
+	generator_free(posthog);
 }
 
 static void kinds_keep_their_weights(void)
 {
 	enum { ROWS = 14000, FILLS = 10 };
-	struct posthog *posthog = posthog_new(4, ROWS, NULL);
+	struct generator *posthog = posthog_new(4, ROWS);
 	int counts[KIND_COUNT] = {0}, total = 0, teams = 0;
 	uint32_t weights = 0;
 	size_t size;
 
 	for (int i = 0; i < FILLS; i++) {
-		const struct ArrowArray *array = posthog_fill(posthog, i * ROWS, ROWS, NULL);
+		const struct ArrowArray *array = generator_arrow(posthog, i * ROWS, ROWS, NULL);
 		int64_t nulls = 0;
 
 		for (int row = 0; row < ROWS; row++) {
@@ -169,24 +173,25 @@ static void kinds_keep_their_weights(void)
 		CHECK(fabs(counts[kind] - expected) < 6 * sqrt(expected));
 	}
 	CHECK_INT(weights, 1000);
-	posthog_free(posthog);
+	generator_free(posthog);
 }
 
 static void time_goes_on(void)
 {
-	struct posthog *posthog = posthog_new(5, 10, NULL);
+	struct generator *posthog = posthog_new(5, 10);
 	char text[25] = "";
 	size_t size;
 
-	memcpy(text, text_at(posthog_fill(posthog, 0, 1, NULL), TIMESTAMP, 0, &size), 24);
+	memcpy(text, text_at(generator_arrow(posthog, 0, 1, NULL), TIMESTAMP, 0, &size), 24);
 	CHECK_INT(size, 24);
 	CHECK(!memcmp(text, "2026-01-01T00:00:00.00", 22) && text[23] == 'Z');
 	/* 29 February 2028 is day 789 of the epoch; 4 ms a row. */
 	memcpy(text,
-	       text_at(posthog_fill(posthog, (789 * INT64_C(86400000) + 45296000) / 4, 1, NULL), TIMESTAMP, 0, &size),
+	       text_at(generator_arrow(posthog, (789 * INT64_C(86400000) + 45296000) / 4, 1, NULL), TIMESTAMP, 0,
+	               &size),
 	       24);
 	CHECK(!memcmp(text, "2028-02-29T12:34:56.00", 22));
-	posthog_free(posthog);
+	generator_free(posthog);
 }
 
 static void pools_are_bounded(void)
@@ -336,11 +341,14 @@ static void refuses_nonsense(void)
 		CHECK_INT(err.kind, ERROR_INVALID);                                                                    \
 		CHECK_HAS(err.message, part);                                                                          \
 	} while (0)
-	REFUSED(shape, "segment", "posthog");
-	REFUSED(format, "csv", "arrow");
+	REFUSED(shape, "segment", "there are: posthog, telecom");
+	REFUSED(format, "csv", "there are: arrow, json");
+	REFUSED(bad, 0.5, "take the shape telecom");
+	REFUSED(bad, 1.5, "0 to 1");
+	REFUSED(bad, (double)NAN, "0 to 1");
 	REFUSED(topic, "", "which topic");
 	REFUSED(count, -1, "count");
-	REFUSED(batch_rows, POSTHOG_ROWS_MAX + 1, "14000");
+	REFUSED(batch_rows, PRODUCE_ROWS_MAX + 1, "14000");
 	REFUSED(rate, -1.0, "rate");
 	REFUSED(rate, (double)NAN, "rate");
 	REFUSED(partitions, -1, "partitions");
