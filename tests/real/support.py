@@ -87,10 +87,10 @@ class Server:
 
 
 class KafkaServer(Server):
-    def __init__(self, folder):
+    def __init__(self, folder, settings=""):
         folder.mkdir(parents=True)
         config = folder.parent / f"{folder.name}.properties"
-        config.write_text(BROKER_CONFIG)
+        config.write_text(BROKER_CONFIG + settings)
         super().__init__("kafka.sh", folder, {"KAFKA_TEST_CONFIG": str(config), "KAFKA_TEST_HEAP": "320m"})
         self.admin = AdminClient({"bootstrap.servers": self.address, "log_level": 2})
 

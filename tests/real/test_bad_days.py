@@ -1,0 +1,176 @@
+"""Kafka, Postgres and S3 that stop, crawl, cut connections, lose answers and answer with errors, in the middle of ingest:
+Tarn recovers by itself, nothing is lost or doubled, and every row can be read afterwards."""
+
+import time
+
+import pytest
+
+import support
+from proxy import SLOW_DOWN, Proxy
+from support import LATER, LONG, Stream
+
+OUTAGE_S = 20 if LONG else 4
+
+
+@pytest.fixture
+def proxies():
+    started = []
+
+    def start(target):
+        started.append(Proxy(target, support.SEED))
+        return started[-1]
+
+    yield start
+    for proxy in started:
+        proxy.close()
+
+
+def commits_go_on(process, more=2, timeout_s=90):
+    process.wait_event("commit", count=len(process.events("commit")) + more, timeout_s=timeout_s)
+
+
+def settle(lake, stream, process, timeout_s=110):
+    seqs = stream.finish()
+    seen = {}
+
+    def all_in():
+        seen.update(lake.verify(topic=True))
+        return seen["table_rows"] == len(seqs)
+
+    support.eventually(lambda: f"{len(seqs)} rows in the lake: {seen}\n{process.tail()}", all_in, timeout_s, 0.5)
+    process.drain()
+    lake.assert_exactly_once(seqs)
+
+
+@pytest.mark.parametrize("backend", ["sqlite", "postgres"])
+def test_s3_stops(kafka, own_s3, make_lake, backend):
+    topic = kafka.topic(3)
+    lake = make_lake(backend, kafka.address, topic, store=own_s3)
+    process = lake.start("--listen", "127.0.0.1:0")
+    stream = Stream(kafka.producer(), topic, 3, per_second=60)
+    process.wait_event("commit", timeout_s=60)
+    own_s3.stop()
+    process.wait_event("commit_retry", timeout_s=60)
+    support.eventually("not ready", lambda: process.get("/readyz")[0] == 503)
+    time.sleep(OUTAGE_S)
+    own_s3.restart()
+    commits_go_on(process)
+    support.eventually("ready again", lambda: process.get("/readyz")[0] == 200)
+    settle(lake, stream, process)
+    assert own_s3.secret not in process.text()
+
+
+def store_days(proxy):
+    """name -> what the store does for a while"""
+    return {
+        "slow": {"rate": 200_000, "delay_s": 0.02},
+        "errors": {"refuse": 0.3, "refusal": SLOW_DOWN},
+        "closed": {"refuse": 0.3, "refusal": b""},
+        "cut": {"cut": 0.1},
+        "lost_answers": {"answer_cut": 0.2},
+    }
+
+
+@pytest.mark.parametrize("backend", ["sqlite", "postgres"])
+def test_s3_has_bad_days(kafka, s3, make_lake, proxies, record_property, backend):
+    topic = kafka.topic(3)
+    proxy = proxies(s3.host)
+    lake = make_lake(backend, kafka.address, topic, store=s3)
+    lake.endpoint = f"http://{proxy.address}"
+    lake.manifest = lake.write()
+    process = lake.start()
+    stream = Stream(kafka.producer(), topic, 3, rows=20, per_second=60)
+    process.wait_event("commit", timeout_s=60)
+    for day, settings in store_days(proxy).items():
+        for name, value in settings.items():
+            setattr(proxy, name, value)
+        time.sleep(12 if LONG else 4)
+        proxy.fine()
+        commits_go_on(process, 1)
+    settle(lake, stream, process)
+    record_property("cuts", proxy.cuts)
+    record_property("refused", proxy.refused)
+    record_property("retries", len(process.events("commit_retry")))
+    assert proxy.cuts and proxy.refused
+
+
+def test_postgres_has_bad_days(kafka, postgres, make_lake, proxies, record_property):
+    """Lost answers above all: the server has committed, and its client is never told."""
+    topic = kafka.topic(3)
+    lake = make_lake("postgres", kafka.address, topic)
+    direct = postgres.connection(lake.database)
+    host, port = (part.split("=")[1] for part in direct.split()[:2])
+    proxy = proxies(f"{host}:{port}")
+    manifest = {"TARN_TEST_CONNECTION": direct.replace(f"port={port}", f"port={proxy.address.split(':')[1]}")}
+    process = lake.start(environment=manifest)
+    stream = Stream(kafka.producer(), topic, 3, per_second=60)
+    process.wait_event("commit", timeout_s=60)
+    for settings in ({"delay_s": 0.02, "rate": 500_000}, {"answer_cut": 0.02}, {"cut": 0.02}, {"refuse": 0.5}):
+        for name, value in settings.items():
+            setattr(proxy, name, value)
+        time.sleep(15 if LONG else 5)
+        proxy.fine()
+        commits_go_on(process, 1)
+    settle(lake, stream, process)
+    record_property("cuts", proxy.cuts)
+    record_property("retries", len(process.events("commit_retry")))
+    assert proxy.cuts
+
+
+def test_kafka_has_bad_days(folder, proxies, make_lake, record_property):
+    """A broker whose only address leads through the proxy."""
+    proxy = proxies("127.0.0.1:1")
+    kafka = support.KafkaServer(folder / "kafka", f"advertised.listeners=PLAINTEXT://{proxy.address}\n")
+    try:
+        proxy.target = ("127.0.0.1", int(kafka.address.split(":")[1]))
+        topic = kafka.topic(3)
+        lake = make_lake("sqlite", proxy.address, topic)
+        process = lake.start()
+        stream = Stream(kafka.producer(), topic, 3, per_second=60)
+        process.wait_event("commit", timeout_s=60)
+        for settings in ({"delay_s": 0.05, "rate": 200_000}, {"answer_cut": 0.05}, {"cut": 0.05}, {"refuse": 0.5}):
+            for name, value in settings.items():
+                setattr(proxy, name, value)
+            time.sleep(15 if LONG else 5)
+            proxy.fine()
+            commits_go_on(process, 1)
+        settle(lake, stream, process)
+        record_property("cuts", proxy.cuts)
+        assert proxy.cuts
+    finally:
+        kafka.stop()
+
+
+def test_store_that_says_no(kafka, s3, make_lake):
+    """A wrong key, a bucket that is not there, a store that does not answer: each ends at the start, with what to do."""
+    topic = kafka.topic()
+    lake = make_lake("sqlite", kafka.address, topic, store=s3)
+    process = lake.start("--once", environment={"TARN_TEST_S3_SECRET": "not-the-secret-at-all"})
+    assert process.wait(60) == support.INPUT, process.tail()
+    assert "403" in process.text() and "not-the-secret-at-all" not in process.text() and lake.bucket in process.text()
+    lake.bucket = "no-such-bucket"
+    process = lake.start("--once", manifest=lake.write("bucket.yaml"))
+    assert process.wait(60) == support.INPUT, process.tail()
+    assert "no-such-bucket" in process.text()
+    lake.endpoint = "http://127.0.0.1:1"
+    process = lake.start("--once", manifest=lake.write("endpoint.yaml"))
+    assert process.wait(90) == LATER, process.tail()
+    assert "127.0.0.1:1" in process.text()
+
+
+def test_a_key_that_may_only_read(kafka, s3, make_lake):
+    """Writing is refused: nothing is committed, nothing is quarantined for it, and it says why."""
+    topic = kafka.topic()
+    producer = kafka.producer()
+    lake = make_lake("sqlite", kafka.address, topic, store=s3)
+    seqs = producer.events(topic, 10)
+    process = lake.start("--listen", "127.0.0.1:0", environment={"TARN_TEST_S3_KEY": "reader"})
+    process.wait_event("commit_retry", timeout_s=60)
+    support.eventually("not ready", lambda: process.get("/readyz")[0] == 503)
+    process.end()
+    assert "403" in process.text() or "denied" in process.text().lower(), process.tail()
+    lake.once()
+    lake.assert_exactly_once(seqs)
+    assert lake.quarantine() == []
+    # Whole objects, and no upload that was left half-way.
+    assert all(size for size in s3.objects(lake.bucket).values())
