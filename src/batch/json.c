@@ -160,9 +160,9 @@ static int out_of_range(struct json_decoder *decoder, int column, yyjson_val *va
 	double number;
 	int used;
 
-	sample(value, text, sizeof text);
 	if ((rule->has_minimum || rule->has_maximum) && json_number(value, &number) &&
 	    ((rule->has_minimum && number < rule->minimum) || (rule->has_maximum && number > rule->maximum))) {
+		sample(value, text, sizeof text);
 		used = snprintf(reason, sizeof reason, "%s is out of range%s:", name_of(decoder, column), text);
 		if (rule->has_minimum)
 			used += snprintf(reason + used, sizeof reason - (size_t)used, " at least %g", rule->minimum);
@@ -176,6 +176,7 @@ static int out_of_range(struct json_decoder *decoder, int column, yyjson_val *va
 	for (int i = 0; i < rule->allowed_count; i++)
 		if (yyjson_equals_strn(value, rule->allowed[i], strlen(rule->allowed[i])))
 			return 0;
+	sample(value, text, sizeof text);
 	snprintf(reason, sizeof reason, "%s is none of its values%s", name_of(decoder, column), text);
 	return broken(decoder, rule->weight * decoder->rules.out_of_range, reason, err);
 }

@@ -14,6 +14,7 @@
 #include "stream/stream_private.h"
 
 #define POLL_MS 100
+#define POLL_MESSAGES 1024
 #define PAUSE_AFTER_MS 2000 /* without room for so long, the lanes are paused, and polled only to stay in the group */
 #define CLAIM_PATIENCE_MS 60000
 #define DRAIN_PATIENCE_MS 30000
@@ -346,6 +347,18 @@ static int poll_once(struct stream *stream, struct error *err)
 	return 0;
 }
 
+/* Up to the end of a unit: to look at everything else after each small message would cost more than the message. */
+static int poll_unit(struct stream *stream, struct error *err)
+{
+	for (int i = 1; i <= POLL_MESSAGES; i++) {
+		if (poll_once(stream, err) || (i % 16 == 0 && take_flush_old(stream, err)))
+			return -1;
+		if (!stream->gathered)
+			break;
+	}
+	return 0;
+}
+
 static bool passes(const struct error *err)
 {
 	return err->kind == ERROR_TRANSIENT || err->kind == ERROR_CONFLICT;
@@ -364,7 +377,7 @@ static int read_once(struct stream *stream, struct error *err)
 		return -1;
 	}
 	drain_at_targets(stream);
-	return poll_once(stream, err);
+	return poll_unit(stream, err);
 }
 
 /* A failure that another try may heal. With --once there is an end to waiting for a topic that nobody has made. */

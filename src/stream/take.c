@@ -196,7 +196,7 @@ static int gather(struct stream *stream, struct message *message, struct error *
 	}
 	if (alone || json_rows(stream->json) >= GATHER_ROWS || json_bytes(stream->json) >= GATHER_BYTES)
 		return take_flush(stream, err);
-	return take_flush_old(stream, err);
+	return 0;
 }
 
 int take_flush_old(struct stream *stream, struct error *err)
