@@ -26,6 +26,7 @@ enum bench_stage {
 
 struct bench_config {
 	const char *brokers, *topic;
+	const char *like; /* a manifest whose stream says the format and columns; NULL: Arrow */
 	const char *folder; /* absolute; each lake is made in a folder below it and removed */
 	int64_t memory_bytes; /* as a stream's memory */
 	int64_t held_bytes; /* how much of the topic the stage from memory holds, and repeats */

@@ -1,6 +1,7 @@
 /* whole.c - the whole path, as `tarn run --once` goes it: a stream from the topic into a fresh lake. */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -19,11 +20,69 @@ static void append_line(struct buffer *text, const char *name, const char *value
 	buffer_char(text, '\n');
 }
 
+/* A group of its own: a member that left a moment ago is not waited for. */
+static void name_group(char *group, size_t size)
+{
+	snprintf(group, size, "tarn-bench-%d", (int)getpid());
+}
+
+static int replace(char **text, char *by, struct error *err)
+{
+	if (!by)
+		return error_no_memory(err);
+	free(*text);
+	*text = by;
+	return 0;
+}
+
+static char *below(const char *folder, const char *name)
+{
+	char *path;
+
+	return asprintf(&path, "%s/%s", folder, name) < 0 ? NULL : path;
+}
+
+/* The stream of another manifest, with this topic and a lake in this folder. */
+static int take_over(const struct bench_config *config, struct manifest *manifest, struct error *err)
+{
+	struct spec_stream *stream = &manifest->streams[0];
+	struct spec_catalog *catalog = stream->catalog;
+	char group[64];
+
+	name_group(group, sizeof group);
+	stream->memory_bytes = config->memory_bytes;
+	catalog->backend.type = BACKEND_SQLITE;
+	free(TAKE(catalog->store.bucket));
+	if (replace(&stream->kafka.brokers, strdup(config->brokers), err) ||
+	    replace(&stream->kafka.topic, strdup(config->topic), err) ||
+	    replace(&stream->kafka.group, strdup(group), err) ||
+	    replace(&catalog->backend.path, below(config->folder, "catalog.sqlite"), err))
+		return -1;
+	return replace(&catalog->data_path, below(config->folder, "data"), err);
+}
+
+static struct manifest *manifest_like(const struct bench_config *config, struct error *err)
+{
+	struct manifest *manifest = manifest_load(config->like, err);
+
+	if (!manifest)
+		return NULL;
+	if (manifest->stream_count != 1)
+		error_set(err, ERROR_INVALID, 0, "%s has %d streams: one would be right", config->like,
+		          manifest->stream_count);
+	else if (take_over(config, manifest, err) == 0)
+		return manifest;
+	manifest_free(manifest);
+	return NULL;
+}
+
 struct manifest *bench_manifest(const struct bench_config *config, struct error *err)
 {
 	OWNED_BUFFER struct buffer text = {0};
 	char group[64];
 
+	if (config->like)
+		return manifest_like(config, err);
 	buffer_init(&text, 1 << 20);
 	buffer_text(&text, "apiVersion: " SPEC_API_VERSION "\nkind: DuckLakeCatalog\nmetadata: {name: bench}\n"
 	                   "spec: {backend: {type: sqlite, path: catalog.sqlite}, dataPath: data}\n"
@@ -31,8 +90,7 @@ struct manifest *bench_manifest(const struct bench_config *config, struct error 
 	                   "spec:\n  table: events\n  kafka:\n");
 	append_line(&text, "    brokers: ", config->brokers);
 	append_line(&text, "    topic: ", config->topic);
-	/* A group of its own: a member that left a moment ago is not waited for. */
-	snprintf(group, sizeof group, "tarn-bench-%d", (int)getpid());
+	name_group(group, sizeof group);
 	append_line(&text, "    group: ", group);
 	buffer_printf(&text, "  memory: %" PRId64 "\n", config->memory_bytes);
 	if (!buffer_ok(&text)) {
@@ -46,7 +104,7 @@ struct lake *bench_lake(const struct manifest *manifest, struct error *err)
 {
 	struct lake_options options = {.writer = true, .memory_bytes = stream_memory(&manifest->streams[0]).lake};
 
-	return lake_open(&manifest->catalogs[0], &options, err);
+	return lake_open(manifest->streams[0].catalog, &options, err);
 }
 
 /* Until the stream ends: the work begins with the first message and ends with the last commit. */

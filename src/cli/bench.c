@@ -44,6 +44,11 @@ static double rows_per_s(const struct bench_sample *sample)
 	return sample->wall_us ? (double)sample->rows * 1e6 / (double)sample->wall_us : 0;
 }
 
+static double messages_per_s(const struct bench_sample *sample)
+{
+	return sample->wall_us ? (double)sample->messages * 1e6 / (double)sample->wall_us : 0;
+}
+
 static double cpu_s_per_gb(const struct bench_sample *sample)
 {
 	return sample->bytes ? (double)sample->cpu_us * 1e3 / (double)sample->bytes : 0;
@@ -146,13 +151,15 @@ static void cell(struct table *table, const struct figure *figure, int digits)
 
 static void add_stage(const struct bench *bench, struct table *table, enum bench_stage stage)
 {
-	struct figure rows = over_rounds(bench, (int)stage, rows_per_s),
+	struct figure messages = over_rounds(bench, (int)stage, messages_per_s),
+	              rows = over_rounds(bench, (int)stage, rows_per_s),
 	              speed = over_rounds(bench, (int)stage, mb_per_s),
 	              cpu = over_rounds(bench, (int)stage, cpu_s_per_gb),
 	              busy = over_rounds(bench, (int)stage, busy_percent),
 	              rss = over_rounds(bench, (int)stage, peak_rss_mb);
 
 	table_cell(table, bench_stage_name(stage));
+	cell(table, &messages, 0);
 	if (rows.median > 0)
 		cell(table, &rows, 0);
 	else
@@ -165,7 +172,8 @@ static void add_stage(const struct bench *bench, struct table *table, enum bench
 
 static int print_table(const struct bench *bench, struct error *err)
 {
-	static const char *const headers[] = {"stage", "rows/s", "MB/s", "CPU s/GB", "machine busy %", "peak MB"};
+	static const char *const headers[] = {"stage",    "messages/s",     "rows/s", "MB/s",
+	                                      "CPU s/GB", "machine busy %", "peak MB"};
 	static const char *const ratio_headers[] = {"ratio", "median (least-most)"};
 	OWNED_TABLE struct table *table = table_new(COUNT_OF(headers), headers);
 	OWNED_TABLE struct table *lower = table_new(COUNT_OF(ratio_headers), ratio_headers);
@@ -233,8 +241,15 @@ static int print_json(const struct bench *bench, struct error *err)
 
 /* ---- the run */
 
+/* What decodes Arrow alone has nothing to do with another format. */
+static const char *stages_of(const struct bench *bench, const char *list)
+{
+	return list || !bench->config.like ? list : "read,whole";
+}
+
 static int choose_stages(struct bench *bench, const char *list, struct error *err)
 {
+	list = stages_of(bench, list);
 	for (int i = 0; i < BENCH_STAGES; i++)
 		bench->wanted[i] = !list;
 	while (list && *list) {
@@ -249,6 +264,8 @@ static int choose_stages(struct bench *bench, const char *list, struct error *er
 			        err, ERROR_INVALID, 0,
 			        "--stages: there is no stage \"%.*s\": read, decode, insert and whole are there",
 			        (int)size, list);
+		if (bench->config.like && (found == BENCH_DECODE || found == BENCH_INSERT))
+			return error_set(err, ERROR_INVALID, 0, "--stages: with --like there are read and whole");
 		bench->wanted[found] = true;
 		list += size + (list[size] == ',');
 	}
@@ -311,6 +328,7 @@ int cmd_bench(const struct invocation *invocation)
 	struct bench bench = {
 	        .config = {.brokers = option_text(invocation, "brokers"),
 	                   .topic = option_text(invocation, "topic"),
+	                   .like = option_text(invocation, "like"),
 	                   .memory_bytes = option_int(invocation, "memory"),
 	                   .held_bytes = HELD_BYTES,
 	                   .fill_rows = option_int(invocation, "count")},
@@ -318,6 +336,10 @@ int cmd_bench(const struct invocation *invocation)
 	};
 	int failed;
 
+	if (bench.config.like && !bench.config.topic) {
+		error_set(&err, ERROR_INVALID, 0, "--like is of a topic that is there: name it with --topic");
+		return cli_usage(COMMAND_BENCH, &err);
+	}
 	if (choose_stages(&bench, option_text(invocation, "stages"), &err))
 		return cli_usage(COMMAND_BENCH, &err);
 	cli_catch_signals();

@@ -153,6 +153,11 @@ int64_t table_row_count(const struct table *table)
 	return table && table->columns ? table->count / table->columns : 0;
 }
 
+const char *table_at(const struct table *table, int64_t row, int column)
+{
+	return table && row < table_row_count(table) ? table->cells[row * table->columns + column].text : NULL;
+}
+
 static bool locale_is_utf8(void)
 {
 	static const char *const names[] = {"LC_ALL", "LC_CTYPE", "LANG"};

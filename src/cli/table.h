@@ -41,6 +41,8 @@ void table_cell_count(struct table *table, int64_t count);
 void table_cell_bytes(struct table *table, int64_t bytes);
 void table_cell_duration(struct table *table, int64_t ms);
 int64_t table_row_count(const struct table *table);
+/* A cell as it was added; NULL: NULL. Borrowed. */
+const char *table_at(const struct table *table, int64_t row, int column);
 
 struct table_style {
 	bool unicode; /* box drawing; else + - | */

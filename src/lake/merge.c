@@ -33,7 +33,9 @@ static int count_tiers(const struct merge *merge, int64_t *ret_counts, struct er
 	buffer_init(&sql, 65536);
 	buffer_text(&sql, "SELECT ");
 	for (size_t i = 0; i < COUNT_OF(tiers); i++)
-		buffer_printf(&sql, "count(*) FILTER (data_file_size_bytes >= %" PRId64 " AND data_file_size_bytes < %" PRId64 "), ",
+		buffer_printf(&sql,
+		              "count(*) FILTER (data_file_size_bytes >= %" PRId64 " AND data_file_size_bytes < %" PRId64
+		              "), ",
 		              tier_begins(i), tiers[i]);
 	buffer_text(&sql, "1 FROM ducklake_list_files('lake', ");
 	buffer_sql_text(&sql, merge->table);
@@ -57,7 +59,8 @@ static int call_merge(const struct merge *merge, size_t tier, struct error *err)
 	if (duck_execf(merge->session->connection, err, "SET ducklake_target_file_size = '%" PRId64 "B'", target))
 		return -1;
 	buffer_init(&sql, 65536);
-	buffer_text(&sql, "SELECT sum(files_processed), sum(files_created) FROM ducklake_merge_adjacent_files('lake', ");
+	buffer_text(&sql,
+	            "SELECT sum(files_processed), sum(files_created) FROM ducklake_merge_adjacent_files('lake', ");
 	buffer_sql_text(&sql, merge->table);
 	buffer_text(&sql, ", schema => ");
 	buffer_sql_text(&sql, merge->schema);

@@ -213,6 +213,18 @@ int verify_stream(const struct spec_stream *spec, struct lake_session *session, 
 	return 0;
 }
 
+int verify_topic(const struct spec_stream *spec, struct verification *ret_verification, struct error *err)
+{
+	struct verification verification = {0};
+
+	if (ask_topic(spec, NULL, &verification, err)) {
+		verification_release(&verification);
+		return -1;
+	}
+	*ret_verification = verification;
+	return 0;
+}
+
 void verification_release(struct verification *verification)
 {
 	free(verification->lanes);

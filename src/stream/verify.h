@@ -37,6 +37,8 @@ struct verification {
 /* with_topic: asks the source at `brokers` (NULL: the manifest's) for its watermarks too. */
 int verify_stream(const struct spec_stream *spec, struct lake_session *session, bool with_topic, const char *brokers,
                   struct verification *ret_verification, struct error *err);
+/* The topic's side alone, for a stream whose lake is not there yet: its lanes with their watermarks. */
+int verify_topic(const struct spec_stream *spec, struct verification *ret_verification, struct error *err);
 void verification_release(struct verification *verification);
 
 #endif

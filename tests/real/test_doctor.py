@@ -1,0 +1,78 @@
+"""tarn doctor: what is well, missing, unreachable, locked or set badly, in words that say what to do."""
+
+import json
+
+import support
+from support import DONE, NO
+
+
+def doctor(lake=None, environment=None, manifest=None):
+    files = [str(manifest or lake.manifest)] if lake else []
+    done = support.tarn("doctor", *files, "--format", "json", environment=(lake.environment if lake else {}) | (environment or {}))
+    assert done.returncode in (DONE, NO), done.stderr
+    found = json.loads(done.stdout)
+    assert (done.returncode == NO) == any(f["state"] == "fail" for f in found)
+    return found
+
+
+def says(found, state, subject, text):
+    return [f for f in found if f["state"] == state and f["subject"] == subject and text in f["detail"]]
+
+
+def test_all_is_well(kafka, make_lake):
+    topic = kafka.topic(2)
+    lake = make_lake("sqlite", kafka.address, topic)
+    seqs = kafka.producer().events(topic, 6, partitions=2)
+    before = doctor(lake)
+    assert says(before, "note", "catalog main", "not there yet") and says(before, "ok", "stream events", "6 messages to come")
+    lake.once()
+    after = doctor(lake)
+    assert {f["state"] for f in after} == {"ok"}, after
+    assert says(after, "ok", "stream events", f"2 partitions, {len(seqs)} rows in the lake, 0 messages to come")
+    text = support.tarn("doctor", str(lake.manifest))
+    assert text.stdout.endswith("0 failures, 0 warnings\n") and "\033" not in text.stdout
+
+
+def test_a_writer_and_quarantine(kafka, make_lake):
+    topic = kafka.topic(1)
+    producer = kafka.producer()
+    lake = make_lake("sqlite", kafka.address, topic)
+    producer.events(topic, 2)
+    producer.raw(topic, b"no arrow")
+    producer.flush()
+    process = lake.start()
+    process.wait_event("commit")
+    found = doctor(lake)
+    assert says(found, "note", "catalog main", f"process {process.pid} is writing it")
+    assert says(found, "note", "stream events", "1 messages are in quarantine")
+    process.drain()
+    assert not says(doctor(lake), "note", "catalog main", "is writing it")
+
+
+def test_what_is_missing(make_lake, folder):
+    lake = make_lake("sqlite", "127.0.0.1:1", "nowhere")
+    found = doctor(lake)
+    assert says(found, "fail", "stream events", "127.0.0.1:1") and all(f["fix"] for f in found if f["state"] == "fail")
+    assert says(doctor(lake, {"TARN_EXTENSIONS": str(folder)}), "fail", "DuckDB", str(folder))
+    broken = lake.folder / "broken.yaml"
+    broken.write_text("kind: DuckLakeStrem\n")
+    assert says(doctor(lake, manifest=broken), "fail", "manifest", "broken.yaml:1")
+    assert says(doctor(), "ok", "DuckDB", "with its extensions")
+
+
+def test_servers(kafka, own_postgres, s3, make_lake):
+    topic = kafka.topic(1)
+    lake = make_lake("postgres", kafka.address, topic, server=own_postgres, store=s3)
+    kafka.producer().events(topic, 2)
+    lake.once()
+    found = doctor(lake)
+    assert says(found, "ok", "catalog main", "PostgreSQL 15") and not says(found, "warn", "catalog main", "idle")
+    own_postgres.psql(f"ALTER DATABASE {lake.database} SET idle_in_transaction_session_timeout = 0")
+    assert says(doctor(lake), "warn", "catalog main", "idle_in_transaction_session_timeout")
+    wrong = doctor(lake, {"TARN_TEST_S3_SECRET": "not-the-secret-at-all"})
+    assert says(wrong, "fail", "catalog main", "403") and "not-the-secret-at-all" not in str(wrong)
+    password = own_postgres.address.split("password=")[1].split()[0]
+    own_postgres.stop()
+    gone = doctor(lake)
+    assert says(gone, "fail", "catalog main", "") and password not in str(gone)
+    own_postgres.restart()
