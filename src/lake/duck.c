@@ -48,7 +48,7 @@ enum error_kind duck_kind(int type, const char *message)
 		return ERROR_TRANSIENT;
 	switch (type) {
 	case DUCKDB_ERROR_INVALID_INPUT:
-	case DUCKDB_ERROR_INVALID_CONFIGURATION:
+	case DUCKDB_INVALID_CONFIGURATION:
 	case DUCKDB_ERROR_NOT_IMPLEMENTED:
 	case DUCKDB_ERROR_PARSER:
 	case DUCKDB_ERROR_SYNTAX:

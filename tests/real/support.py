@@ -87,12 +87,14 @@ class Server:
 
 
 class KafkaServer(Server):
-    def __init__(self, folder, settings=""):
+    def __init__(self, folder, settings="", protocol="PLAINTEXT", **client):
+        """settings: further lines of the broker's. client: what a client must say to be let in."""
         folder.mkdir(parents=True)
+        self.client = {k.replace("_", "."): v for k, v in client.items()}
         config = folder.parent / f"{folder.name}.properties"
         config.write_text(BROKER_CONFIG + settings)
-        super().__init__("kafka.sh", folder, {"KAFKA_TEST_CONFIG": str(config), "KAFKA_TEST_HEAP": "320m"})
-        self.admin = AdminClient({"bootstrap.servers": self.address, "log_level": 2})
+        super().__init__("kafka.sh", folder, {"KAFKA_TEST_CONFIG": str(config), "KAFKA_TEST_HEAP": "320m", "KAFKA_TEST_PROTOCOL": protocol})
+        self.admin = AdminClient({"bootstrap.servers": self.address, "log_level": 2} | self.client)
 
     def topic(self, partitions=1, name=None, **config):
         name = name or unique("t")
@@ -123,7 +125,7 @@ class KafkaServer(Server):
         list(self.admin.delete_records([where]).values())[0].result(30)
 
     def producer(self, **config):
-        return Producer(self.address, **config)
+        return Producer(self.address, **self.client, **config)
 
     def members(self, group):
         found = self.admin.describe_consumer_groups([group])[group].result(30)

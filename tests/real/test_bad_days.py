@@ -120,7 +120,7 @@ def test_postgres_has_bad_days(kafka, postgres, make_lake, proxies, record_prope
 def test_kafka_has_bad_days(folder, proxies, make_lake, record_property):
     """A broker whose only address leads through the proxy."""
     proxy = proxies("127.0.0.1:1")
-    kafka = support.KafkaServer(folder / "kafka", f"advertised.listeners=PLAINTEXT://{proxy.address}\n")
+    kafka = support.KafkaServer(folder / "kafka", f"advertised.listeners=CLIENT://{proxy.address}\n")
     try:
         proxy.target = ("127.0.0.1", int(kafka.address.split(":")[1]))
         topic = kafka.topic(3)

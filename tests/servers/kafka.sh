@@ -5,7 +5,7 @@
 # restart keeps DIR's data and port, and starts a broker that was stopped as well.
 # Its pid is in DIR/pid, what it said in DIR/broker.log. Classic and KIP-848 groups both work.
 # Settings beyond the defaults: KAFKA_TEST_HEAP (384m), and KAFKA_TEST_CONFIG, a file of broker
-# properties that is added at the end and so wins.
+# properties that is added at the end and so wins; KAFKA_TEST_PROTOCOL (PLAINTEXT), of the listener CLIENT.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
@@ -14,11 +14,11 @@ write_config() { # DIR PORT
 		process.roles=broker,controller
 		node.id=1
 		controller.quorum.voters=1@127.0.0.1:$(($2 + 1))
-		listeners=PLAINTEXT://127.0.0.1:$2,CONTROLLER://127.0.0.1:$(($2 + 1))
-		advertised.listeners=PLAINTEXT://127.0.0.1:$2
+		listeners=CLIENT://127.0.0.1:$2,CONTROLLER://127.0.0.1:$(($2 + 1))
+		advertised.listeners=CLIENT://127.0.0.1:$2
 		controller.listener.names=CONTROLLER
-		inter.broker.listener.name=PLAINTEXT
-		listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+		inter.broker.listener.name=CLIENT
+		listener.security.protocol.map=CLIENT:${KAFKA_TEST_PROTOCOL:-PLAINTEXT},CONTROLLER:PLAINTEXT
 		log.dirs=$1/data
 		num.partitions=1
 		num.network.threads=2
