@@ -10,7 +10,7 @@ _tarn()
 	COMPREPLY=()
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
-		run|demo|produce|query|verify|status|explain|bench|completion|help|version) command=${COMP_WORDS[i]}; break ;;
+		run|demo|produce|query|verify|status|doctor|explain|bench|completion|help|version) command=${COMP_WORDS[i]}; break ;;
 		esac
 	done
 	case "$command $before" in
@@ -38,11 +38,13 @@ _tarn()
 	"query --output"|"query -o") compopt -o default; return ;;
 	"verify --format"|"verify -f") COMPREPLY=($(compgen -W "table json" -- "$current")); return ;;
 	"status --format"|"status -f") COMPREPLY=($(compgen -W "table json" -- "$current")); return ;;
+	"doctor --format"|"doctor -f") COMPREPLY=($(compgen -W "text json" -- "$current")); return ;;
 	"bench --brokers"|"bench -b") :; return ;;
 	"bench --topic"|"bench -t") :; return ;;
 	"bench --count"|"bench -n") :; return ;;
 	"bench --runs") :; return ;;
 	"bench --memory") :; return ;;
+	"bench --like") :; return ;;
 	"bench --stages") :; return ;;
 	"bench --format"|"bench -f") COMPREPLY=($(compgen -W "table json" -- "$current")); return ;;
 	*" --log-level") COMPREPLY=($(compgen -W "debug info warn error" -- "$current")); return ;;
@@ -56,8 +58,9 @@ _tarn()
 	query) options=" --catalog -c --format -f --at --output -o" ;;
 	verify) options=" --topic --format -f" ;;
 	status) options=" --format -f" ;;
+	doctor) options=" --format -f" ;;
 	explain) options=" --markdown" ;;
-	bench) options=" --brokers -b --topic -t --count -n --runs --memory --stages --format -f" ;;
+	bench) options=" --brokers -b --topic -t --count -n --runs --memory --like --stages --format -f" ;;
 	completion) options="" ;;
 	help) options=" --man --markdown" ;;
 	version) options="" ;;
@@ -67,13 +70,14 @@ _tarn()
 		return
 	fi
 	case $command in
-	""|help) COMPREPLY=($(compgen -W "run demo produce query verify status explain bench completion help version" -- "$current")) ;;
+	""|help) COMPREPLY=($(compgen -W "run demo produce query verify status doctor explain bench completion help version" -- "$current")) ;;
 	completion) COMPREPLY=($(compgen -W "bash zsh fish" -- "$current")) ;;
 	run) compopt -o default ;;
 	demo) compopt -o default ;;
 	query) compopt -o default ;;
 	verify) compopt -o default ;;
 	status) compopt -o default ;;
+	doctor) compopt -o default ;;
 	esac
 }
 complete -F _tarn tarn

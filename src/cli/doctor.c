@@ -297,8 +297,8 @@ static void look_at_stream(struct doctor *doctor, const struct spec_stream *spec
 	}
 	if (ask(spec, &verification, &err))
 		find(doctor, STATE_FAIL, subject,
-		     "see that the brokers run, that the topic is there, and who may read it",
-		     "brokers %s: %s", spec->kafka.brokers, err.message);
+		     "see that the brokers run, that the topic is there, and who may read it", "brokers %s: %s",
+		     spec->kafka.brokers, err.message);
 	else
 		judge(doctor, &verification, subject);
 	verification_release(&verification);

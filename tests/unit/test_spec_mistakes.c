@@ -134,16 +134,16 @@ static void unknown_fields(void)
 	          "t.yaml:6:5: spec.commit.freshnes: is not a field of DuckLakeStream; did you mean 'freshness'?"},
 	         {STREAM "  colour: red\n",
 	          "t.yaml:5:3: spec.colour: is not a field of DuckLakeStream; would be one of "
-	          "catalogRef, table, format, json, kafka, commit, memory"},
+	          "catalogRef, table, format, json, kafka, commit, mergeFiles, memory"},
 	         {STREAM "  kafka.topic: t\n",
 	          "t.yaml:5:3: spec.kafka.topic: is not a field of DuckLakeStream; would be one "
-	          "of catalogRef, table, format, json, kafka, commit, memory"},
+	          "of catalogRef, table, format, json, kafka, commit, mergeFiles, memory"},
 	         {V "kind: DuckLakeStream\nstatus: {}\n", "t.yaml:3:1: status: is not a field of DuckLakeStream; would "
 	                                                  "be one of apiVersion, kind, metadata, spec"},
 	         {STREAM "  \"a\\e[31m\\u009b\xc3\xa4\": 1\n",
 	          "t.yaml:5:3: spec.a?[31m?\xc3\xa4: is not a field of DuckLakeStream; would be one of catalogRef, "
 	          "table, format, json, "
-	          "kafka, commit, memory"});
+	          "kafka, commit, mergeFiles, memory"});
 }
 
 static void wrong_values(void)
