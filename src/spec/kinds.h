@@ -53,6 +53,7 @@ struct field {
 	const char *values; /* TYPE_ENUM: the enum of VALUE rows */
 	const char *when_field; /* refused unless this field (an enum) is one of when_values */
 	const char *when_values; /* space-separated */
+	const char *instead_of; /* this or that field, never both; either will do where that one is required */
 	bool url; /* TYPE_PATH: an s3:// URL is right, too */
 	bool files; /* file:PATH is replaced by the file's content; TYPE_SECRET always */
 };

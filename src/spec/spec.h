@@ -23,7 +23,7 @@
 #define SPEC_API_VERSION "ducklake.featherman.dev/v1alpha1"
 
 enum backend_type { BACKEND_SQLITE, BACKEND_POSTGRES, BACKEND_DUCKDB, BACKEND_FILE };
-enum stream_format { FORMAT_ARROW, FORMAT_JSON };
+enum stream_format { FORMAT_ARROW, FORMAT_JSON, FORMAT_PARQUET };
 
 struct spec_position { /* where a resource stands in its file */
 	int line, column;
@@ -70,13 +70,18 @@ struct spec_stream {
 		int missing, wrong_type, out_of_range; /* points */
 	} json;
 	struct {
-		char *brokers; /* "embedded": the in-process broker */
+		char *brokers; /* "embedded": the in-process broker; NULL: files are the source */
 		char *topic;
 		char *group;
 		int partitions; /* of a topic that the embedded broker makes; 8 unless given */
 		struct spec_property *properties;
 		int property_count;
 	} kafka;
+	struct {
+		char *files; /* a pattern of paths, absolute, or an s3:// URL; NULL: Kafka is the source */
+		int64_t settle_ms, poll_ms;
+		const char *folder; /* the manifest's, which names of files are relative to; borrowed; NULL: none */
+	} source;
 	struct {
 		int64_t freshness_ms;
 		int64_t max_bytes;
