@@ -89,12 +89,11 @@ int files_read(struct lake_session *session, const struct lane_key *key,
 	if (!exists)
 		return 0;
 	buffer_init(&sql, 1 << 16);
-	buffer_text(
-	        &sql,
-	        "SELECT number, name, size, epoch_ms(modified_at), hash, first_offset, coalesce(max(next_offset), -1) "
-	        "FROM lake.tarn.files WHERE stream = ");
+	buffer_text(&sql, "SELECT number, name, size, epoch_ms(max(modified_at)), hash, first_offset, "
+	                  "coalesce(max(next_offset), -1) "
+	                  "FROM lake.tarn.files WHERE stream = ");
 	buffer_sql_text(&sql, key->stream);
-	buffer_text(&sql, " GROUP BY ALL ORDER BY number");
+	buffer_text(&sql, " GROUP BY number, name, size, hash, first_offset ORDER BY number");
 	if (duck_query(session->connection, buffer_string(&sql), &rows, err))
 		return -1;
 	for (int64_t i = 0; i < rows.row_count; i++) {

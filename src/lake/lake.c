@@ -19,7 +19,7 @@
 #define ATTACH_PATIENCE_MS 2000 /* the longest of doubling waits */
 
 /* Where DuckDB finds its signed extensions: beside the program when installed, else what `make setup` fetched. */
-static const char *extension_folder(void)
+const char *lake_extension_folder(void)
 {
 	const char *folder = getenv("TARN_EXTENSIONS");
 
@@ -103,7 +103,7 @@ static struct duck *open_duck(struct lake *lake, struct error *err)
 	int count = 0;
 
 	snprintf(threads, sizeof threads, "%d", duck_threads(options));
-	settings[count++] = (struct duck_setting){"extension_directory", extension_folder()};
+	settings[count++] = (struct duck_setting){"extension_directory", lake_extension_folder()};
 	settings[count++] = (struct duck_setting){"autoinstall_known_extensions", "false"};
 	settings[count++] = (struct duck_setting){"autoload_known_extensions", "false"};
 	settings[count++] = (struct duck_setting){"threads", threads};
@@ -139,7 +139,7 @@ static int load_extensions(const struct lake *lake, struct duck_connection *conn
 			error_wrap(err,
 			           "DuckDB extension %s (in %s; `make setup` fetches it, TARN_EXTENSIONS names another "
 			           "folder)",
-			           name, extension_folder());
+			           name, lake_extension_folder());
 			err->kind = ERROR_FATAL;
 			return -1;
 		}

@@ -24,4 +24,7 @@ struct lake_session {
 	int64_t begun_ms; /* wall time */
 };
 
+/* Where DuckDB finds its signed extensions. */
+const char *lake_extension_folder(void);
+
 #endif

@@ -5,13 +5,18 @@
 
 #include "base/clock.h"
 #include "base/owned.h"
+#include "lake/fetch.h"
 #include "lake/files.h"
+#include "stream/cut.h"
 #include "wire/files.h"
 
 #define STAND_BY_MS 30000
 #define ASK_MS 5000
 
 struct stream_files {
+	struct fetch *fetch;
+	struct files_remote remote;
+	struct cutting cutting;
 	/* Standing by: the lane as it was when it was last seen to move. */
 	int64_t seen_epoch, seen_offset, seen_ms, asked_ms;
 };
@@ -84,6 +89,47 @@ int files_register(struct stream *stream, int64_t from, int64_t to, int64_t *ret
 	return files_append(stream->session, &stream->key, files, count, err);
 }
 
+/* ---- files elsewhere */
+
+struct listing {
+	files_found *found;
+	void *list;
+};
+
+static void list_one(void *opaque, const char *name, int64_t size, int64_t modified_ms)
+{
+	struct listing *listing = opaque;
+	struct listed_file file = {.name = name, .size = size, .modified_ms = modified_ms};
+
+	if (!files_is_temporary(name))
+		listing->found(listing->list, &file);
+}
+
+static int list_remote(void *context, const char *pattern, files_found *found, void *list, struct error *err)
+{
+	struct listing listing = {.found = found, .list = list};
+
+	return fetch_list(context, pattern, list_one, &listing, err);
+}
+
+static int fetch_remote(void *context, const char *name, char **ret_path, struct error *err)
+{
+	return fetch_copy(context, name, ret_path, err);
+}
+
+void files_reach(struct fetch *fetch, struct files_remote *ret_remote)
+{
+	*ret_remote = (struct files_remote){.context = fetch, .list = list_remote, .fetch = fetch_remote};
+}
+
+struct fetch *files_fetch(const struct spec_stream *spec, struct error *err)
+{
+	/* The secrets of the catalog's object store belong here: .prepare, which is given the connection. */
+	struct fetch_options options = {.memory_bytes = spec->memory_bytes / 4};
+
+	return fetch_new(&options, err);
+}
+
 /* ---- who reads */
 
 bool files_may_claim(struct stream *stream, const struct lane *lane)
@@ -119,7 +165,6 @@ int files_open(struct stream *stream, struct error *err)
 	        .stream_name = spec->name,
 	        .settle_ms = spec->source.settle_ms,
 	        .poll_ms = spec->source.poll_ms,
-	        .cutting = &cutting_lines,
 	        .context = stream,
 	        .load = load,
 	};
@@ -127,6 +172,15 @@ int files_open(struct stream *stream, struct error *err)
 	stream->files = calloc(1, sizeof *stream->files);
 	if (!stream->files)
 		return error_no_memory(err);
+	stream->files->fetch = files_fetch(spec, err);
+	if (!stream->files->fetch)
+		return -1;
+	files_reach(stream->files->fetch, &stream->files->remote);
+	stream->files->cutting = spec->format == FORMAT_JSON    ? cutting_lines
+	                         : spec->format == FORMAT_ARROW ? cutting_arrow
+	                                                        : cutting_parquet(stream->files->fetch);
+	config.place.remote = &stream->files->remote;
+	config.cutting = &stream->files->cutting;
 	stream_events(stream, &events);
 	stream->source = source_open_files(&config, &events, err);
 	return stream->source ? 0 : -1;
@@ -134,6 +188,8 @@ int files_open(struct stream *stream, struct error *err)
 
 void files_free(struct stream *stream)
 {
+	if (stream->files)
+		fetch_free(stream->files->fetch);
 	free(stream->files);
 	stream->files = NULL;
 }

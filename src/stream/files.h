@@ -21,6 +21,11 @@ static inline bool spec_reads_files(const struct spec_stream *spec)
 
 /* What stands for a topic in the ledger and the lanes: no topic of Kafka's is called so. */
 void files_topic(const struct spec_stream *spec, char topic[FILES_TOPIC_SIZE]);
+struct fetch;
+struct files_remote;
+/* What reaches object stores and reads Parquet; opened when it is needed. */
+struct fetch *files_fetch(const struct spec_stream *spec, struct error *err);
+void files_reach(struct fetch *fetch, struct files_remote *ret_remote);
 /* stream->source, with what it needs in stream->files. */
 int files_open(struct stream *stream, struct error *err);
 void files_free(struct stream *stream);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/owned.h"
+#include "lake/fetch.h"
 #include "lake/files.h"
 #include "stream/files.h"
 #include "wire/files_list.h"
@@ -132,11 +133,28 @@ static struct verified_lane *find_lane(struct verification *verification)
 	return lane;
 }
 
+static int ask_source(const struct spec_stream *spec, struct judging *judging, struct error *err)
+{
+	struct files_place place = {.pattern = spec->source.files, .folder = spec->source.folder};
+	struct fetch *fetch = files_fetch(spec, err);
+	struct files_remote remote;
+	int failed;
+
+	if (!fetch)
+		return -1;
+	files_reach(fetch, &remote);
+	place.remote = &remote;
+	judging->lane->lag = 0;
+	judging->verification->files_there = 0;
+	failed = files_list(&place, judge_source, judging, err);
+	fetch_free(fetch);
+	return failed;
+}
+
 int verify_files(const struct spec_stream *spec, struct lake_session *session, bool with_source,
                  struct verification *verification, struct error *err)
 {
 	OWNED_BY(judging_release) struct judging judging = {.verification = verification};
-	struct files_place place = {.pattern = spec->source.files, .folder = spec->source.folder};
 	char topic[FILES_TOPIC_SIZE];
 	struct lane_key key = {.stream = spec->name, .topic = topic};
 
@@ -149,11 +167,7 @@ int verify_files(const struct spec_stream *spec, struct lake_session *session, b
 	if (files_read(session, &key, judge_file, &judging, err))
 		return -1;
 	judge_end(&judging);
-	if (with_source) {
-		judging.lane->lag = 0;
-		verification->files_there = 0;
-		if (files_list(&place, judge_source, &judging, err))
-			return -1;
-	}
+	if (with_source && ask_source(spec, &judging, err))
+		return -1;
 	return judging.no_memory ? error_no_memory(err) : 0;
 }
