@@ -422,15 +422,6 @@ static const char *path_below(const struct filling *f, const struct field *field
 	return field->path + (f->list ? strlen(f->list->path) + 1 : 0);
 }
 
-/* The field that may stand for this one, or NULL. */
-static const struct field *instead_of(const struct field *field)
-{
-	for (const struct field *f = fields; f < fields + field_count; f++)
-		if (f->kind == field->kind && f->instead_of && !strcmp(f->instead_of, field->path))
-			return f;
-	return NULL;
-}
-
 static bool is_there(const struct filling *f, const struct field *field)
 {
 	return field && yaml_find(f->document, path_below(f, field));
@@ -455,8 +446,8 @@ static int missing(const struct filling *f, const struct field *field)
 	field_right(&right, field);
 	if (field->example)
 		buffer_printf(&right, ", such as %s", field->example);
-	if (instead_of(field))
-		buffer_printf(&right, "; or %s", instead_of(field)->path);
+	if (field_instead_of(field))
+		buffer_printf(&right, "; or %s", field_instead_of(field)->path);
 	return mistake(f->reading, near->key_line, near->key_column, field->path, "is missing; would be %s",
 	               buffer_string(&right));
 }
@@ -502,7 +493,7 @@ static int fill_absent(const struct filling *f)
 			return one_too_many(f, field, node);
 		if (node || !used)
 			continue;
-		if (field->required && parent_is_there(f, field) && !is_there(f, instead_of(field)))
+		if (field->required && parent_is_there(f, field) && !is_there(f, field_instead_of(field)))
 			return missing(f, field);
 		if (fill_default(f, field))
 			return -1;

@@ -93,6 +93,8 @@ const struct field *field_parent(const struct field *field);
 const struct field *field_list(const struct field *field);
 /* The field of that whole path, or NULL. */
 const struct field *field_find(enum kind_id kind, const char *path);
+/* The field that may stand for this one (.instead_of), or NULL. */
+const struct field *field_instead_of(const struct field *field);
 /* The part of the path behind the last point. */
 const char *field_name(const struct field *field);
 /* The next child of `parent` ("" is the document) after `after` (NULL: the first), or NULL. */

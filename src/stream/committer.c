@@ -209,15 +209,6 @@ static int write_quarantine(struct stream *stream, struct error *err)
 	return portion_write(stream, portion, err);
 }
 
-/* Of files: which ones these offsets are. */
-static int write_files(struct stream *stream, struct attempt *attempt, struct error *err)
-{
-	if (!stream->files || !attempt->ledger_count)
-		return 0;
-	return files_register(stream, attempt->ledger[0].from_offset, attempt->ledger[0].next_offset, &attempt->files,
-	                      &attempt->file_bytes, err);
-}
-
 /* Everything between BEGIN and COMMIT. */
 static int fill_transaction(struct stream *stream, struct attempt *attempt, struct batch_schema *schema,
                             struct error *err)
@@ -239,7 +230,9 @@ static int fill_transaction(struct stream *stream, struct attempt *attempt, stru
 	if (attempt->inserted != attempt->rows)
 		return error_set(err, ERROR_FATAL, 0, "%" PRId64 " rows were read and %" PRId64 " inserted",
 		                 attempt->rows, attempt->inserted);
-	if (write_quarantine(stream, err) || write_files(stream, attempt, err) ||
+	if (write_quarantine(stream, err) ||
+	    files_register(stream, attempt->ledger, attempt->ledger_count, &attempt->files, &attempt->file_bytes,
+	                   err) ||
 	    ledger_append(stream->session, &stream->key, stream->table_name, attempt->ledger, attempt->ledger_count,
 	                  err))
 		return -1;

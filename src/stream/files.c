@@ -59,14 +59,15 @@ static int load(void *context, files_loaded *add, void *list, struct error *err)
 	return files_read(stream->claims, &stream->key, load_one, &loading, err);
 }
 
-int files_register(struct stream *stream, int64_t from, int64_t to, int64_t *ret_files, int64_t *ret_bytes,
-                   struct error *err)
+int files_register(struct stream *stream, const struct ledger_row *rows, int count, int64_t *ret_files,
+                   int64_t *ret_bytes, struct error *err)
 {
 	OWNED_FREE struct file_entry *entries = NULL;
 	OWNED_FREE struct lake_file *files = NULL;
-	int count;
 
-	if (files_between(stream->source, from, to, &entries, &count, err))
+	if (!stream->files || !count)
+		return 0;
+	if (files_between(stream->source, rows->from_offset, rows->next_offset, &entries, &count, err))
 		return -1;
 	files = calloc((size_t)count + 1, sizeof *files);
 	if (!files)

@@ -29,10 +29,10 @@ void files_reach(struct fetch *fetch, struct files_remote *ret_remote);
 /* stream->source, with what it needs in stream->files. */
 int files_open(struct stream *stream, struct error *err);
 void files_free(struct stream *stream);
-/* In the commit's transaction: the files of the offsets [from, to). ret: how many of them end there, and their bytes.
- */
-int files_register(struct stream *stream, int64_t from, int64_t to, int64_t *ret_files, int64_t *ret_bytes,
-                   struct error *err);
+/* In the commit's transaction, of a stream of files: the files of its offsets, by the commit's ledger rows (there is
+ * one lane: at most one). ret: how many of the files end there, and their bytes. */
+int files_register(struct stream *stream, const struct ledger_row *rows, int count, int64_t *ret_files,
+                   int64_t *ret_bytes, struct error *err);
 /* Is it time to claim a lane again that another process owns? */
 bool files_may_claim(struct stream *stream, const struct lane *lane);
 

@@ -56,7 +56,7 @@ static int make_room(struct lines *lines, struct error *err)
 			return error_no_memory(err);
 		atomic_init(&block->references, 1);
 		block->capacity = capacity;
-		if (left)
+		if (lines->block)
 			memcpy(block->data, lines->block->data + lines->from, left);
 		block_release(lines->block);
 		lines->block = block;
@@ -106,11 +106,14 @@ static void give(struct lines *lines, const uint8_t *text, size_t size, struct m
 /* The next line of the block. 1: *ret_text and *ret_size; 0: it is not there to its end yet. */
 static int find_line(const struct lines *lines, size_t scanned, const uint8_t **ret_text, size_t *ret_size)
 {
-	const uint8_t *text = lines->block ? lines->block->data + lines->from : NULL;
+	const uint8_t *text, *feed;
 	size_t left = lines->filled - lines->from;
-	const uint8_t *feed = left > scanned ? memchr(text + scanned, '\n', left - scanned) : NULL;
 
-	if (!feed && (!left || lines->read_at < lines->file.size))
+	if (!lines->block || !left)
+		return 0;
+	text = lines->block->data + lines->from;
+	feed = left > scanned ? memchr(text + scanned, '\n', left - scanned) : NULL;
+	if (!feed && lines->read_at < lines->file.size)
 		return 0;
 	*ret_text = text;
 	*ret_size = feed ? (size_t)(feed - text) : left;
