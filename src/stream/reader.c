@@ -402,9 +402,13 @@ static bool survives(struct stream *stream, const struct error *err)
 		return false;
 	if (stream->finish && !stream->targets_set && clock_monotonic_ms() > stream->started_ms + ONCE_PATIENCE_MS)
 		return false;
+	/* Files and object stores that do not answer: their end is not known before they are read. */
+	if (stream->finish && stream->files && clock_monotonic_ms() > stream->untroubled_ms + ONCE_PATIENCE_MS)
+		return false;
 	/* Said once, not at each try. */
 	if (strncmp(stream->problem, err->message, sizeof stream->problem - 1) != 0)
-		log_event(EVENT_KAFKA, FIELDS(LOG_TEXT("stream", stream->spec->name)), "reading: %s", err->message);
+		log_event(stream->files ? EVENT_FILES : EVENT_KAFKA, FIELDS(LOG_TEXT("stream", stream->spec->name)),
+		          "reading: %s", err->message);
 	stream_problem(stream, err->message);
 	return true;
 }
@@ -422,8 +426,11 @@ void *reader_main(void *opaque)
 			if (troubled)
 				stream_problem(stream, NULL);
 			troubled = false;
+			stream->untroubled_ms = 0;
 			continue;
 		}
+		if (!stream->untroubled_ms)
+			stream->untroubled_ms = clock_monotonic_ms();
 		if (!survives(stream, &err)) {
 			stream_fail(stream, &err);
 			break;

@@ -77,6 +77,7 @@ struct stream {
 
 	/* Owned by the reader thread. */
 	int64_t started_ms;
+	int64_t untroubled_ms; /* until when reading went well; 0: it does */
 	bool targets_read; /* the queue drains for good */
 	struct source *source;
 	struct lake_session *claims;

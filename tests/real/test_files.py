@@ -4,6 +4,8 @@ import json
 import os
 import re
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -594,3 +596,48 @@ def test_killed_in_the_middle_of_columns(make_files, rng, backend, format):
     process.kill()
     files.lake.once(timeout_s=110)
     files.lake.assert_exactly_once(seqs)
+
+
+# ---- files elsewhere
+
+
+@pytest.fixture
+def store(folder):
+    """A folder behind a small S3 server: (folder, environment)."""
+    root = folder / "objects"
+    (root / "in").mkdir(parents=True)
+    server = subprocess.Popen([sys.executable, str(support.SERVERS / "objects.py"), str(root)], stdout=subprocess.PIPE, text=True)
+    port = server.stdout.readline().strip()
+    yield root, {"DUCKDB_S3_ENDPOINT": f"0.0.1:{port}", "DUCKDB_S3_USE_SSL": "false", "AWS_REGION": "here", "AWS_ACCESS_KEY_ID": "a",
+                 "AWS_SECRET_ACCESS_KEY": "b"}
+    server.kill()
+    server.wait(30)
+
+
+@pytest.mark.parametrize("format", ["json", "parquet"])
+def test_object_store(make_files, store, monkeypatch, format):
+    root, environment = store
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    files = make_files("sqlite", format, pattern=f"s3://127/in/*.{format}", max_bytes="1Mi")
+    files.folder = root / "in"
+    seqs = files.write(f"a.{format}", 30000 if format == "parquet" else 5000) + files.write(f"b ä.{format}", 7)
+    files.lake.once(faults="commit.after:6:kill", expect=-signal.SIGKILL)
+    files.lake.assert_consistent()
+    files.lake.once()
+    files.assert_seqs(seqs)
+    assert [r[0] for r in files.lake.read("SELECT name FROM lake.tarn.files WHERE next_offset IS NOT NULL ORDER BY number")] == [
+        f"s3://127/in/a.{format}", f"s3://127/in/b ä.{format}"]
+    seqs += files.write(f"c.{format}", 3)
+    files.lake.once()
+    files.assert_seqs(seqs)
+
+
+def test_no_object_store(make_files, store, monkeypatch):
+    """It does not answer: a run that was to end says so, and does."""
+    _, environment = store
+    for name, value in (environment | {"DUCKDB_S3_ENDPOINT": "0.0.1:9"}).items():
+        monkeypatch.setenv(name, value)
+    files = make_files("sqlite", pattern="s3://127/in/*.json")
+    process = files.lake.once(expect=support.LATER, timeout_s=100)
+    assert "s3://127" in process.text() or "127.0.0.1:9" in process.text()
