@@ -360,6 +360,11 @@ static int poll_once(struct stream *stream, struct error *err)
 {
 	struct message message = {.offset = -1};
 
+	/* Another process reads the files: what would be read here could not be committed. */
+	if (stream->files && stream->lanes[0].state == LANE_CONFLICTED) {
+		clock_sleep_ms(POLL_MS);
+		return take_flush(stream, err);
+	}
 	switch (stream->source->ops->poll(stream->source, stream->gathered ? GATHER_MS : POLL_MS, &message, err)) {
 	case POLL_ERROR: return -1;
 	case POLL_NOTHING: return take_flush(stream, err);

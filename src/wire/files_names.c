@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/owned.h"
 #include "wire/files_private.h"
+#include "wire/headers.h"
 
 #define SAY_AFTER_MS 30000 /* a file waits without a word for so long */
 #define FROZEN_PATIENCE_MS 60000 /* for files that are still written to */
@@ -151,8 +152,9 @@ static void notice_new(struct files_source *source, struct known_name *known, co
 {
 	int64_t now = clock_monotonic_ms(), age_ms = clock_wall_ms() - file->modified_ms;
 
-	if (file->size < 0) {
-		snprintf(known->why, sizeof known->why, "it cannot be looked at");
+	if (file->size < 0 || !headers_is_utf8(known->name, strlen(known->name))) {
+		snprintf(known->why, sizeof known->why,
+		         file->size < 0 ? "it cannot be looked at" : "its name is not UTF-8");
 		known->state = NAME_UNREADABLE;
 	} else if (!files_is_settled(source->config.settle_ms, age_ms, now - known->since_ms)) {
 		known->state = NAME_YOUNG;
@@ -239,20 +241,18 @@ int names_look(struct files_source *source, struct error *err)
 	return 0;
 }
 
-static _Thread_local struct files_source *walked;
-
 /* What was young to the end of the patience, too, is told of. */
-static void say_young(const void *node, VISIT visit, int depth)
+static void say_young(const void *node, VISIT visit, void *opaque)
 {
 	struct known_name *known = *(struct known_name *const *)node;
 
 	if ((visit != postorder && visit != leaf) || known->state != NAME_YOUNG || known->file)
 		return;
 	snprintf(known->why, sizeof known->why, "it is still written to");
-	say_waiting(walked, known);
+	say_waiting(opaque, known);
 }
 
-bool names_are_done(const struct files_source *source)
+bool names_are_done(struct files_source *source)
 {
 	if (!source->frozen_listing || source->queue_at < source->queue_count)
 		return false;
@@ -260,28 +260,25 @@ bool names_are_done(const struct files_source *source)
 		return true;
 	if (clock_monotonic_ms() - source->frozen_ms < FROZEN_PATIENCE_MS + source->config.settle_ms)
 		return false;
-	walked = (struct files_source *)(uintptr_t)source;
-	twalk(source->names, say_young);
+	twalk_r(source->names, say_young, source);
 	return true;
 }
 
-static _Thread_local const struct known_name *unread;
-
-static void find_unread(const void *node, VISIT visit, int depth)
+static void find_unread(const void *node, VISIT visit, void *opaque)
 {
-	const struct known_name *known = *(struct known_name *const *)node;
+	const struct known_name *known = *(struct known_name *const *)node, **unread = opaque;
 
-	if ((visit == postorder || visit == leaf) && known->state == NAME_UNREADABLE)
-		unread = unread ? unread : known;
+	if ((visit == postorder || visit == leaf) && known->state == NAME_UNREADABLE && !*unread)
+		*unread = known;
 }
 
 int files_unread(struct source *base, struct error *err)
 {
-	struct files_source *source = (struct files_source *)base;
+	const struct files_source *source = (struct files_source *)base;
+	const struct known_name *unread = NULL;
 
-	unread = NULL;
 	if (source->frozen)
-		twalk(source->names, find_unread);
+		twalk_r(source->names, find_unread, &unread);
 	if (!unread)
 		return 0;
 	return error_set(err, ERROR_INVALID, 0, "%s was not read: %s; what could be read is committed", unread->name,

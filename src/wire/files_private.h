@@ -98,7 +98,7 @@ int names_queue(struct files_source *source, struct known_name *known);
 /* Another content than the registered one: said once. */
 void names_changed(struct files_source *source, struct known_name *known, const char *how);
 /* When frozen: will nothing more come? */
-bool names_are_done(const struct files_source *source);
+bool names_are_done(struct files_source *source);
 void names_release(struct files_source *source);
 
 /* files_register.c */
