@@ -109,7 +109,8 @@ static int load(struct demo *demo, const struct invocation *invocation, struct e
 	}
 	if (!demo->manifest)
 		return -1;
-	if (demo->manifest->stream_count != 1 || strcmp(demo->manifest->streams[0].kafka.brokers, "embedded") != 0)
+	if (demo->manifest->stream_count != 1 || !demo->manifest->streams[0].kafka.brokers ||
+	    strcmp(demo->manifest->streams[0].kafka.brokers, "embedded") != 0)
 		return error_set(err, ERROR_INVALID, 0, "%s: the demo wants exactly one stream, with brokers: embedded",
 		                 demo->manifest->file);
 	demo->spec = &demo->manifest->streams[0];

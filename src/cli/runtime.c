@@ -14,6 +14,7 @@
 #include "wire/source.h"
 
 #define PROGRESS_MS 250
+#define BAR_WIDTH 24
 
 struct running {
 	struct stream *stream;
@@ -34,7 +35,7 @@ struct runtime {
 
 static bool is_embedded(const struct spec_stream *spec)
 {
-	return !strcmp(spec->kafka.brokers, "embedded");
+	return spec->kafka.brokers && !strcmp(spec->kafka.brokers, "embedded");
 }
 
 static int start_broker(struct runtime *runtime, struct error *err)
@@ -220,12 +221,29 @@ void runtime_stop(struct runtime *runtime)
 
 /* ---- the progress line */
 
+/* Of files there is an end that can be seen: a bar. */
+static void draw_bar(const struct stream_status *all, double bytes_per_s, char *line, size_t size)
+{
+	const struct files_progress *files = &all->files;
+	double done = files->bytes ? (double)files->bytes_read / (double)files->bytes : 0;
+	char bar[BAR_WIDTH + 1];
+
+	for (int i = 0; i < BAR_WIDTH; i++)
+		bar[i] = i < (int)(done * BAR_WIDTH) ? '#' : '-';
+	bar[BAR_WIDTH] = 0;
+	snprintf(line, size,
+	         "[%s] %3.0f%%  %" PRId64 " of %" PRId64 " files  %.1f of %.1f MB  %.1f MB/s  %" PRId64 " rows", bar,
+	         100 * done, files->files_read, files->files, (double)files->bytes_read / 1e6,
+	         (double)files->bytes / 1e6, bytes_per_s / 1e6, all->rows);
+}
+
 static void show_progress(struct runtime *runtime)
 {
 	struct stream_status status, all = {0};
 	int64_t now = clock_monotonic_ms(), age_ms;
 	double seconds = (double)(now - runtime->shown_ms) / 1000;
 	char line[256], commit[64] = "none yet";
+	int finishing = 0;
 
 	if (!log_is_terminal() || now - runtime->shown_ms < PROGRESS_MS)
 		return;
@@ -234,6 +252,11 @@ static void show_progress(struct runtime *runtime)
 		all.rows += status.rows;
 		all.payload_bytes += status.payload_bytes;
 		all.lag += status.lag;
+		finishing += status.finishing && status.files.files;
+		all.files.files += status.files.files;
+		all.files.files_read += status.files.files_read;
+		all.files.bytes += status.files.bytes;
+		all.files.bytes_read += status.files.bytes_read;
 		if (status.last_commit_ms > all.last_commit_ms)
 			all.last_commit_ms = status.last_commit_ms;
 	}
@@ -246,6 +269,8 @@ static void show_progress(struct runtime *runtime)
 		snprintf(commit, sizeof commit, "%.1f s ago", (double)age_ms / 1000);
 	snprintf(line, sizeof line, "%" PRId64 " rows  %.0f rows/s  %.1f MB/s  lag %" PRId64 "  last commit %s",
 	         all.rows, runtime->rows_per_s, runtime->bytes_per_s / 1e6, all.lag, commit);
+	if (runtime->stream_count && finishing == runtime->stream_count)
+		draw_bar(&all, runtime->bytes_per_s, line, sizeof line);
 	log_progress(line);
 	runtime->shown_ms = now;
 	runtime->shown_rows = all.rows;

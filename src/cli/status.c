@@ -9,15 +9,29 @@
 #include "spec/spec.h"
 #include "stream/verify.h"
 
-enum column { STREAM, CATALOG, TABLE, LANES, ROWS, QUARANTINED, FILES, BYTES, SNAPSHOT, LAST_COMMIT, STATE, COLUMNS };
+enum column {
+	STREAM,
+	CATALOG,
+	TABLE,
+	LANES,
+	TAKEN,
+	ROWS,
+	QUARANTINED,
+	FILES,
+	BYTES,
+	SNAPSHOT,
+	LAST_COMMIT,
+	STATE,
+	COLUMNS
+};
 
-static const char *const headers[COLUMNS] = {"stream", "catalog", "table",    "lanes",       "rows", "quarantined",
-                                             "files",  "bytes",   "snapshot", "last_commit", "state"};
+static const char *const headers[COLUMNS] = {"stream",      "catalog", "table", "lanes",    "taken",       "rows",
+                                             "quarantined", "files",   "bytes", "snapshot", "last_commit", "state"};
 
 static void add_stream(struct table *table, const struct spec_stream *spec, const struct verification *verification,
                        const struct lake_table_size *size, const char *state)
 {
-	char name[256], last[40] = "", numbers[COLUMNS][24];
+	char name[256], last[40] = "", taken[64], numbers[COLUMNS][24];
 	const char *cells[COLUMNS];
 	int64_t quarantined = 0;
 
@@ -43,6 +57,13 @@ static void add_stream(struct table *table, const struct spec_stream *spec, cons
 	cells[TABLE] = name;
 	cells[LAST_COMMIT] = *last ? last : NULL;
 	cells[STATE] = state;
+	/* Of a stream of files: how many it took, of those that are there now. */
+	if (verification->files_there >= 0)
+		snprintf(taken, sizeof taken, "%" PRId64 " of %" PRId64, verification->files_taken,
+		         verification->files_there);
+	else
+		snprintf(taken, sizeof taken, "%" PRId64, verification->files_taken);
+	cells[TAKEN] = spec->source.files ? taken : NULL;
 	table_add(table, cells);
 }
 
@@ -53,14 +74,16 @@ static int look_at(const struct spec_stream *spec, struct table *table, struct e
 	struct lake_table_size size = {0};
 	struct lake *lake = lake_open(spec->catalog, &options, err);
 	struct lake_session *session = lake ? lake_session_new(lake, err) : NULL;
-	int failed = !session || verify_stream(spec, session, false, NULL, &verification, err) ||
+	/* Files of this machine are there to be looked at; a topic or an object store may not answer. */
+	bool with_source = spec->source.files && !strstr(spec->source.files, "://");
+	int failed = !session || verify_stream(spec, session, with_source, NULL, &verification, err) ||
 	             (verification.table_rows >= 0 && lake_table_size(session, spec->schema, spec->table, &size, err));
 
 	if (!failed)
 		add_stream(table, spec, &verification, &size,
-		           !verification.lane_count ? "not started"
-		           : verification.passed    ? "ok"
-		                                    : "see tarn verify");
+		           !verification.lane_count || !verification.last_commit_ms ? "not started"
+		           : verification.passed                                    ? "ok"
+		                                                                    : "see tarn verify");
 	verification_release(&verification);
 	lake_session_free(session);
 	lake_close(lake);

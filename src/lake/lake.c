@@ -247,7 +247,7 @@ static int attach(struct lake *lake, struct error *err)
 	if (!connection)
 		return -1;
 	failed = !buffer_ok(&sql) || load_extensions(lake, connection, err) ||
-	         object_store_open(lake->catalog, connection, err) ||
+	         object_store_open(lake->catalog, lake->catalog->data_path, connection, err) ||
 	         object_store_check(lake->catalog, connection, err) ||
 	         attach_catalog(lake, connection, buffer_string(&sql), err) || set_options(lake, connection, err);
 	duck_disconnect(connection);

@@ -55,7 +55,8 @@ static bool append_keys(const struct spec_catalog *catalog, struct buffer *sql)
 	return true;
 }
 
-static int create_secret(const struct spec_catalog *catalog, struct duck_connection *connection, struct error *err)
+static int create_secret(const struct spec_catalog *catalog, const char *scope, struct duck_connection *connection,
+                         struct error *err)
 {
 	const char *endpoint = catalog->store.endpoint;
 	OWNED_BUFFER struct buffer sql = {0};
@@ -75,14 +76,15 @@ static int create_secret(const struct spec_catalog *catalog, struct duck_connect
 		append_option(&sql, "USE_SSL", strncmp(endpoint, "http://", 7) ? "true" : "false");
 	}
 	append_option(&sql, "URL_STYLE", by_path(catalog) ? "path" : "vhost");
-	append_option(&sql, "SCOPE", catalog->data_path);
+	append_option(&sql, "SCOPE", scope);
 	buffer_char(&sql, ')');
 	if (!buffer_ok(&sql))
 		return error_no_memory(err);
 	return duck_exec(connection, buffer_string(&sql), NULL, err);
 }
 
-int object_store_open(const struct spec_catalog *catalog, struct duck_connection *connection, struct error *err)
+int object_store_open(const struct spec_catalog *catalog, const char *scope, struct duck_connection *connection,
+                      struct error *err)
 {
 	if (!object_store_used(catalog))
 		return 0;
@@ -93,7 +95,7 @@ int object_store_open(const struct spec_catalog *catalog, struct duck_connection
 	for (size_t i = 0; i < COUNT_OF(settings); i++)
 		if (duck_execf(connection, err, "SET %s = %s", settings[i][0], settings[i][1]))
 			return -1;
-	return create_secret(catalog, connection, err) ? error_wrap(err, "object store") : 0;
+	return create_secret(catalog, scope, connection, err) ? error_wrap(err, "object store") : 0;
 }
 
 int object_store_check(const struct spec_catalog *catalog, struct duck_connection *connection, struct error *err)

@@ -18,10 +18,12 @@
 /* Does the catalog's data lie in a bucket? */
 bool object_store_used(const struct spec_catalog *catalog);
 /*
- * Loads what DuckDB needs, sets its bounds, and gives it the keys: for all connections of the database. Asks nothing of
- * the store. Errors: INVALID - the environment has no keys; FATAL - an extension cannot be loaded.
+ * Loads what DuckDB needs, sets its bounds, and gives it the keys: for all connections of the database, for URLs that
+ * begin with `scope` (NULL: for all). Asks nothing of the store. Errors: INVALID - the environment has no keys; FATAL -
+ * an extension cannot be loaded.
  */
-int object_store_open(const struct spec_catalog *catalog, struct duck_connection *connection, struct error *err);
+int object_store_open(const struct spec_catalog *catalog, const char *scope, struct duck_connection *connection,
+                      struct error *err);
 /* Does it answer, and may these keys read it? Errors: INVALID - it says no; TRANSIENT - it does not answer. */
 int object_store_check(const struct spec_catalog *catalog, struct duck_connection *connection, struct error *err);
 

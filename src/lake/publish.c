@@ -271,7 +271,7 @@ int publish_rows(const struct table *table, const struct layout *layout, const c
 	if (!buffer_ok(&sql))
 		return error_no_memory(err);
 	if (duck_exec(table->session->connection, buffer_string(&sql), ret_rows, err) ||
-	    fault_error(FAULT_FILE_AFTER, err))
+	    fault_error(FAULT_PUBLISH_WRITTEN, err))
 		return -1;
 	return *ret_rows ? register_file(table, path, err) : 0;
 }

@@ -173,6 +173,20 @@ static int topic_mistake(const struct checking *c, int at, int other, const char
 	               name_of(c, &c->documents[other]), line_of(&c->documents[other], "metadata.name"), what);
 }
 
+/* Two streams of the same files into one table: each row twice. */
+static int check_files(const struct checking *c, int at, int other)
+{
+	const struct spec_stream *mine = &c->manifest->streams[c->documents[at].index];
+	const struct spec_stream *theirs = &c->manifest->streams[c->documents[other].index];
+	const struct yaml_node *node = place(&c->documents[at], "spec.table");
+
+	if (!same_text(mine->source.files, theirs->source.files) || !same_table(mine, theirs))
+		return 0;
+	return mistake(c->reading, node->line, node->column, "spec.table",
+	               "is the table of stream '%s' at line %d for the same files already; would be another table",
+	               theirs->name, line_of(&c->documents[other], "metadata.name"));
+}
+
 /* Two streams of one topic: not into one table (each row twice), not in one group (each gets a part of the rows). */
 static int check_topics(const struct checking *c, int at)
 {
@@ -184,6 +198,8 @@ static int check_topics(const struct checking *c, int at)
 		if (c->documents[i].kind != KIND_STREAM)
 			continue;
 		other = &c->manifest->streams[c->documents[i].index];
+		if (check_files(c, at, i))
+			return -1;
 		if (!same_text(mine->kafka.topic, other->kafka.topic) ||
 		    !same_text(mine->kafka.brokers, other->kafka.brokers))
 			continue;
@@ -248,14 +264,27 @@ static int check_columns(const struct checking *c, const struct document *docume
 	return 0;
 }
 
+/* Kafka carries no Parquet. */
+static int check_format(const struct checking *c, const struct document *document, const struct spec_stream *stream)
+{
+	const struct yaml_node *node = place(document, "spec.format");
+
+	if (stream->format != FORMAT_PARQUET || stream->source.files)
+		return 0;
+	return mistake(c->reading, node->line, node->column, "spec.format",
+	               "'parquet' is a format of files; would be arrow or json, or choose spec.source");
+}
+
 static int check_stream(const struct checking *c, int at)
 {
 	const struct document *document = &c->documents[at];
 	struct spec_stream *stream = &c->manifest->streams[document->index];
 
+	stream->source.folder = c->manifest->folder;
+
 	if (resolve_catalog(c, document, stream) || split_table(c, stream))
 		return -1;
-	if (fill_pointers(c, stream) || check_columns(c, document))
+	if (check_format(c, document, stream) || fill_pointers(c, stream) || check_columns(c, document))
 		return -1;
 	return check_topics(c, at);
 }

@@ -57,6 +57,8 @@ static void append_notes(struct buffer *out, const struct field *field)
 	}
 	if (field->minimum)
 		buffer_printf(out, "    range: %s to %s\n", field->minimum, field->maximum);
+	if (field->instead_of)
+		buffer_printf(out, "    instead of: %s\n", field->instead_of);
 	if (field->when_field) {
 		buffer_printf(out, "    used where %s is: ", field->when_field);
 		append_words(out, field->when_values, ", ");

@@ -15,6 +15,8 @@ void field_right(struct buffer *out, const struct field *field)
 		append_values(out, field->values, " or ");
 	else
 		buffer_text(out, type_right(field->type));
+	if (field->url)
+		buffer_text(out, ", or an s3:// URL");
 	if (field->minimum)
 		buffer_printf(out, ", from %s to %s", field->minimum, field->maximum);
 }
@@ -48,9 +50,11 @@ static const char *check_path(const struct field *field, const char *text)
 
 	if (wrong)
 		return wrong;
+	if (field->url && !strncmp(text, "s3://", 5))
+		return text[5] && text[5] != '/' ? NULL : "has no bucket";
 	if (strstr(text, "://"))
-		return field->unless ? "is a URL, and a bucket belongs in spec.objectStore"
-		                     : "is a URL that this field does not take";
+		return field_instead_of(field) ? "is a URL, and a bucket belongs in spec.objectStore"
+		                               : "is a URL that this field does not take";
 	return *text == '~' ? "begins with '~', which is not expanded (${HOME} is)" : NULL;
 }
 

@@ -419,18 +419,25 @@ static int refuse_unused(const struct filling *f, const struct field *field, con
 	               buffer_string(&right));
 }
 
-static int refuse_both(const struct filling *f, const struct field *field, const struct yaml_node *node)
-{
-	char path[YAML_PATH_SIZE];
-
-	return mistake(f->reading, node->key_line, node->key_column, yaml_path(node, path),
-	               "is not used beside %s; remove one of them", field->unless);
-}
-
 /* Below the document, or below the item of the list. */
 static const char *path_below(const struct filling *f, const struct field *field)
 {
 	return field->path + (f->list ? strlen(f->list->path) + 1 : 0);
+}
+
+static bool is_there(const struct filling *f, const struct field *field)
+{
+	return field && yaml_find(f->document, path_below(f, field));
+}
+
+/* Both of two fields of which one stands for the other. */
+static int one_too_many(const struct filling *f, const struct field *field, const struct yaml_node *node)
+{
+	const struct yaml_node *other = yaml_find(f->document, path_below(f, field_find(f->kind, field->instead_of)));
+	char path[YAML_PATH_SIZE];
+
+	return mistake(f->reading, node->key_line, node->key_column, yaml_path(node, path),
+	               "stands beside %s (line %d); would be one of the two", field->instead_of, other->key_line);
 }
 
 static int missing(const struct filling *f, const struct field *field)
@@ -442,6 +449,8 @@ static int missing(const struct filling *f, const struct field *field)
 	field_right(&right, field);
 	if (field->example)
 		buffer_printf(&right, ", such as %s", field->example);
+	if (field_instead_of(field))
+		buffer_printf(&right, "; or %s", field_instead_of(field)->path);
 	return mistake(f->reading, near->key_line, near->key_column, field->path, "is missing; would be %s",
 	               buffer_string(&right));
 }
@@ -483,14 +492,11 @@ static int fill_absent(const struct filling *f)
 		used = !field->when_field || has_word(field->when_values, when_text(f, field));
 		if (node && !used)
 			return refuse_unused(f, field, node);
-		if (field->unless && yaml_find(f->document, field->unless)) {
-			if (node)
-				return refuse_both(f, field, node);
-			continue;
-		}
+		if (node && field->instead_of && is_there(f, field_find(f->kind, field->instead_of)))
+			return one_too_many(f, field, node);
 		if (node || !used)
 			continue;
-		if (field->required && parent_is_there(f, field))
+		if (field->required && parent_is_there(f, field) && !is_there(f, field_instead_of(field)))
 			return missing(f, field);
 		if (fill_default(f, field))
 			return -1;

@@ -155,6 +155,14 @@ const struct field *field_find(enum kind_id kind, const char *path)
 	return NULL;
 }
 
+const struct field *field_instead_of(const struct field *field)
+{
+	for (const struct field *f = fields; f < fields + field_count; f++)
+		if (f->kind == field->kind && f->instead_of && !strcmp(f->instead_of, field->path))
+			return f;
+	return NULL;
+}
+
 const char *field_name(const struct field *field)
 {
 	const char *point = strrchr(field->path, '.');

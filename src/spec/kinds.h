@@ -53,7 +53,8 @@ struct field {
 	const char *values; /* TYPE_ENUM: the enum of VALUE rows */
 	const char *when_field; /* refused unless this field (an enum) is one of when_values */
 	const char *when_values; /* space-separated */
-	const char *unless; /* neither wanted nor taken where this field is there */
+	const char *instead_of; /* this or that field, never both; either will do where that one is required */
+	bool url; /* TYPE_PATH: an s3:// URL is right, too */
 	bool files; /* file:PATH is replaced by the file's content; TYPE_SECRET always */
 };
 
@@ -92,6 +93,8 @@ const struct field *field_parent(const struct field *field);
 const struct field *field_list(const struct field *field);
 /* The field of that whole path, or NULL. */
 const struct field *field_find(enum kind_id kind, const char *path);
+/* The field that may stand for this one (.instead_of), or NULL. */
+const struct field *field_instead_of(const struct field *field);
 /* The part of the path behind the last point. */
 const char *field_name(const struct field *field);
 /* The next child of `parent` ("" is the document) after `after` (NULL: the first), or NULL. */

@@ -53,6 +53,8 @@ static void append_limits(struct buffer *out, const struct field *field)
 		buffer_printf(out, " From %s to %s.", field->minimum, field->maximum);
 	if (field->files || field->type == TYPE_SECRET)
 		buffer_text(out, " May be `file:PATH`.");
+	if (field->instead_of)
+		buffer_printf(out, " Instead of `%s`.", field->instead_of);
 	if (field->when_field) {
 		buffer_printf(out, " Only where `%s` is ", field->when_field);
 		append_words(out, field->when_values, " or ");
@@ -95,7 +97,8 @@ static bool is_in_example(const struct field *field)
 	const struct field *parent = field_parent(field);
 	const struct field *when = field->when_field ? field_find(field->kind, field->when_field) : NULL;
 
-	if ((when && !strstr(field->when_values, when->fallback)) || (parent && !is_in_example(parent)))
+	if (field->instead_of || (when && !strstr(field->when_values, when->fallback)) ||
+	    (parent && !is_in_example(parent)))
 		return false;
 	return field->example || (field->type == TYPE_OBJECT && has_example(field));
 }

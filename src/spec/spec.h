@@ -25,7 +25,7 @@
 enum backend_type { BACKEND_SQLITE, BACKEND_POSTGRES, BACKEND_DUCKDB, BACKEND_FILE };
 enum url_style { URL_AUTO, URL_PATH, URL_VHOST };
 enum credentials { CREDENTIALS_KEYS, CREDENTIALS_ENVIRONMENT, CREDENTIALS_INSTANCE };
-enum stream_format { FORMAT_ARROW, FORMAT_JSON };
+enum stream_format { FORMAT_ARROW, FORMAT_JSON, FORMAT_PARQUET };
 
 struct spec_position { /* where a resource stands in its file */
 	int line, column;
@@ -80,13 +80,18 @@ struct spec_stream {
 		int missing, wrong_type, out_of_range; /* points */
 	} json;
 	struct {
-		char *brokers; /* "embedded": the in-process broker */
+		char *brokers; /* "embedded": the in-process broker; NULL: files are the source */
 		char *topic;
 		char *group;
 		int partitions; /* of a topic that the embedded broker makes; 8 unless given */
 		struct spec_property *properties;
 		int property_count;
 	} kafka;
+	struct {
+		char *files; /* a pattern of paths, absolute, or an s3:// URL; NULL: Kafka is the source */
+		int64_t settle_ms, poll_ms;
+		const char *folder; /* the manifest's, which names of files are relative to; borrowed; NULL: none */
+	} source;
 	struct {
 		int64_t freshness_ms;
 		int64_t max_bytes;

@@ -14,6 +14,7 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/owned.h"
+#include "stream/files.h"
 #include "stream/stream_private.h"
 
 #define RETRY_MIN_MS 100
@@ -30,6 +31,7 @@ struct attempt {
 	struct ledger_row *ledger;
 	int ledger_count;
 	int64_t rows, inserted, messages, quarantined, skipped, lost;
+	int64_t files, file_bytes; /* read to their ends */
 	int64_t opened_ms;
 };
 
@@ -228,8 +230,11 @@ static int fill_transaction(struct stream *stream, struct attempt *attempt, stru
 	if (attempt->inserted != attempt->rows)
 		return error_set(err, ERROR_FATAL, 0, "%" PRId64 " rows were read and %" PRId64 " inserted",
 		                 attempt->rows, attempt->inserted);
-	if (write_quarantine(stream, err) || ledger_append(stream->session, &stream->key, stream->table_name,
-	                                                   attempt->ledger, attempt->ledger_count, err))
+	if (write_quarantine(stream, err) ||
+	    files_register(stream, attempt->ledger, attempt->ledger_count, &attempt->files, &attempt->file_bytes,
+	                   err) ||
+	    ledger_append(stream->session, &stream->key, stream->table_name, attempt->ledger, attempt->ledger_count,
+	                  err))
 		return -1;
 	return lanes_advance(stream->session, &stream->key, attempt->lanes, attempt->next, attempt->count, err);
 }
@@ -258,6 +263,8 @@ static void note_commit(struct stream *stream, const struct attempt *attempt)
 	metric_add(stream->metrics, METRIC_QUARANTINED, attempt->quarantined);
 	metric_add(stream->metrics, METRIC_SKIPPED, attempt->skipped);
 	metric_add(stream->metrics, METRIC_GAPS, attempt->lost);
+	metric_add(stream->metrics, METRIC_FILES_TAKEN, attempt->files);
+	metric_add(stream->metrics, METRIC_FILE_BYTES, attempt->file_bytes);
 	metric_add(stream->metrics, METRIC_COMMITS, 1);
 	metric_put(stream->metrics, METRIC_LAST_COMMIT, clock_wall_ms() / 1000);
 	log_event(EVENT_COMMIT,

@@ -11,7 +11,9 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/owned.h"
+#include "stream/files.h"
 #include "stream/stream_private.h"
+#include "wire/files.h"
 
 #define POLL_MS 100
 #define POLL_MESSAGES 1024
@@ -55,6 +57,8 @@ static int compare_with_topic(struct stream *stream, int32_t partition, struct e
 	struct lane *lane = &stream->lanes[partition];
 	int64_t low, high;
 
+	if (stream->files) /* they compare their register with it (wire/files.c) */
+		return 0;
 	if (stream->source->ops->watermarks(stream->source, partition, &low, &high, err))
 		return -1;
 	metric_put(lane->metrics, METRIC_HIGH_WATERMARK, high);
@@ -80,6 +84,8 @@ static void start_lane(struct stream *stream, const struct lake_lane *claimed)
 	lane->poison = -1;
 	lane->careful_until = 0;
 	stream->generations[claimed->partition]++;
+	if (stream->lane_top <= claimed->partition)
+		stream->lane_top = claimed->partition + 1;
 	if (lane->state != LANE_FREE) /* given again without being taken away: the source tried twice */
 		lane_move(stream, claimed->partition, LANE_FREE);
 	lane_move(stream, claimed->partition, LANE_READING);
@@ -190,6 +196,10 @@ static int reclaim(struct stream *stream, int32_t partition, struct error *err)
 		return -1;
 	pthread_mutex_lock(&stream->queue.lock);
 	stream->lanes[partition].lake = claimed;
+	if (stream->files) { /* the other owner's offsets may be other files' */
+		stream->lanes[partition].poison = -1;
+		stream->lanes[partition].careful_until = 0;
+	}
 	lane_move(stream, partition, LANE_SEEKING);
 	pthread_mutex_unlock(&stream->queue.lock);
 	return 0;
@@ -201,6 +211,8 @@ static int seek_lane(struct stream *stream, int32_t partition, struct error *err
 
 	pthread_mutex_lock(&stream->queue.lock);
 	lane->read_next = lane->lake.next_offset;
+	if (stream->files && stream->targets_set)
+		lane->target = INT64_MAX; /* told anew at the end */
 	stream->generations[partition]++;
 	pthread_mutex_unlock(&stream->queue.lock);
 	/* Not READING before the source is where the lake is: a message from further ahead would make the offsets
@@ -214,14 +226,20 @@ static int seek_lane(struct stream *stream, int32_t partition, struct error *err
 	return 0;
 }
 
+/* A topic's lane comes back by the group, or else after a while; one of files when its owner does nothing. */
+static bool may_reclaim(struct stream *stream, const struct lane *lane)
+{
+	return clock_monotonic_ms() - lane->conflict_ms > RECLAIM_AFTER_MS &&
+	       (!stream->files || files_may_claim(stream, lane));
+}
+
 /* Lanes whose state another thread changed: back to the lake's offset, or claimed again after a conflict. */
 static int restart_lanes(struct stream *stream, struct error *err)
 {
-	for (int i = 0; i < stream->lane_count; i++) {
+	for (int i = 0; i < stream->lane_top; i++) {
 		struct lane *lane = &stream->lanes[i];
 
-		if (lane->state == LANE_CONFLICTED && clock_monotonic_ms() - lane->conflict_ms > RECLAIM_AFTER_MS &&
-		    reclaim(stream, i, err))
+		if (lane->state == LANE_CONFLICTED && may_reclaim(stream, lane) && reclaim(stream, i, err))
 			return -1;
 		if (lane->state == LANE_SEEKING && seek_lane(stream, i, err))
 			return -1;
@@ -292,6 +310,11 @@ static int lane_end(struct stream *stream, const struct message *message, struct
 	if (!lane)
 		return -1;
 	metric_put(lane->metrics, METRIC_HIGH_WATERMARK, message->offset);
+	if (stream->targets_set && stream->source->ops->freeze && lane->state == LANE_READING) {
+		pthread_mutex_lock(&stream->queue.lock);
+		lane->target = message->offset;
+		pthread_mutex_unlock(&stream->queue.lock);
+	}
 	if (lane->state == LANE_READING && message->offset > lane->read_next)
 		return take_stretch(stream, message->partition, message->offset, false, err);
 	return 0;
@@ -302,11 +325,16 @@ static int set_targets(struct stream *stream, struct error *err)
 {
 	int32_t count;
 
-	if (stream->source->ops->partition_count(stream->source, &count, err))
+	if (stream->source->ops->partition_count(stream->source, &count, err) ||
+	    (stream->source->ops->freeze && stream->source->ops->freeze(stream->source, err)))
 		return -1;
 	for (int32_t i = 0; i < count; i++) {
 		struct lane *lane = stream_lane(stream, i, err);
 
+		if (lane && stream->source->ops->freeze) {
+			lane->target = INT64_MAX;
+			continue;
+		}
 		if (!lane || stream->source->ops->watermarks(stream->source, i, &lane->low, &lane->target, err))
 			return -1;
 		metric_put(lane->metrics, METRIC_HIGH_WATERMARK, lane->target);
@@ -322,7 +350,7 @@ static void drain_at_targets(struct stream *stream)
 {
 	if (!stream->targets_set || stream->targets_read || !stream->ready || stream->gathered)
 		return;
-	for (int i = 0; i < stream->lane_count; i++)
+	for (int i = 0; i < stream->lane_top; i++)
 		if (stream->lanes[i].state != LANE_FREE && stream->lanes[i].read_next < stream->lanes[i].target)
 			return;
 	stream->targets_read = true;
@@ -333,6 +361,11 @@ static int poll_once(struct stream *stream, struct error *err)
 {
 	struct message message = {.offset = -1};
 
+	/* Another process reads the files: what would be read here could not be committed. */
+	if (stream->files && stream->lanes[0].state == LANE_CONFLICTED) {
+		clock_sleep_ms(POLL_MS);
+		return take_flush(stream, err);
+	}
 	switch (stream->source->ops->poll(stream->source, stream->gathered ? GATHER_MS : POLL_MS, &message, err)) {
 	case POLL_ERROR: return -1;
 	case POLL_NOTHING: return take_flush(stream, err);
@@ -387,9 +420,13 @@ static bool survives(struct stream *stream, const struct error *err)
 		return false;
 	if (stream->finish && !stream->targets_set && clock_monotonic_ms() > stream->started_ms + ONCE_PATIENCE_MS)
 		return false;
+	/* Files and object stores that do not answer: their end is not known before they are read. */
+	if (stream->finish && stream->files && clock_monotonic_ms() > stream->untroubled_ms + ONCE_PATIENCE_MS)
+		return false;
 	/* Said once, not at each try. */
 	if (strncmp(stream->problem, err->message, sizeof stream->problem - 1) != 0)
-		log_event(EVENT_KAFKA, FIELDS(LOG_TEXT("stream", stream->spec->name)), "reading: %s", err->message);
+		log_event(stream->files ? EVENT_FILES : EVENT_KAFKA, FIELDS(LOG_TEXT("stream", stream->spec->name)),
+		          "reading: %s", err->message);
 	stream_problem(stream, err->message);
 	return true;
 }
@@ -397,6 +434,7 @@ static bool survives(struct stream *stream, const struct error *err)
 void *reader_main(void *opaque)
 {
 	struct stream *stream = opaque;
+	struct source *source;
 	struct error err = {0};
 	bool troubled = false;
 
@@ -406,8 +444,11 @@ void *reader_main(void *opaque)
 			if (troubled)
 				stream_problem(stream, NULL);
 			troubled = false;
+			stream->untroubled_ms = 0;
 			continue;
 		}
+		if (!stream->untroubled_ms)
+			stream->untroubled_ms = clock_monotonic_ms();
 		if (!survives(stream, &err)) {
 			stream_fail(stream, &err);
 			break;
@@ -430,8 +471,13 @@ void *reader_main(void *opaque)
 	 */
 	append_target_free(TAKE(stream->target));
 	lake_session_free(TAKE(stream->session));
-	stream->source->ops->close(stream->source);
-	stream->source = NULL;
+	if (stream->files && stream->finish && files_unread(stream->source, &err))
+		stream_fail(stream, &err);
+	/* stream_status asks the source, too. */
+	pthread_mutex_lock(&stream->queue.lock);
+	source = TAKE(stream->source);
+	pthread_mutex_unlock(&stream->queue.lock);
+	source->ops->close(source);
 	pthread_mutex_lock(&stream->queue.lock);
 	stream->ended = true;
 	pthread_cond_broadcast(&stream->queue.changed);

@@ -9,7 +9,9 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/owned.h"
+#include "stream/files.h"
 #include "stream/stream_private.h"
+#include "wire/files.h"
 
 #define LAKE_BYTES_MIN ((int64_t)96 << 20) /* DuckDB writes no file of a wide table with less */
 
@@ -127,6 +129,8 @@ static int open_source(struct stream *stream, struct error *err)
 		properties[i] =
 		        (struct kafka_property){spec->kafka.properties[i].name, spec->kafka.properties[i].value};
 	stream_events(stream, &events);
+	if (spec_reads_files(spec))
+		return files_open(stream, err);
 	if (stream->options.open_source)
 		stream->source = stream->options.open_source(stream->options.source_context, &events, err);
 	else
@@ -192,7 +196,9 @@ struct stream *stream_start(const struct spec_stream *spec, struct lake *lake, c
 	stream->spec = spec;
 	stream->lake = lake;
 	stream->options = *options;
-	stream->key = (struct lane_key){.stream = spec->name, .topic = spec->kafka.topic};
+	files_topic(spec, stream->topic);
+	stream->key = (struct lane_key){.stream = spec->name,
+	                                .topic = spec_reads_files(spec) ? stream->topic : spec->kafka.topic};
 	snprintf(stream->table_name, sizeof stream->table_name, "%s.%s", spec->schema, spec->table);
 	stream->metrics = metrics_set(spec->name, -1);
 	name_owner(stream);
@@ -258,6 +264,7 @@ void stream_free(struct stream *stream)
 		stream->source->ops->close(stream->source);
 	append_target_free(stream->target);
 	take_close(stream);
+	files_free(stream);
 	if (stream->lanes)
 		queue_release(&stream->queue);
 	lake_session_free(stream->session);
@@ -326,7 +333,12 @@ void stream_status(struct stream *stream, struct stream_status *ret_status)
 		if (!stream->ended)
 			ret_status->lag += lane_lag(stream, i);
 	}
+	if (stream->files && stream->source)
+		files_progress(stream->source, &ret_status->files);
 	pthread_mutex_unlock(&stream->queue.lock);
+	ret_status->finishing = stream->finish;
+	if (stream->files)
+		metric_put(stream->metrics, METRIC_FILES_WAITING, ret_status->files.waiting);
 	metric_put(stream->metrics, METRIC_IN_FLIGHT, ret_status->in_flight);
 	metric_put(stream->metrics, METRIC_RSS, clock_rss_bytes());
 	metric_put(stream->metrics, METRIC_COPIED, ret_status->copied_bytes);

@@ -1,5 +1,5 @@
 /*
- * stream.h - one topic into one table, exactly once.
+ * stream.h - one topic, or files, into one table, exactly once.
  *
  *     reader thread: source_poll -> ipc_decode -> queue            (reader.c)
  *     committer thread: window -> one lake transaction             (committer.c), INSERT on DuckDB's threads
@@ -26,6 +26,7 @@
 #include "base/error.h"
 #include "lake/lake.h"
 #include "spec/spec.h"
+#include "wire/files.h"
 
 struct stream;
 
@@ -69,6 +70,8 @@ struct stream_status {
 	int64_t lag; /* offsets between the lake and the source's ends, as last seen */
 	int64_t in_flight; /* bytes */
 	int64_t last_commit_ms; /* wall clock; 0: none yet */
+	struct files_progress files; /* of a stream of files */
+	bool finishing; /* it ends when all is committed */
 	bool ready; /* lanes were assigned and the lake answered last time */
 	char problem[256]; /* why not */
 };

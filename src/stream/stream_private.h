@@ -31,7 +31,7 @@ struct lane {
 	enum lane_state state;
 	struct lake_lane lake; /* what the lake holds, as this owner believes */
 	int64_t read_next; /* the next offset expected from the source (reader thread) */
-	int64_t target; /* finish: commit up to here; -1: no target */
+	int64_t target; /* finish: commit up to here; -1: no target; INT64_MAX: not known yet */
 	int64_t low; /* the topic's oldest offset when the target was set */
 	int64_t careful_until; /* below this offset one message cannot be stored: windows are halved until they hold it
 	                          alone */
@@ -46,6 +46,8 @@ struct stream {
 	struct stream_options options;
 	struct lake *lake;
 	struct lane_key key;
+	char topic[80]; /* key.topic, of files */
+	struct stream_files *files; /* the source is files (files.h); NULL: it is a topic */
 	char table_name[256]; /* SCHEMA.TABLE, as the ledger names it */
 	char owner[128];
 	struct metrics *metrics;
@@ -59,6 +61,7 @@ struct stream {
 	struct lane *lanes;
 	uint64_t *generations;
 	int lane_count; /* LANES_MAX */
+	int lane_top; /* behind the last lane that was ever read (reader thread) */
 	bool finish; /* stop when every target is committed */
 	bool targets_set;
 	bool stop; /* no more reading; drain, commit, leave */
@@ -74,6 +77,7 @@ struct stream {
 
 	/* Owned by the reader thread. */
 	int64_t started_ms;
+	int64_t untroubled_ms; /* until when reading went well; 0: it does */
 	bool targets_read; /* the queue drains for good */
 	struct source *source;
 	struct lake_session *claims;

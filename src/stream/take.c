@@ -73,6 +73,8 @@ static const char *refused(struct stream *stream, const struct message *message)
 {
 	const struct lane *lane = &stream->lanes[message->partition];
 
+	if (message->broken)
+		return message->broken;
 	if (!message->payload)
 		return "a tombstone: the message has a key and no payload";
 	if (lane->poison == message->offset)

@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "base/owned.h"
+#include "stream/files.h"
+#include "stream/verify_files.h"
 #include "wire/source.h"
 
 static void judge_lane(struct verified_lane *lane)
@@ -14,7 +16,7 @@ static void judge_lane(struct verified_lane *lane)
 	int64_t end = audit->ledger_next < 0 ? audit->first_offset : audit->ledger_next;
 
 	lane->gaps = audit->gap_offsets + audit->lost;
-	lane->duplicates = audit->duplicate_offsets;
+	lane->duplicates += audit->duplicate_offsets;
 	if (audit->next_offset > end)
 		lane->gaps += audit->next_offset - end;
 	if (audit->next_offset < end)
@@ -22,6 +24,8 @@ static void judge_lane(struct verified_lane *lane)
 	if (lane->high >= 0 && audit->next_offset < lane->low)
 		lane->gaps += lane->low - audit->next_offset;
 
+	if (*lane->problem)
+		return; /* of the files */
 	if (lane->duplicates)
 		snprintf(lane->problem, sizeof lane->problem, "%" PRId64 " offsets are accounted for twice",
 		         lane->duplicates);
@@ -176,8 +180,11 @@ int verify_stream(const struct spec_stream *spec, struct lake_session *session, 
 {
 	struct verification verification = {0};
 	struct stream_audit audit = {0};
+	bool files = spec_reads_files(spec);
+	char topic[FILES_TOPIC_SIZE];
 
-	if (lake_audit(session, spec->name, spec->kafka.topic, spec->schema, spec->table, &audit, err))
+	files_topic(spec, topic);
+	if (lake_audit(session, spec->name, files ? topic : spec->kafka.topic, spec->schema, spec->table, &audit, err))
 		return error_wrap(err, "verify stream %s", spec->name);
 	verification.lanes = calloc((size_t)audit.lane_count + 1, sizeof *verification.lanes);
 	if (!verification.lanes) {
@@ -193,8 +200,10 @@ int verify_stream(const struct spec_stream *spec, struct lake_session *session, 
 	verification.snapshot = audit.snapshot;
 	verification.last_commit_ms = audit.last_commit_ms;
 	stream_audit_release(&audit);
+	verification.files_there = -1;
 	mark_current(&verification, NULL);
-	if (with_topic && ask_topic(spec, brokers, &verification, err)) {
+	if (files ? verify_files(spec, session, with_topic, &verification, err)
+	          : with_topic && ask_topic(spec, brokers, &verification, err)) {
 		verification_release(&verification);
 		return error_wrap(err, "verify stream %s", spec->name);
 	}

@@ -32,6 +32,24 @@ static void release_message(struct message *message)
 	rd_kafka_message_destroy(message->owner);
 }
 
+static void append_headers(const struct message *message, struct buffer *out)
+{
+	rd_kafka_headers_t *headers;
+	const char *name;
+	const void *value;
+	size_t size;
+
+	if (rd_kafka_message_headers(message->owner, &headers) || !rd_kafka_header_cnt(headers))
+		return;
+	buffer_char(out, '[');
+	for (size_t i = 0; !rd_kafka_header_get_all(headers, i, &name, &value, &size); i++) {
+		if (i)
+			buffer_char(out, ',');
+		headers_pair_json(out, name, value, size);
+	}
+	buffer_char(out, ']');
+}
+
 static enum poll_result give_out(struct lane *lane, rd_kafka_message_t *m, struct message *ret)
 {
 	rd_kafka_timestamp_type_t type;
@@ -46,6 +64,7 @@ static enum poll_result give_out(struct lane *lane, rd_kafka_message_t *m, struc
 	        .key_size = m->key_len,
 	        .owner = m,
 	        .release = release_message,
+	        .headers = append_headers,
 	};
 	lane->position = m->offset + 1;
 	return POLL_MESSAGE;
@@ -374,25 +393,6 @@ static void kafka_close(struct source *base)
 	/* What the group did not ask back: it has forgotten this member. */
 	lanes_revoke_rest(source, true);
 	source_free(source);
-}
-
-void message_headers_json(const struct message *message, struct buffer *out)
-{
-	rd_kafka_headers_t *headers;
-	const char *name;
-	const void *value;
-	size_t size;
-
-	if (message->release != release_message || rd_kafka_message_headers(message->owner, &headers) ||
-	    !rd_kafka_header_cnt(headers))
-		return;
-	buffer_char(out, '[');
-	for (size_t i = 0; !rd_kafka_header_get_all(headers, i, &name, &value, &size); i++) {
-		if (i)
-			buffer_char(out, ',');
-		headers_pair_json(out, name, value, size);
-	}
-	buffer_char(out, ']');
 }
 
 /* ---- opening */

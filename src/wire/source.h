@@ -1,7 +1,8 @@
 /*
  * source.h - bytes in: messages by lane (partition), whatever carries them.
  *
- * A source is a vtable: wire/kafka.c reads a Kafka topic, wire/memory.c replays messages from memory (tests, bench).
+ * A source is a vtable: wire/kafka.c reads a Kafka topic, wire/files.c reads files, wire/memory.c replays messages from
+ * memory (tests, bench).
  * wire/ knows nothing of columns or of the lake; stream/ joins them.
  *
  * Invariants:
@@ -37,6 +38,12 @@ struct message {
 	size_t key_size;
 	void *owner; /* the library's message, or NULL */
 	void (*release)(struct message *); /* NULL: nothing to release */
+	/* Of files: the line, or the batch, in the file that `key` names, from 1; and why the bytes cannot be read
+	 * (NULL: they can). */
+	int64_t place;
+	const char *place_unit; /* "line" */
+	const char *broken;
+	void (*headers)(const struct message *, struct buffer *out); /* NULL: it has none */
 };
 
 static inline void message_release(struct message *message)
@@ -48,7 +55,11 @@ static inline void message_release(struct message *message)
 
 /* Appends the headers as a JSON array of [name, value] pairs (values as text, or base64 prefixed "base64:" where they
  * are not UTF-8); nothing where there are none. */
-void message_headers_json(const struct message *message, struct buffer *out);
+static inline void message_headers_json(const struct message *message, struct buffer *out)
+{
+	if (message->headers)
+		message->headers(message, out);
+}
 
 enum poll_result {
 	POLL_ERROR = -1,
@@ -88,6 +99,9 @@ struct source_ops {
 	int (*topic_id)(struct source *, char *id, size_t size, struct error *);
 	/* A hint for lag monitors (Kafka's committed offset): not waited for, never the truth. */
 	void (*store_hint)(struct source *, int32_t partition, int64_t next_offset);
+	/* Where the end is not known before all is read (files): from here on nothing new is given, and POLL_LANE_END
+	 * tells the end, also where it was told before. NULL: watermarks tell it. */
+	int (*freeze)(struct source *, struct error *);
 	/* Leaves the group (calls `revoked`), frees the source. */
 	void (*close)(struct source *);
 };

@@ -11,6 +11,7 @@ import subprocess
 import threading
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 import uuid
 from pathlib import Path
@@ -166,10 +167,14 @@ class S3Server(Server):
     def host(self):
         return self.address.removeprefix("http://")
 
-    def filer(self, path, method="GET"):
+    def put(self, bucket, key, content):
+        self.filer(urllib.parse.quote(f"{bucket}/{key}"), "PUT", content)
+
+    def filer(self, path, method="GET", content=None):
         """The server's own door beside S3: a bucket is a folder there."""
         name, port = self.host.split(":")
-        request = urllib.request.Request(f"http://{name}:{int(port) + 5}/buckets/{path}", method=method, headers={"Accept": "application/json"})
+        request = urllib.request.Request(f"http://{name}:{int(port) + 5}/buckets/{path}", method=method, data=content,
+                                         headers={"Accept": "application/json"} | ({"Content-Type": "application/octet-stream"} if content else {}))
         with urllib.request.urlopen(request, timeout=30) as answer:
             return answer.read()
 

@@ -12,7 +12,8 @@ import support
 from support import LONG, PLACES, Stream, unique
 
 POINTS = re.findall(r'^FAULT_POINT\(\w+, "([^"]+)"', (support.ROOT / "src/base/fault.def").read_text(), re.MULTILINE)
-# Of these merge.after is for test_merge.py, and file.after is passed on postgres alone.
+# Those are of another source (test_files.py), and of merges (test_merge.py).
+POINTS = [p for p in POINTS if not p.startswith("file") and p != "merge.after"]
 PARTITIONS = 2
 
 # Several occurrences of a point: begin and commit are passed by making the tables and by claiming lanes as well.
@@ -51,7 +52,7 @@ def test_kill_at_every_point(kafka, make_lake, record_property, backend):
     lake.once()
     lake.assert_exactly_once(seqs)
     assert len(lake.quarantine()) == bad
-    assert kills >= len(POINTS) - 2, f"only {kills} kills; not passed: {missed}"
+    assert kills >= len(POINTS) - 1, f"only {kills} kills; not passed: {missed}"  # publish.written is postgres' alone
     record_property("kills", kills)
 
 

@@ -244,12 +244,31 @@ static void a_catalog_by_name(void)
 	manifest_free(NULL);
 }
 
+static void files(void)
+{
+	struct manifest *m = parse(
+	        LAKE "---\n" STREAM "  table: a\n  format: parquet\n  source: {files: 'in/*.parquet'}\n---\n" STREAM_2
+	             "  table: b\n  source: {files: 's3://b/k/*', settle: 0s, poll: 1m}\n");
+
+	CHECK(m);
+	CHECK_TEXT(m->streams[0].source.files, "/m/n/in/*.parquet");
+	CHECK_TEXT(m->streams[0].source.folder, "/m/n");
+	CHECK_INT(m->streams[0].source.settle_ms, 2000);
+	CHECK_INT(m->streams[0].source.poll_ms, 5000);
+	CHECK(!m->streams[0].kafka.brokers && !m->streams[0].kafka.topic);
+	CHECK_INT(m->streams[0].format, FORMAT_PARQUET);
+	CHECK_TEXT(m->streams[1].source.files, "s3://b/k/*");
+	CHECK_INT(m->streams[1].source.settle_ms, 0);
+	CHECK_INT(m->streams[1].source.poll_ms, 60000);
+	manifest_free(m);
+}
+
 int main(int argc, char **argv)
 {
 	int rc;
 
 	folder_make();
-	rc = CHECK_MAIN(argc, argv, TEST(defaults), TEST(everything_given), TEST(declared_columns),
+	rc = CHECK_MAIN(argc, argv, TEST(files), TEST(defaults), TEST(everything_given), TEST(declared_columns),
 	                TEST(json_and_bom_are_read), TEST(paths), TEST(right_together), TEST(load), TEST(wrong_load),
 	                TEST(a_catalog_by_name));
 	folder_remove();

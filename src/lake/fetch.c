@@ -1,0 +1,277 @@
+#include "lake/fetch.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/owned.h"
+#include "batch/arrow_abi.h"
+#include "lake/lake_private.h"
+#include "lake/object_store.h"
+#include "lake/query.h"
+
+#define MEMORY_MIN ((int64_t)256 << 20)
+#define OBJECT_MAX ((size_t)1 << 30)
+
+struct fetch {
+	struct fetch_options options;
+	struct spill spill;
+	struct duck *duck; /* NULL: not opened, or it broke */
+	struct duck_connection *connection; /* to object stores; NULL: none was needed */
+	int copies;
+};
+
+struct fetch_rows {
+	struct fetch *fetch;
+	struct duck_connection *connection;
+	struct query *query;
+	struct duck_stream *stream;
+	bool over;
+	bool broke; /* DuckDB itself: nothing more can be asked of it */
+};
+
+struct fetch *fetch_new(const struct fetch_options *options, struct error *err)
+{
+	struct fetch *fetch = calloc(1, sizeof *fetch);
+
+	if (!fetch) {
+		error_no_memory(err);
+		return NULL;
+	}
+	fetch->options = *options;
+	return fetch;
+}
+
+static void close_duck(struct fetch *fetch)
+{
+	duck_disconnect(TAKE(fetch->connection));
+	duck_close(TAKE(fetch->duck));
+}
+
+void fetch_free(struct fetch *fetch)
+{
+	if (!fetch)
+		return;
+	close_duck(fetch);
+	spill_close(&fetch->spill);
+	free(fetch);
+}
+
+static int open_duck(struct fetch *fetch, struct error *err)
+{
+	int64_t bytes = fetch->options.memory_bytes > MEMORY_MIN ? fetch->options.memory_bytes : MEMORY_MIN;
+	char memory[32];
+	struct duck_setting settings[] = {
+	        {"extension_directory", lake_extension_folder()},
+	        {"autoinstall_known_extensions", "false"},
+	        {"autoload_known_extensions", "false"},
+	        {"threads", "1"},
+	        {"preserve_insertion_order", "true"},
+	        {"memory_limit", memory},
+	        {"temp_directory", ""},
+	};
+
+	if (fetch->duck)
+		return 0;
+	if (!fetch->spill.path)
+		spill_open(&fetch->spill);
+	settings[COUNT_OF(settings) - 1].value = fetch->spill.path;
+	snprintf(memory, sizeof memory, "%" PRId64 "B", bytes);
+	fetch->duck = duck_open(NULL, settings, (int)COUNT_OF(settings), err);
+	return fetch->duck ? 0 : -1;
+}
+
+/* ---- object stores */
+
+static int connect_to_stores(struct fetch *fetch, struct error *err)
+{
+	struct duck_connection *connection;
+
+	if (fetch->connection)
+		return 0;
+	if (open_duck(fetch, err))
+		return -1;
+	connection = duck_connect(fetch->duck, err);
+	if (!connection)
+		return -1;
+	if (lake_load_extension(connection, "httpfs", err) ||
+	    object_store_open(fetch->options.catalog, NULL, connection, err)) {
+		duck_disconnect(connection);
+		return -1;
+	}
+	fetch->connection = connection;
+	return 0;
+}
+
+int fetch_list(struct fetch *fetch, const char *pattern,
+               void (*found)(void *context, const char *name, int64_t size, int64_t modified_ms), void *context,
+               struct error *err)
+{
+	OWNED_BUFFER struct buffer sql = {0};
+	OWNED_DUCK_ROWS struct duck_rows rows = {0};
+
+	if (connect_to_stores(fetch, err))
+		return -1;
+	buffer_init(&sql, 1 << 16);
+	/* Without the column `content` no object is read. */
+	buffer_text(&sql, "SELECT filename, size, epoch_ms(last_modified) FROM read_blob(");
+	buffer_sql_text(&sql, pattern);
+	buffer_text(&sql, ") ORDER BY 1");
+	if (duck_query(fetch->connection, buffer_string(&sql), &rows, err)) {
+		/* DuckDB's word for a pattern that nothing matches. */
+		if (!strstr(err->message, "No files found"))
+			return -1;
+		*err = (struct error){0};
+		return 0;
+	}
+	for (int64_t i = 0; i < rows.row_count; i++)
+		found(context, duck_cell(&rows, i, 0), duck_cell_int(&rows, i, 1), duck_cell_int(&rows, i, 2));
+	return 0;
+}
+
+int fetch_copy(struct fetch *fetch, const char *name, char **ret_path, struct error *err)
+{
+	OWNED_BUFFER struct buffer sql = {0};
+	OWNED_FREE char *path = NULL;
+
+	if (connect_to_stores(fetch, err))
+		return -1;
+	if (!*fetch->spill.path)
+		return error_set(err, ERROR_INVALID, 0, "%s cannot be copied here: set TMPDIR to a folder with room",
+		                 name);
+	if (asprintf(&path, "%s/object-%d", fetch->spill.path, fetch->copies++) < 0)
+		return error_no_memory(err);
+	buffer_init(&sql, 1 << 16);
+	buffer_text(&sql, "COPY (SELECT content FROM read_blob(");
+	buffer_sql_text(&sql, name);
+	buffer_text(&sql, ")) TO ");
+	buffer_sql_text(&sql, path);
+	buffer_text(&sql, " (FORMAT blob)");
+	if (duck_exec(fetch->connection, buffer_string(&sql), NULL, err)) {
+		unlink(path);
+		duck_tell_memory(err);
+		if (err->kind == ERROR_MEMORY) {
+			err->kind = ERROR_INVALID;
+			return error_wrap(err, "%s does not fit in memory: raise spec.memory, or split it", name);
+		}
+		return error_wrap(err, "fetching %s", name);
+	}
+	*ret_path = TAKE(path);
+	return 0;
+}
+
+/* ---- Parquet */
+
+/* DuckDB's reasons name the path it was given, which tells nobody anything. */
+static int rows_failed(struct fetch_rows *rows, struct error *err)
+{
+	duck_tell_memory(err);
+	if (err->kind == ERROR_MEMORY) {
+		err->kind = ERROR_INVALID;
+		return error_wrap(err, "a row group does not fit in memory: raise spec.memory");
+	}
+	rows->broke = err->kind == ERROR_FATAL;
+	rows->over = true;
+	err->kind = ERROR_CORRUPT;
+	return -1;
+}
+
+struct fetch_rows *fetch_rows_open(struct fetch *fetch, const char *path, struct error *err)
+{
+	struct fetch_rows *rows = calloc(1, sizeof *rows);
+	OWNED_BUFFER struct buffer sql = {0};
+
+	if (!rows) {
+		error_no_memory(err);
+		return NULL;
+	}
+	rows->fetch = fetch;
+	if (open_duck(fetch, err) || !(rows->connection = duck_connect(fetch->duck, err))) {
+		fetch_rows_close(rows);
+		return NULL;
+	}
+	buffer_init(&sql, 1 << 16);
+	buffer_text(&sql, "SELECT * FROM read_parquet(");
+	buffer_sql_text(&sql, path);
+	buffer_text(&sql, ", hive_partitioning = false)");
+	rows->query = query_open(rows->connection, buffer_string(&sql), err);
+	if (rows->query)
+		rows->stream = query_arrow(rows->query, err);
+	if (rows->stream)
+		return rows;
+	rows_failed(rows, err);
+	fetch_rows_close(rows);
+	return NULL;
+}
+
+static int append(void *context, const void *bytes, size_t size)
+{
+	struct buffer *out = context;
+
+	buffer_append(out, bytes, size);
+	return buffer_ok(out) ? 0 : -1;
+}
+
+/* Arrays until there are enough. 1: some; 0: none are left; -1: *err. */
+static int write_rows(struct fetch_rows *rows, struct ipc_writer *writer, const struct buffer *out, struct error *err)
+{
+	int64_t count = 0;
+
+	while (count < FETCH_ROWS && out->size < FETCH_BYTES) {
+		struct ArrowArray array;
+		int got = duck_stream_next(rows->stream, &array, err), failed;
+
+		if (got < 0)
+			return rows_failed(rows, err);
+		if (got == 0) {
+			rows->over = true; /* a stream that ended must not be asked again */
+			return count > 0;
+		}
+		count += array.length;
+		failed = ipc_writer_write(writer, &array, err);
+		array.release(&array);
+		if (failed)
+			return -1;
+	}
+	return 1;
+}
+
+int fetch_rows_next(struct fetch_rows *rows, uint8_t **ret_data, size_t *ret_size, struct error *err)
+{
+	OWNED_BUFFER struct buffer out = {0};
+	struct ipc_writer *writer;
+	int got;
+
+	*ret_data = NULL;
+	*ret_size = 0;
+	if (rows->over)
+		return 0;
+	buffer_init(&out, OBJECT_MAX);
+	writer = ipc_writer_new(duck_stream_schema(rows->stream), append, &out, err);
+	if (!writer)
+		return -1;
+	got = write_rows(rows, writer, &out, err);
+	if (got <= 0) {
+		ipc_writer_free(writer);
+		return got;
+	}
+	if (ipc_writer_finish(writer, err))
+		return -1;
+	*ret_size = out.size;
+	*ret_data = (uint8_t *)TAKE(out.data);
+	return 1;
+}
+
+void fetch_rows_close(struct fetch_rows *rows)
+{
+	if (!rows)
+		return;
+	duck_stream_close(rows->stream);
+	query_close(rows->query);
+	duck_disconnect(rows->connection);
+	if (rows->broke)
+		close_duck(rows->fetch);
+	free(rows);
+}

@@ -1,0 +1,45 @@
+#include "wire/hash.h"
+
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct hash {
+	EVP_MD_CTX *context;
+};
+
+struct hash *hash_new(struct error *err)
+{
+	struct hash *hash = calloc(1, sizeof *hash);
+
+	if (hash)
+		hash->context = EVP_MD_CTX_new();
+	if (hash && hash->context && EVP_DigestInit_ex(hash->context, EVP_sha256(), NULL) == 1)
+		return hash;
+	hash_free(hash);
+	error_no_memory(err);
+	return NULL;
+}
+
+void hash_add(struct hash *hash, const void *bytes, size_t size)
+{
+	EVP_DigestUpdate(hash->context, bytes, size);
+}
+
+void hash_hex(struct hash *hash, char ret_hex[HASH_HEX_SIZE])
+{
+	unsigned char digest[EVP_MAX_MD_SIZE];
+	unsigned size = 0;
+
+	EVP_DigestFinal_ex(hash->context, digest, &size);
+	for (unsigned i = 0; i < size && i < HASH_HEX_SIZE / 2; i++)
+		snprintf(ret_hex + 2 * (size_t)i, 3, "%02x", digest[i]);
+}
+
+void hash_free(struct hash *hash)
+{
+	if (!hash)
+		return;
+	EVP_MD_CTX_free(hash->context);
+	free(hash);
+}

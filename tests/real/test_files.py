@@ -1,0 +1,635 @@
+"""Files as a source: each is taken once, whole, and accounted for - whatever dies, changes, or is still being written."""
+
+import json
+import os
+import re
+import signal
+import time
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+import support
+from support import BACKENDS, DONE, INPUT, LONG
+
+POINTS = re.findall(r'^FAULT_POINT\(\w+, "([^"]+)"', (support.ROOT / "src/base/fault.def").read_text(), re.MULTILINE)
+ENDINGS = {"json": "json", "arrow": "arrow", "parquet": "parquet"}
+
+
+class Files:
+    """A folder of files, and a lake that a stream of them fills."""
+
+    def __init__(self, lake, format="json", settle="0s", poll="100ms", pattern=None, json_settings=None):
+        self.lake, self.format = lake, format
+        self.folder = lake.folder / "in"
+        self.folder.mkdir(exist_ok=True)
+        self.next_seq = 0
+        documents = lake.documents
+        source = {"files": pattern(lake) if callable(pattern) else pattern or f"in/*.{ENDINGS[format]}", "settle": settle, "poll": poll}
+
+        def of_files(**changes):
+            catalog, stream = documents(**changes)
+            del stream["spec"]["kafka"]
+            stream["spec"]["source"] = source
+            stream["spec"]["format"] = format
+            if json_settings:
+                stream["spec"]["json"] = json_settings
+            return [catalog, stream]
+
+        lake.documents = of_files
+        lake.manifest = lake.write()
+
+    def path(self, name):
+        return self.folder / name
+
+    def batches(self, rows, batch_rows):
+        for first in range(self.next_seq, self.next_seq + rows, batch_rows):
+            count = min(batch_rows, self.next_seq + rows - first)
+            yield pa.ipc.open_stream(support.events(first, count)).read_next_batch()
+
+    def write(self, name, rows, batch_rows=5, **options):
+        """A file of events (support.events), in the stream's format, in one rename; their sequence numbers."""
+        temporary = self.path(f".{name}")
+        first = self.next_seq
+        batches = list(self.batches(rows, batch_rows))
+        if self.format == "json":
+            lines = [json.dumps(row, default=str) for batch in batches for row in batch.to_pylist()]
+            temporary.write_text("".join(line + "\n" for line in lines))
+        elif self.format == "parquet":
+            pq.write_table(pa.Table.from_batches(batches, support.SCHEMA), temporary, row_group_size=options.get("row_group", 1000))
+        else:
+            opened = pa.ipc.new_file if options.get("file") else pa.ipc.new_stream
+            with opened(str(temporary), support.SCHEMA, options=options.get("ipc")) as writer:
+                for batch in batches:
+                    writer.write_batch(batch)
+        temporary.rename(self.path(name))
+        self.next_seq += rows
+        return list(range(first, self.next_seq))
+
+    def register(self):
+        """name -> (size, first offset, next offset), as another reader finds it."""
+        rows = self.lake.read("SELECT name, size, first_offset, max(next_offset) FROM lake.tarn.files GROUP BY ALL ORDER BY 3")
+        assert len({r[0] for r in rows}) == len(rows)
+        return {Path(r[0]).name: r[1:] for r in rows}
+
+    def assert_seqs(self, seqs, lag=0):
+        """Each of them is one row, and nothing else is there; every byte of the way is accounted for."""
+        answer = self.lake.verify(topic=True)
+        assert answer["passed"] and answer["code"] == DONE, answer
+        assert (answer["gaps"], answer["duplicates"]) == (0, 0)
+        assert sum(lane["lag"] for lane in answer["lanes"]) == lag, answer
+        found = [r[0] for r in self.lake.read("SELECT seq FROM lake.events ORDER BY seq")]
+        assert found == sorted(seqs)
+        return answer
+
+
+@pytest.fixture
+def make_files(make_lake):
+    def make(backend="sqlite", format="json", **options):
+        settings = {k: options.pop(k) for k in ["settle", "poll", "pattern", "json_settings"] if k in options}
+        return Files(make_lake(backend, "", "", **options), format, **settings)
+
+    return make
+
+
+# ---- what is taken
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_lines(make_files, backend):
+    files = make_files(backend)
+    seqs = files.write("b.json", 20) + files.write("a.json", 7)
+    files.path("empty.json").write_text("")
+    files.path("last-line-open.json").write_text('\r\n{"seq": 100}\r\n\n  \n{"seq": 101}')
+    files.path("c.json.tmp").write_text('{"seq": 200}\n')
+    files.path("_d.json").write_text('{"seq": 201}\n')
+    files.path("folder.json").mkdir()
+    files.path("none.txt").write_text("no\n")
+    files.lake.once()
+    files.assert_seqs(seqs + [100, 101])
+    register = files.register()
+    assert list(register) == ["a.json", "b.json", "empty.json", "last-line-open.json"], "in order of name"
+    assert [r[1:] for r in register.values()] == [(0, 8), (8, 29), (29, 30), (30, 33)]
+    # A second run takes nothing, and then only what is new.
+    files.lake.once()
+    assert len(files.register()) == 4
+    seqs += files.write("z.json", 3)
+    files.lake.once()
+    files.assert_seqs(seqs + [100, 101])
+
+
+def test_malformed_lines_name_their_place(make_files):
+    files = make_files()
+    files.path("a.json").write_text('{"seq": 1}\nno json\n\n{"seq": 2}\n[]\n')
+    files.path("b.json").write_bytes(b'{"seq": "\xff"}\n{"seq": 3}\n')
+    files.lake.once()
+    files.assert_seqs([1, 2, 3])
+    found = files.lake.quarantine()
+    assert [(q["message_key"], json.loads(q["headers"]), q["payload"]) for q in found] == [
+        (b"in/a.json", [["file", "in/a.json"], ["line", "2"]], b"no json"),
+        (b"in/a.json", [["file", "in/a.json"], ["line", "5"]], b"[]"),
+        (b"in/b.json", [["file", "in/b.json"], ["line", "1"]], b'{"seq": "\xff"}')]
+    assert [q["offset"] for q in found] == [1, 3, 5]
+    assert all(abs(q["message_time"].timestamp() - time.time()) < 86400 * 2 for q in found)
+
+
+def test_columns_evolve_across_files(make_files):
+    files = make_files()
+    files.path("1.json").write_text('{"seq": 1}\n')
+    files.path("2.json").write_text('{"seq": 2, "name": "ä"}\n')
+    files.lake.once()
+    files.path("3.json").write_text('{"seq": 3, "name": 5}\n{"seq": 4, "more": [1]}\n')
+    files.lake.once()
+    assert files.lake.read("SELECT seq, name, more FROM lake.events ORDER BY seq") == [
+        (1, None, None), (2, "ä", None), (4, None, "[1]")]
+    assert [json.loads(q["headers"])[1] for q in files.lake.quarantine()] == [["line", "1"]]
+    files.assert_seqs([1, 2, 4])
+
+
+def test_a_row_that_the_table_refuses(make_files):
+    """One line of a thousand, found by halving windows: the same offsets mean the same lines each time."""
+    files = make_files()
+    files.lake.write_sql("CREATE TABLE lake.main.events (seq BIGINT, day DATE)")
+    lines = [json.dumps({"seq": i, "day": "2026-01-01"}) for i in range(1000)]
+    lines[371] = json.dumps({"seq": 371, "day": "2026-99-99"})
+    files.path("a.json").write_text("\n".join(lines[:500]) + "\n")
+    files.path("b.json").write_text("\n".join(lines[500:]) + "\n")
+    files.lake.once()
+    files.assert_seqs([i for i in range(1000) if i != 371])
+    (found,) = files.lake.quarantine()
+    assert (json.loads(found["headers"]), found["payload"]) == ([["file", "in/a.json"], ["line", "372"]], lines[371].encode())
+
+
+def test_a_thousand_small_files(make_files):
+    files = make_files()
+    seqs = []
+    for i in range(1000):
+        files.path(f"{i:04}.json").write_text(f'{{"seq": {2 * i}}}\n{{"seq": {2 * i + 1}}}\n')
+        seqs += [2 * i, 2 * i + 1]
+    process = files.lake.once()
+    assert len(process.events("commit")) <= 10
+    files.assert_seqs(seqs)
+    assert len(files.register()) == 1000
+
+
+def test_lines_longer_than_blocks(make_files):
+    files = make_files()
+    rows = [{"seq": i, "text": "x" * size} for i, size in enumerate([1, 3 << 20, 5, (1 << 20) - 25, 1 << 20, 0])]
+    files.path("a.json").write_text("\n".join(map(json.dumps, rows)))
+    files.lake.once()
+    files.assert_seqs(range(6))
+    assert files.lake.read("SELECT seq, len(text) FROM lake.events ORDER BY 1") == [(r["seq"], len(r["text"])) for r in rows]
+
+
+# ---- when it is taken
+
+
+def test_files_that_appear(make_files):
+    files = make_files()
+    process = files.lake.start("--listen", "127.0.0.1:0")
+    process.wait_event("file_none")
+    seqs = files.write("a.json", 3)
+    process.wait_event("commit")
+    seqs += files.write("b.json", 4)
+    process.wait_event("commit", count=2)
+    assert process.metric("tarn_files_committed_total") == 2 and process.metric("tarn_files_waiting") == 0
+    assert process.metric("tarn_file_bytes_committed_total") == sum(p.stat().st_size for p in files.folder.glob("*.json"))
+    assert process.get("/readyz")[0] == 200
+    process.drain()
+    files.assert_seqs(seqs)
+
+
+def test_half_written(make_files):
+    """Written slowly under its own name: taken once, whole, after it has settled."""
+    files = make_files(settle="1s")
+    process = files.lake.start()
+    with open(files.path("slow.json"), "w") as out:
+        for i in range(25):
+            out.write(f'{{"seq": {i}, "te')
+            out.flush()
+            time.sleep(0.1)
+            out.write('xt": 1}\n')
+            out.flush()
+        assert not process.events("file_taken")
+    process.wait_event("commit")
+    process.drain()
+    files.assert_seqs(range(25))
+    assert len(process.events("file_taken")) == 1 and not files.lake.quarantine()
+
+
+def test_once_waits_for_a_writer(make_files):
+    files = make_files(settle="500ms")
+    path = files.path("a.json")
+    path.write_text('{"seq": 0}\n')
+    process = files.lake.start("--once")
+    for i in range(1, 8):
+        time.sleep(0.2)
+        with open(path, "a") as out:
+            out.write(f'{{"seq": {i}}}\n')
+    assert process.wait() == DONE
+    files.assert_seqs(range(8))
+
+
+def test_other_content_under_a_name(make_files):
+    files = make_files()
+    path = files.path("a.json")
+    path.write_text('{"seq": 1}\n')
+    files.path("b.json").write_text('{"seq": 5}\n')
+    files.lake.once()
+    path.write_text('{"seq": 1}\n{"seq": 2}\n')
+    files.path("b.json").write_text('{"seq": 6}\n')
+    process = files.lake.start()
+    assert {e["file"] for e in process.wait_event("file_changed", count=2)} == {"in/a.json", "in/b.json"}
+    time.sleep(0.5)
+    files.path("c.json").write_text('{"seq": 3}\n')
+    process.wait_event("commit")
+    process.drain()
+    assert len(process.events("file_changed")) == 2, "said once"
+    assert files.lake.read("SELECT seq FROM lake.events ORDER BY 1") == [(1,), (3,), (5,)]
+    answer = files.lake.verify(topic=True)
+    assert not answer["passed"] and "in/a.json has 22 bytes, and 11 when it was taken" in answer["lanes"][0]["problem"]
+    assert files.lake.verify()["passed"]
+    # The same content, written anew, is the same file; a copy under another name is another one.
+    path.write_text('{"seq": 1}\n')
+    files.path("b.json").write_text('{"seq": 5}\n')
+    files.path("d.json").write_text('{"seq": 5}\n')
+    process = files.lake.once()
+    assert not process.events("file_changed")
+    files.assert_seqs([1, 3, 5, 5])
+
+
+def test_nothing_matches(make_files):
+    files = make_files(pattern="nowhere/*.json")
+    process = files.lake.once()
+    assert len(process.events("file_none")) == 1
+    files.lake.manifest = files.lake.write()
+    assert files.lake.verify(topic=True)["table_rows"] == -1
+
+
+def test_a_file_that_cannot_be_read(make_files):
+    """The others are committed, and then the run says which one is missing."""
+    files = make_files()
+    seqs = files.write("a.json", 3)
+    os.symlink("nowhere", files.path("b.json"))
+    seqs += files.write("c.json", 3)
+    (Path(os.fsdecode(os.fsencode(files.folder) + b"/\xff.json"))).write_text('{"seq": 77}\n')
+    process = files.lake.once(expect=INPUT)
+    assert {e["reason"] for e in process.events("file_waiting")} == {"it cannot be looked at", "its name is not UTF-8"}
+    assert "in/b.json was not read" in process.text()
+    files.assert_seqs(seqs, lag=2)
+    os.unlink(os.fsencode(files.folder) + b"/\xff.json")
+    files.path("b.json").unlink()
+    seqs += files.write("b.json", 2)
+    files.lake.once()
+    files.assert_seqs(seqs)
+
+
+def test_folder_moves_and_patterns_change(make_files):
+    """A file is its name below the manifest's folder: neither a move of it all nor a wider pattern takes it again."""
+    files = make_files("file", pattern="in/[ab].json")
+    seqs = files.write("a.json", 3)
+    files.lake.once()
+    stream = files.lake.documents()[1]["spec"]["source"]
+    stream["files"] = "in/*.json"
+    moved = files.lake.folder.with_name("moved [x]*")
+    files.lake.folder.rename(moved)
+    files.lake.folder, files.folder = moved, moved / "in"
+    files.lake.manifest = files.lake.write()
+    seqs += files.write("c.json", 3)
+    files.lake.once()
+    files.assert_seqs(seqs)
+
+
+# ---- what dies
+
+
+def test_gone_or_changed_in_the_middle(make_files):
+    """What the lake has a part of must be what it was: else nothing is read, and the run says why."""
+    files = make_files(max_bytes="1Mi")
+    rows = [json.dumps({"seq": i, "text": "x" * 1000}) for i in range(4000)]
+    path = files.path("a.json")
+    path.write_text("\n".join(rows))
+    before = path.stat()
+    process = files.lake.once(faults="commit.after:6:kill", expect=-signal.SIGKILL)
+    files.lake.assert_consistent()
+    taken = files.lake.read("SELECT count(*) FROM lake.events")[0][0]
+    assert 0 < taken < 4000 and files.register()["a.json"][1:] == (0, None)
+    content = path.read_text()
+    path.write_text(content.replace("xxx", "yyy", 1))
+    process = files.lake.once(expect=INPUT)
+    assert "was changed after it was taken in part" in process.text()
+    path.unlink()
+    process = files.lake.once(expect=INPUT)
+    assert "in/a.json cannot be opened" in process.text()
+    assert files.lake.read("SELECT count(*) FROM lake.events")[0][0] == taken
+    path.write_text(content)
+    assert path.stat().st_mtime != before.st_mtime
+    files.lake.once()
+    files.assert_seqs(range(4000))
+    assert files.register()["a.json"][1:] == (0, 4001)
+
+
+def dies(lake, faults):
+    process = lake.once(faults=faults, expect=None)
+    code = process.process.returncode
+    assert code in (-signal.SIGKILL, 0), f"{faults}: ended with {code}:\n{process.tail()}"
+    return code != 0
+
+
+@pytest.mark.parametrize("format", ["json", "arrow", "parquet"] if LONG else ["json"])
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_kill_at_every_point(make_files, record_property, backend, format):
+    files = make_files(backend, format)
+    seqs, bad, kills, missed = [], 0, 0, []
+    for nth in [1, 2, 3, 5] if LONG else [1, 2]:
+        for point in POINTS:
+            seqs += files.write(f"{len(seqs):05}.{ENDINGS[format]}", 8)
+            seqs += files.write(f"{len(seqs):05}.{ENDINGS[format]}", 2)
+            files.path(f"{len(seqs):05}-bad.{ENDINGS[format]}").write_text("no events\n" * 20)
+            bad += 20 if format == "json" else 1
+            if dies(files.lake, f"{point}:{nth}:kill"):
+                kills += 1
+            else:
+                missed.append(f"{point}:{nth}")
+            done = support.tarn("verify", str(files.lake.manifest), "--format", "json", environment=files.lake.environment)
+            assert done.returncode in (DONE, INPUT), f"after {point}:{nth}: {done.stdout} {done.stderr}"
+    files.lake.once()
+    files.assert_seqs(seqs)
+    assert len(files.lake.quarantine()) == bad
+    assert kills >= len(POINTS), f"only {kills} kills; not passed: {missed}"
+    record_property("kills", kills)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_errors_at_every_point(make_files, backend):
+    files = make_files(backend)
+    seqs = files.write("first.json", 4)
+    files.lake.once()
+    points = [p for p in POINTS if p != "decode"]
+    for i, group in enumerate([points[i::4] for i in range(4)] + [points]):
+        seqs += files.write(f"{i}-a.json", 4) + files.write(f"{i}-b.json", 4)
+        files.path(f"{i}-bad.json").write_text("no\n")
+        files.lake.once(faults=",".join(f"{p}:{1 + (i + n) % 2}:error" for n, p in enumerate(group)))
+    files.assert_seqs(seqs)
+    assert len(files.lake.quarantine()) == 5
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_kill_at_random_times(make_files, rng, backend):
+    """A backfill of large files, killed again and again."""
+    files = make_files(backend, freshness="100ms", max_bytes="1Mi")
+    seqs = []
+    for i in range(4):
+        rows = [json.dumps({"seq": i * 20000 + k, "text": "x" * 200}) for k in range(20000)]
+        files.path(f"{i}.json").write_text("\n".join(rows) + "\n")
+        seqs += range(i * 20000, (i + 1) * 20000)
+    for _ in range(20 if LONG else 3):
+        process = files.lake.start()
+        time.sleep(rng.uniform(0.3, 2.0))
+        process.kill()
+        done = support.tarn("verify", str(files.lake.manifest), environment=files.lake.environment)
+        assert done.returncode in (DONE, INPUT), done.stdout
+    files.lake.once(timeout_s=110)
+    files.assert_seqs(seqs)
+
+
+def test_a_signal_drains(make_files):
+    files = make_files(max_bytes="1Mi")
+    rows = [json.dumps({"seq": i, "text": "x" * 500}) for i in range(100000)]
+    files.path("a.json").write_text("\n".join(rows))
+    process = files.lake.start()
+    process.wait_event("commit")
+    process.drain()
+    files.lake.assert_consistent()
+    files.lake.once()
+    files.assert_seqs(range(100000))
+
+
+@pytest.mark.parametrize("turns", [3])
+def test_two_processes(make_files, turns):
+    """Both run the same stream on Postgres: each commit is one owner's, the other drops what it read and stands by."""
+    files = make_files("postgres")
+    first = files.lake.start()
+    first.wait_event("lane_assigned")
+    second = files.lake.start()
+    second.wait_event("lane_assigned")
+    seqs = []
+    for turn in range(turns):
+        for i in range(10):
+            seqs += files.write(f"{turn}-{i}.json", 5)
+        support.eventually("all are in the lake", lambda: files.lake.verify()["table_rows"] == len(seqs))
+    assert len(first.events("conflict")) + len(second.events("conflict")) <= 2
+    # Its owner dies, and the other one takes over.
+    second.kill()
+    seqs += files.write("last.json", 5)
+    support.eventually("the other took over", lambda: files.lake.verify()["table_rows"] == len(seqs), timeout_s=60)
+    first.drain()
+    files.assert_seqs(seqs)
+
+
+# ---- Arrow and Parquet
+
+
+WORDS = ["alpha", "beta", "gamma", "delta ä"]
+
+
+def arrow_file(path, opened, first, batches, rows, dictionaries=True, **options):
+    """Batches of rows with a dictionary that grows; returns the sequence numbers."""
+    schema = pa.schema([("seq", pa.int64()), ("word", pa.dictionary(pa.int16(), pa.string()) if dictionaries else pa.string())])
+    temporary = path.with_name("." + path.name)
+    with opened(str(temporary), schema, options=pa.ipc.IpcWriteOptions(**options)) as writer:
+        for b in range(batches):
+            seqs = range(first + b * rows, first + (b + 1) * rows)
+            words = WORDS[: 1 + b % len(WORDS)] if b < len(WORDS) else WORDS
+            index = pa.array([s % len(words) for s in seqs], pa.int16())
+            values = pa.DictionaryArray.from_arrays(index, pa.array(words))
+            writer.write_batch(pa.record_batch([pa.array(seqs), values if dictionaries else values.dictionary_decode()], schema=schema))
+    temporary.rename(path)
+    return [(s, WORDS[s % min(1 + (s - first) // rows, len(WORDS))]) for s in range(first, first + batches * rows)]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_arrow(make_files, backend):
+    files = make_files(backend, "arrow")
+    rows = arrow_file(files.path("a.arrow"), pa.ipc.new_stream, 0, 6, 3000, emit_dictionary_deltas=True)
+    rows += arrow_file(files.path("b.arrow"), pa.ipc.new_stream, 50000, 5, 10, compression="zstd")
+    rows += arrow_file(files.path("c.arrow"), pa.ipc.new_file, 100000, 6, 2500, emit_dictionary_deltas=True, compression="zstd")
+    rows += arrow_file(files.path("d.arrow"), pa.ipc.new_file, 200000, 3, 10, dictionaries=False, compression="lz4")
+    with pa.ipc.new_file(str(files.path("e.arrow")), pa.schema([("seq", pa.int64())])):
+        pass
+    files.lake.once()
+    files.assert_seqs([r[0] for r in rows])
+    assert sorted(files.lake.read("SELECT seq, word FROM lake.events")) == sorted(rows)
+    assert [r[1:] for r in files.register().values()] == [(0, 7), (7, 13), (13, 20), (20, 24), (24, 25)]
+    assert files.lake.quarantine() == []
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_parquet(make_files, backend):
+    files = make_files(backend, "parquet")
+    seqs = files.write("a.parquet", 40000, batch_rows=5000, row_group=7000) + files.write("b.parquet", 10)
+    pq.write_table(pa.table({"seq": pa.array([], pa.int64())}), files.path("empty.parquet"))
+    files.lake.once(timeout_s=90)
+    files.assert_seqs(seqs)
+    files.lake.assert_exactly_once(seqs)
+    register = files.register()
+    assert list(register) == ["a.parquet", "b.parquet", "empty.parquet"]
+    assert register["a.parquet"][1:] == (0, 4), "three messages and an end"
+    assert files.lake.quarantine() == []
+
+
+def test_unfinished_arrow_and_parquet_wait(make_files, make_lake):
+    """Settled, but without their ends: left until they have them, and nothing goes to quarantine."""
+    for format in ["arrow", "parquet"]:
+        files = make_files("sqlite", format)
+        seqs = files.write(f"whole.{format}", 50, file=True)
+        more = files.write(f"half.{format}", 50, file=True)
+        content = files.path(f"half.{format}").read_bytes()
+        files.path(f"half.{format}").write_bytes(content[:-9])
+        third = []
+        if format == "arrow":
+            third = files.write("stream.arrow", 50)
+            stream = files.path("stream.arrow").read_bytes()
+            files.path("stream.arrow").write_bytes(stream[:-100])
+        files.path(f"none.{format}").write_bytes(b"")
+        process = files.lake.once()
+        said = {e["file"]: e["reason"] for e in process.events("file_waiting")}
+        assert said[f"in/half.{format}"] == "its footer is missing: its writer has not ended it"
+        assert len(said) == (3 if format == "arrow" else 2)
+        files.assert_seqs(seqs, lag=len(said))
+        files.path(f"half.{format}").write_bytes(content)
+        if format == "arrow":
+            files.path("stream.arrow").write_bytes(stream)
+        files.path(f"none.{format}").unlink()
+        files.lake.once()
+        files.assert_seqs(seqs + more + third)
+        assert files.lake.quarantine() == []
+
+
+def test_broken_parts(make_files):
+    """A bad batch of a file with a footer is quarantined alone; of a stream, with what follows it."""
+    files = make_files("sqlite", "arrow")
+    schema = pa.schema([("seq", pa.int64()), ("text", pa.string())])
+
+    def write(name, opened, first):
+        with opened(str(files.path(name)), schema) as writer:
+            for b in range(4):
+                seqs = range(first + 10 * b, first + 10 * b + 10)
+                writer.write_batch(pa.record_batch([pa.array(seqs), pa.array([f"text {s}" for s in seqs])], schema=schema))
+        return bytearray(files.path(name).read_bytes())
+
+    data = write("a-framing.arrow", pa.ipc.new_file, 0)
+    starts = [m.start() for m in re.finditer(b"\xff\xff\xff\xff[^\0]\0\0\0", bytes(data))]
+    data[starts[2]] = 0  # the head of the second batch
+    files.path("a-framing.arrow").write_bytes(data)
+    data = write("b-text.arrow", pa.ipc.new_stream, 100)
+    at = bytes(data).index(b"text 115")
+    data[at] = 0xFF  # no UTF-8, in the second batch
+    files.path("b-text.arrow").write_bytes(data)
+    data = write("c-stream.arrow", pa.ipc.new_stream, 200)
+    starts = [m.start() for m in re.finditer(b"\xff\xff\xff\xff[^\0]\0\0\0", bytes(data))]
+    data[starts[2]] = 0
+    files.path("c-stream.arrow").write_bytes(data)
+    files.path("d-none.arrow").write_text("this is no Arrow file, and it never will be")
+    seqs = files.write("e.arrow", 0)
+    files.lake.once()
+    kept = [s for s in range(40) if s // 10 != 1] + [s for s in range(100, 140) if s // 10 != 11] + list(range(200, 210))
+    files.assert_seqs(kept + seqs)
+    found = [(json.loads(q["headers"]), q["reason"], len(q["payload"])) for q in files.lake.quarantine()]
+    assert [f[0] for f in found] == [[["file", f"in/{name}.arrow"], ["batch", batch]] for name, batch in
+                                     [("a-framing", "2"), ("b-text", "2"), ("c-stream", "2"), ("d-none", "1")]]
+    assert "at byte" in found[0][1] and "0xFFFFFFFF is missing" in found[0][1]
+    assert "text" in found[1][1] and found[2][2] == len(data) - starts[2] and found[3][2] == 43
+
+
+def test_broken_parquet(make_files):
+    files = make_files("sqlite", "parquet")
+    seqs = files.write("a.parquet", 10)
+    files.write("b.parquet", 20000)
+    data = bytearray(files.path("b.parquet").read_bytes())
+    data[4000:5000] = b"\0" * 1000
+    files.path("b.parquet").write_bytes(data)
+    files.path("c.parquet").write_text("this is no Parquet file, and it never will be")
+    files.path("d.parquet").write_bytes(b"PAR1" + b"x" * 100 + b"PAR1")
+    files.next_seq = 1000
+    seqs += files.write("e.parquet", 10)
+    files.lake.once()
+    answer = files.lake.verify(topic=True)
+    assert answer["passed"] and answer["lanes"][0]["lag"] == 0
+    found = {json.loads(q["headers"])[0][1]: q for q in files.lake.quarantine()}
+    assert set(found) == {"in/b.parquet", "in/c.parquet", "in/d.parquet"}
+    assert found["in/c.parquet"]["payload"] == b"this is no Parquet file, and it never will be"
+    assert set(seqs) <= {r[0] for r in files.lake.read("SELECT seq FROM lake.events")}
+
+
+def test_evolution_of_arrow_and_parquet(make_files):
+    for format in ["arrow", "parquet"]:
+        files = make_files("sqlite", format)
+        for i, columns in enumerate([{"seq": [1]}, {"seq": [2], "more": ["x"]}, {"seq": [3]}]):
+            table = pa.table(columns)
+            if format == "parquet":
+                pq.write_table(table, files.path(f"{i}.parquet"))
+            else:
+                with pa.ipc.new_file(str(files.path(f"{i}.arrow")), table.schema) as writer:
+                    writer.write_table(table)
+        files.lake.once()
+        assert files.lake.read("SELECT seq, more FROM lake.events ORDER BY 1") == [(1, None), (2, "x"), (3, None)]
+        files.assert_seqs([1, 2, 3])
+
+
+@pytest.mark.parametrize("backend", ["sqlite", "postgres"])
+@pytest.mark.parametrize("format", ["arrow", "parquet"])
+def test_killed_in_the_middle_of_columns(make_files, rng, backend, format):
+    """Large files, killed at commits and at random: what was taken of a file is not taken again."""
+    files = make_files(backend, format, freshness="100ms", max_bytes="1Mi")
+    seqs = []
+    for i in range(3):
+        seqs += files.write(f"{i}.{format}", 60000, batch_rows=2000, file=i % 2 == 0, row_group=10000)
+    for nth in [6, 2, 3]:
+        files.lake.once(faults=f"commit.after:{nth}:kill", expect=-signal.SIGKILL, timeout_s=90)
+        files.lake.assert_consistent()
+    process = files.lake.start()
+    time.sleep(rng.uniform(0.3, 1.5))
+    process.kill()
+    files.lake.once(timeout_s=110)
+    files.lake.assert_exactly_once(seqs)
+
+
+# ---- files elsewhere
+
+
+def upload(s3, files, name):
+    """Whole, as stores do it: an object is there when its upload is complete."""
+    s3.put(files.lake.bucket, f"in/{name}", files.path(name).read_bytes())
+
+
+@pytest.mark.parametrize("format", ["json", "parquet"])
+def test_object_store(s3, make_files, format):
+    files = make_files("sqlite+s3", format, pattern=lambda lake: f"s3://{lake.bucket}/in/*.{format}", max_bytes="1Mi")
+    names = [f"a.{format}", f"b ä.{format}"]
+    seqs = files.write(names[0], 30000 if format == "parquet" else 5000) + files.write(names[1], 7)
+    for name in names:
+        upload(s3, files, name)
+    files.lake.once(faults="commit.after:6:kill", expect=-signal.SIGKILL)
+    files.lake.assert_consistent()
+    files.lake.once()
+    files.assert_seqs(seqs)
+    assert [r[0] for r in files.lake.read("SELECT name FROM lake.tarn.files WHERE next_offset IS NOT NULL ORDER BY number")] == [
+        f"s3://{files.lake.bucket}/in/{name}" for name in names]
+    seqs += files.write(f"c.{format}", 3)
+    upload(s3, files, f"c.{format}")
+    files.lake.once()
+    files.assert_seqs(seqs)
+
+
+def test_no_object_store(s3, make_files):
+    """It goes away: a run that was to end says so, and does."""
+    files = make_files("sqlite+s3", pattern=lambda lake: f"s3://{lake.bucket}/in/*.json")
+    files.lake.endpoint = "http://127.0.0.1:1"
+    files.lake.manifest = files.lake.write()
+    process = files.lake.once(expect=support.LATER, timeout_s=100)
+    assert "127.0.0.1:1" in process.text()
+

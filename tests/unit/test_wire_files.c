@@ -1,0 +1,471 @@
+/* The files source: which files are listed, how lines are cut, what is read again after a seek. */
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/folder.h"
+#include "base/log.h"
+#include "base/owned.h"
+#include "check.h"
+#include "wire/files.h"
+#include "wire/hash.h"
+
+static char folder[64];
+
+static void fresh(void)
+{
+	struct error err;
+
+	if (*folder)
+		folder_remove(folder, &err);
+	snprintf(folder, sizeof folder, "/tmp/tarn-files-XXXXXX");
+	if (!mkdtemp(folder))
+		folder[0] = 0;
+}
+
+static const char *path_of(const char *name)
+{
+	static char path[256];
+
+	snprintf(path, sizeof path, "%s/%s", folder, name);
+	return path;
+}
+
+static void put(const char *name, const char *text)
+{
+	FILE *file = fopen(path_of(name), "w");
+
+	if (file) {
+		fputs(text, file);
+		fclose(file);
+	}
+}
+
+/* ---- names */
+
+static void writers_at_work(void)
+{
+	static const char *const yes[] = {".a", "_a", "d/.a", "d/_a.json", "a.tmp", "a.json.part", "/x/a.inprogress"};
+	static const char *const no[] = {"a", "d_/a", ".d/a", "a.tmp.json", "tmp", "a_", "partial"};
+
+	for (size_t i = 0; i < COUNT_OF(yes); i++)
+		CHECK(files_is_temporary(yes[i]));
+	for (size_t i = 0; i < COUNT_OF(no); i++)
+		CHECK(!files_is_temporary(no[i]));
+}
+
+static void settled(void)
+{
+	CHECK(files_is_settled(2000, 2000, 0)); /* by the file's own time: a backfill need not wait */
+	CHECK(files_is_settled(2000, -5000, 2000)); /* its clock is ahead: as seen from here */
+	CHECK(!files_is_settled(2000, 1999, 1999));
+	CHECK(!files_is_settled(2000, -1, 0));
+	CHECK(files_is_settled(0, -1, 0));
+}
+
+static char listed[512];
+
+static void list_one(void *context, const struct listed_file *file)
+{
+	size_t used = strlen(listed);
+
+	snprintf(listed + used, sizeof listed - used, "%s:%lld ", file->name, (long long)file->size);
+}
+
+static const char *list(const char *pattern, const char *base)
+{
+	struct files_place place = {.pattern = path_of(pattern), .folder = base};
+	struct error err;
+
+	listed[0] = 0;
+	return files_list(&place, list_one, NULL, &err) ? "failed" : listed;
+}
+
+static void listing(void)
+{
+	char whole[200];
+
+	fresh();
+	mkdir(path_of("in"), 0755);
+	mkdir(path_of("in/folder.json"), 0755);
+	put("in/b.json", "12");
+	put("in/a.json", "1");
+	put("in/.c.json", "1");
+	put("in/d.json.tmp", "1");
+	put("in/[e].json", "123");
+	if (symlink("nowhere", path_of("in/f.json")))
+		CHECK_FAIL("no link");
+	CHECK_TEXT(list("in/*.json", folder), "in/[e].json:3 in/a.json:1 in/b.json:2 in/f.json:-1 ");
+	CHECK_TEXT(list("in/[ab].json", folder), "in/a.json:1 in/b.json:2 ");
+	CHECK_TEXT(list("*/*.json*", folder), "in/[e].json:3 in/a.json:1 in/b.json:2 in/f.json:-1 ");
+	snprintf(whole, sizeof whole, "%s/in/a.json:1 ", folder);
+	CHECK_TEXT(list("in/a.json", "/elsewhere"), whole);
+	CHECK_TEXT(list("in/none*", folder), "");
+	/* The folder's own characters are no pattern. */
+	mkdir(path_of("[in]"), 0755);
+	put("[in]/x", "1");
+	snprintf(whole, sizeof whole, "%s/[in]", folder);
+	CHECK_TEXT(list("[in]/*", whole), "x:1 ");
+}
+
+/* ---- lines */
+
+/* The lines as "LINE:text|". */
+static const char *lines_of(const char *text, size_t repeat, int skip)
+{
+	static char out[4096];
+	OWNED_FD int fd = -1;
+	struct cut_file file = {.path = "a"};
+	struct error err;
+	struct cut *cut;
+
+	fresh();
+	put("a", "");
+	fd = open(path_of("a"), O_RDWR);
+	for (size_t i = 0; i < repeat; i++)
+		if (write(fd, text, strlen(text)) < 0)
+			return "failed";
+	file.fd = fd;
+	file.size = (int64_t)(repeat * strlen(text));
+	cut = cutting_lines.open(NULL, &file, &err);
+	out[0] = 0;
+	for (;;) {
+		struct message message;
+		int got = cut->ops->next(cut, skip > 0, &message, &err);
+		size_t used = strlen(out);
+
+		if (got <= 0)
+			break;
+		if (skip-- > 0)
+			continue;
+		snprintf(out + used, sizeof out - used, "%lld:%.*s|", (long long)message.place,
+		         (int)(message.size < 40 ? message.size : 40), (const char *)message.payload);
+		message_release(&message);
+	}
+	cut->ops->close(cut);
+	return out;
+}
+
+static void lines(void)
+{
+	CHECK_TEXT(lines_of("a\nb\n", 1, 0), "1:a|2:b|");
+	CHECK_TEXT(lines_of("a\r\n\r\n\n \t\nb", 1, 0), "1:a|5:b|");
+	CHECK_TEXT(lines_of("", 1, 0), "");
+	CHECK_TEXT(lines_of("\n\n", 1, 0), "");
+	CHECK_TEXT(lines_of("a\n\nb\nc", 1, 1), "3:b|4:c|");
+	CHECK_TEXT(lines_of("a\nb", 1, 5), "");
+}
+
+/* Lines over the blocks' borders, held while others are read: no two lines share bytes. */
+static void blocks(void)
+{
+	enum { COUNT = 40000 };
+	OWNED_FREE struct message *held = calloc(COUNT, sizeof *held);
+	OWNED_FD int fd = -1;
+	struct cut_file file = {.path = "a"};
+	struct error err;
+	struct cut *cut;
+	FILE *out;
+
+	fresh();
+	out = fopen(path_of("a"), "w");
+	for (int i = 0; i < COUNT; i++)
+		fprintf(out, "%0*d\n", 1 + i % 97, i);
+	fclose(out);
+	fd = open(path_of("a"), O_RDONLY);
+	file.fd = fd;
+	file.size = lseek(fd, 0, SEEK_END);
+	cut = cutting_lines.open(NULL, &file, &err);
+	for (int i = 0; i < COUNT; i++) {
+		CHECK_INT(cut->ops->next(cut, false, &held[i], &err), 1);
+		if (i % 3) /* others are let go of at once */
+			message_release(&held[i]);
+	}
+	CHECK_INT(cut->at, file.size);
+	cut->ops->close(cut);
+	for (int i = 0; i < COUNT; i += 3) {
+		char wanted[128];
+
+		snprintf(wanted, sizeof wanted, "%0*d", 1 + i % 97, i);
+		CHECK(held[i].size == strlen(wanted) && !memcmp(held[i].payload, wanted, held[i].size));
+		message_release(&held[i]);
+	}
+}
+
+static void hashes(void)
+{
+	struct error err;
+	struct hash *hash = hash_new(&err);
+	char hex[HASH_HEX_SIZE];
+
+	hash_add(hash, "a", 1);
+	hash_add(hash, "bc", 2);
+	hash_hex(hash, hex);
+	hash_free(hash);
+	CHECK_TEXT(hex, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"); /* FIPS 180-4, "abc" */
+}
+
+/* ---- the source */
+
+/* What the lake would hold. */
+struct lake {
+	struct file_entry files[8];
+	int count;
+	int64_t offset;
+	struct source *source;
+};
+
+static int assigned(void *context, struct source_start *starts, int count, struct error *err)
+{
+	starts[0].offset = ((struct lake *)context)->offset;
+	return 0;
+}
+
+static void revoked(void *context, const int32_t *partitions, int count, bool lost)
+{
+}
+
+static int load(void *context, files_loaded *add, void *list, struct error *err)
+{
+	struct lake *lake = context;
+
+	for (int i = 0; i < lake->count; i++)
+		add(list, &lake->files[i]);
+	return 0;
+}
+
+static struct source *open_files(struct lake *lake)
+{
+	static char pattern[100];
+	struct source_events events = {lake, assigned, revoked};
+	struct files_config config = {
+	        .place = {.pattern = pattern, .folder = folder},
+	        .stream_name = "s",
+	        .poll_ms = 1,
+	        .cutting = &cutting_lines,
+	        .context = lake,
+	        .load = load,
+	};
+	struct error err;
+
+	snprintf(pattern, sizeof pattern, "%s/*", folder);
+	lake->source = source_open_files(&config, &events, &err);
+	return lake->source;
+}
+
+static struct error why;
+
+/* The next event that is one, as text: "FILE:LINE@OFFSET", "end@OFFSET", or "error". */
+static const char *next(struct source *source)
+{
+	static char text[64];
+	struct message message = {0};
+	enum poll_result result = POLL_NOTHING;
+
+	why = (struct error){0};
+	for (int i = 0; i < 50 && result == POLL_NOTHING; i++)
+		result = source->ops->poll(source, 5, &message, &why);
+	if (result == POLL_ERROR || result == POLL_NOTHING)
+		return result == POLL_ERROR ? "error" : "-";
+	if (result == POLL_LANE_END)
+		snprintf(text, sizeof text, "end@%lld", (long long)message.offset);
+	else
+		snprintf(text, sizeof text, "%.*s:%lld@%lld", (int)message.key_size, (const char *)message.key,
+		         (long long)message.place, (long long)message.offset);
+	message_release(&message);
+	return text;
+}
+
+/* The end may be told before the next listing finds more. */
+static const char *next_message(struct source *source)
+{
+	const char *text = next(source);
+
+	return strncmp(text, "end", 3) != 0 ? text : next(source);
+}
+
+/* The name, for good: the source that gave it may close. */
+static const char *keep_name(const char *name)
+{
+	static char names[16][8];
+	int i = 0;
+
+	while (*names[i] && strcmp(names[i], name) && i < 15)
+		i++;
+	snprintf(names[i], sizeof names[i], "%s", name);
+	return names[i];
+}
+
+/* The lake commits the offsets up to `to`. */
+static void commit(struct lake *lake, int64_t to)
+{
+	OWNED_FREE struct file_entry *entries = NULL;
+	struct error err;
+	int count = 0;
+
+	files_between(lake->source, lake->offset, to, &entries, &count, &err);
+	for (int i = 0; i < count; i++) {
+		struct file_entry *entry = &lake->files[entries[i].number - 1];
+
+		CHECK(entries[i].number <= lake->count + 1);
+		*entry = entries[i];
+		entry->name = keep_name(entry->name);
+		if (entries[i].number > lake->count)
+			lake->count++;
+	}
+	lake->offset = to;
+}
+
+static void takes_in_order(void)
+{
+	struct lake lake = {0};
+	struct source *source;
+	struct files_progress progress;
+
+	fresh();
+	put("b", "1\n2\n");
+	put("a", "");
+	source = open_files(&lake);
+	CHECK_TEXT(next(source), "b:1@1"); /* offset 0 is the end of a */
+	CHECK_TEXT(next(source), "b:2@2");
+	CHECK_TEXT(next(source), "end@4");
+	put("0", "x");
+	CHECK_TEXT(next_message(source), "0:1@4");
+	CHECK_TEXT(next(source), "end@6");
+	CHECK_TEXT(next(source), "-");
+	files_progress(source, &progress);
+	CHECK_INT(progress.files, 3);
+	CHECK_INT(progress.files_read, 3);
+	CHECK_INT(progress.bytes_read, 5);
+	source->ops->close(source);
+}
+
+static void goes_on_where_the_lake_is(void)
+{
+	struct lake lake = {0};
+	struct source *source;
+
+	fresh();
+	put("a", "1\n2\n3\n");
+	put("b", "4\n");
+	source = open_files(&lake);
+	for (int i = 0; i < 4; i++)
+		next(source);
+	commit(&lake, 2);
+	CHECK_INT(lake.count, 1);
+	CHECK_INT(lake.files[0].next_offset, -1);
+	/* A reset: what was registered and not committed is read again under the same offsets, though 0 is there now.
+	 */
+	put("0", "5\n");
+	CHECK_INT(source->ops->seek(source, 0, 2, &why), 0);
+	CHECK_TEXT(next(source), "a:3@2");
+	CHECK_TEXT(next(source), "b:1@4");
+	CHECK_TEXT(next_message(source), "0:1@6");
+	source->ops->close(source);
+	/* The next process knows only what was committed. */
+	source = open_files(&lake);
+	CHECK_TEXT(next(source), "a:3@2");
+	CHECK_TEXT(next(source), "0:1@4");
+	CHECK_TEXT(next(source), "b:1@6");
+	CHECK_TEXT(next(source), "end@8");
+	commit(&lake, 8);
+	CHECK_INT(lake.count, 3);
+	CHECK_INT(lake.files[0].next_offset, 4);
+	CHECK_INT(lake.files[2].next_offset, 8);
+	source->ops->close(source);
+	source = open_files(&lake);
+	CHECK_TEXT(next(source), "end@8");
+	CHECK_TEXT(next(source), "-");
+	source->ops->close(source);
+}
+
+static void another_owner_was_first(void)
+{
+	struct lake lake = {0}, other = {0};
+	struct source *source, *theirs;
+
+	fresh();
+	put("b", "1\n");
+	source = open_files(&lake);
+	CHECK_TEXT(next(source), "b:1@0");
+	put("a", "2\n");
+	theirs = open_files(&other);
+	CHECK_TEXT(next(theirs), "a:1@0");
+	CHECK_TEXT(next(theirs), "b:1@2");
+	commit(&other, 2);
+	/* The lake has a at offset 0: what was registered here as b's is forgotten. */
+	lake = other;
+	lake.source = source;
+	CHECK_INT(source->ops->seek(source, 0, 2, &why), 0);
+	CHECK_TEXT(next_message(source), "b:1@2");
+	CHECK_TEXT(next(source), "end@4");
+	source->ops->close(source);
+	theirs->ops->close(theirs);
+}
+
+static void refuses_what_changed(void)
+{
+	struct lake lake = {0};
+	struct source *source;
+
+	fresh();
+	put("a", "1\n2\n");
+	source = open_files(&lake);
+	CHECK_TEXT(next(source), "a:1@0");
+	commit(&lake, 1);
+	source->ops->close(source);
+	put("a", "1\n9\n");
+	source = open_files(&lake);
+	CHECK_TEXT(next(source), "error");
+	CHECK(why.kind == ERROR_INVALID);
+	CHECK_HAS(why.message, "a was changed after it was taken in part");
+	source->ops->close(source);
+	unlink(path_of("a"));
+	source = open_files(&lake);
+	CHECK_TEXT(next(source), "error");
+	CHECK_HAS(why.message,
+	          "a cannot be opened (No such file or directory), and the lake holds the first part of it");
+	source->ops->close(source);
+	put("a", "1\n2\n");
+	lake.offset = 7; /* behind a's messages */
+	source = open_files(&lake);
+	CHECK_TEXT(next(source), "error");
+	CHECK_HAS(why.message, "comes apart into fewer or more messages");
+	source->ops->close(source);
+	lake.files[0].first_offset = 3;
+	source = open_files(&lake);
+	CHECK_TEXT(next(source), "error");
+	CHECK_HAS(why.message, "the lake's tarn.files has a at offset 3 and 0 was expected");
+	source->ops->close(source);
+}
+
+static void frozen(void)
+{
+	struct lake lake = {0};
+	struct source *source;
+
+	fresh();
+	put("a", "1\n");
+	source = open_files(&lake);
+	CHECK_INT(source->ops->freeze(source, &why), 0);
+	CHECK_TEXT(next(source), "a:1@0");
+	put("b", "2\n");
+	CHECK_TEXT(next(source), "end@2"); /* b was not there */
+	CHECK_TEXT(next(source), "-");
+	CHECK_INT(files_unread(source, &why), 0);
+	source->ops->close(source);
+}
+
+int main(int argc, char **argv)
+{
+	int result;
+	struct error err;
+
+	log_init(true, LOG_ERROR, false);
+	result = CHECK_MAIN(argc, argv, TEST(writers_at_work), TEST(settled), TEST(listing), TEST(lines), TEST(blocks),
+	                    TEST(hashes), TEST(takes_in_order), TEST(goes_on_where_the_lake_is),
+	                    TEST(another_owner_was_first), TEST(refuses_what_changed), TEST(frozen));
+	if (*folder)
+		folder_remove(folder, &err);
+	return result;
+}
