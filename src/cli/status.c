@@ -9,24 +9,42 @@
 #include "spec/spec.h"
 #include "stream/verify.h"
 
-enum column { STREAM, CATALOG, TABLE, LANES, ROWS, QUARANTINED, FILES, BYTES, SNAPSHOT, LAST_COMMIT, STATE, COLUMNS };
+enum column {
+	STREAM,
+	CATALOG,
+	TABLE,
+	LANES,
+	ROWS,
+	QUARANTINED,
+	WAITING,
+	FILES,
+	BYTES,
+	SNAPSHOT,
+	LAST_COMMIT,
+	STATE,
+	COLUMNS
+};
 
-static const char *const headers[COLUMNS] = {"stream", "catalog", "table",    "lanes",       "rows", "quarantined",
-                                             "files",  "bytes",   "snapshot", "last_commit", "state"};
+static const char *const headers[COLUMNS] = {"stream", "catalog",     "table",         "lanes",
+                                             "rows",   "quarantined", "in quarantine", "files",
+                                             "bytes",  "snapshot",    "last_commit",   "state"};
 
 static void add_stream(struct table *table, const struct spec_stream *spec, const struct verification *verification,
                        const struct lake_table_size *size, const char *state)
 {
 	char name[256], last[40] = "", numbers[COLUMNS][24];
 	const char *cells[COLUMNS];
-	int64_t quarantined = 0;
+	int64_t quarantined = 0, waiting = 0;
 
-	for (int i = 0; i < verification->lane_count; i++)
+	for (int i = 0; i < verification->lane_count; i++) {
 		quarantined += verification->lanes[i].audit.quarantined;
+		waiting += verification->lanes[i].audit.quarantine_rows;
+	}
 	const int64_t values[COLUMNS] = {
 	        [LANES] = verification->lane_count,
 	        [ROWS] = verification->table_rows < 0 ? 0 : verification->table_rows,
 	        [QUARANTINED] = quarantined,
+	        [WAITING] = waiting,
 	        [FILES] = size->files,
 	        [BYTES] = size->bytes,
 	        [SNAPSHOT] = verification->snapshot,

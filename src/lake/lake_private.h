@@ -24,4 +24,8 @@ struct lake_session {
 	int64_t begun_ms; /* wall time */
 };
 
+/* Is there such a table, as the session's transaction sees it? */
+int lake_has_table(struct lake_session *session, const char *schema, const char *table, bool *ret_exists,
+                   struct error *err);
+
 #endif
