@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 import support
-from support import BACKENDS, DONE, INPUT, LONG, NO, OWNED, USAGE
+from support import BACKENDS, DONE, INPUT, LONG, NO, OWNED, USAGE, attach
 from test_json import json_lake, send
 
 REPLAY_POINTS = ["begin.before", "begin.after", "resolve.removed", "resolve.noted", "insert.before", "insert.chunk", "insert.after",
@@ -43,7 +43,7 @@ def adds_up(lake, rows, waiting, replayed=0, discarded=0, topic=True):
     """verify passes, and every figure is what it should be."""
     answer = lake.verify(topic=topic)
     assert answer["passed"] and answer["code"] == DONE, answer
-    assert answer["table_rows"] == rows, answer
+    assert max(answer["table_rows"], 0) == rows, answer  # -1: nothing has made the table yet
     lanes = answer["lanes"]
     assert (sum(lane["replayed"] for lane in lanes), sum(lane["discarded"] for lane in lanes)) == (replayed, discarded), answer
     assert sum(lane["quarantined"] for lane in lanes) == waiting + replayed + discarded, answer
@@ -162,7 +162,7 @@ def test_show_prints_all_that_is_known(kafka, make_lake):
     producer = kafka.producer()
     lake = json_lake(make_lake, "sqlite", kafka, topic, STRICT)
     binary = bytes(range(256)) * 40
-    producer.raw(topic, b'{"n": 1,\n "s": "\x1b[31m\xc3\xa4"}', key=b"k\xff", headers=[("h", b"v"), ("b", b"\xff")], timestamp=1_700_000_000_123)
+    producer.raw(topic, b'{"n": 1,\n "s": "\x7f[31m\xc3\xa4"}', key=b"k\xff", headers=[("h", b"v"), ("b", b"\xff")], timestamp=1_700_000_000_123)
     producer.raw(topic, binary, key="ä")
     producer.raw(topic, None, key="gone")
     producer.flush()
@@ -170,9 +170,9 @@ def test_show_prints_all_that_is_known(kafka, make_lake):
     text = quarantine(lake, "show", f"{topic}/0:0").stdout
     for part in [f"message       {topic}/0:0\n", "stream        events\n", "for table     main.events\n", "message time  2023-11-14T22:13:20.123Z\n",
                  "key           6bff (hexadecimal)\n", 'headers       [["h","v"],["b","base64:/w=="]]\n', "payload       25 bytes\n\n",
-                 '{"n": 1,\n "s": "\\x1b[31mä"}\n']:
+                 '{"n": 1,\n "s": "\\x7f[31mä"}\n']:
         assert part.lower() in text.lower(), (part, text)
-    assert "\x1b" not in text
+    assert "\x7f" not in text
     text = quarantine(lake, "show", f"{topic}/0:1").stdout
     assert "key           ä\n" in text and "10,240 bytes, not UTF-8 text\n" in text, text
     assert "00000010  10 11 12 13 14 15 16 17  18 19 1a 1b 1c 1d 1e 1f  |................|\n" in text
@@ -210,12 +210,11 @@ def test_arrow_messages_of_many_schemas(kafka, make_lake, backend):
     topic = kafka.topic(2)
     producer = kafka.producer()
     lake = make_lake(backend, kafka.address, topic)
-    lake.write_sql("CREATE TABLE lake.events (seq BIGINT, u UUID)")
-    uuid = "00000000-0000-0000-0000-0000000000%02d"
+    lake.write_sql("CREATE TABLE lake.events (seq BIGINT, u VARCHAR NOT NULL)")
     for i in range(40):
-        # Every second one has text where the table has numbers, of two schemas; one of them has no uuid.
+        # Every second one has text where the table has numbers, of two schemas; one of them has a null where none may be.
+        u = pa.array([str(i), None if i == 21 else "u"])
         seq = pa.array([str(2 * i), str(2 * i + 1)])
-        u = pa.array([uuid % i, "no uuid" if i == 21 else uuid % (i + 40)])
         if i % 4 == 1:
             producer.raw(topic, message(seq=seq, u=u), partition=i % 2)
         elif i % 4 == 3:
@@ -228,20 +227,41 @@ def test_arrow_messages_of_many_schemas(kafka, make_lake, backend):
     adds_up(lake, 40, 21)
     before = replay(lake, "--all", expect=NO)
     assert before["left"] == 21 and before["replayed"] == 0, before
-    if backend == "file":
-        lake.write_sql("ALTER TABLE lake.events ALTER COLUMN seq TYPE VARCHAR")
-    else:  # DuckLake makes no text of a number: a table with text takes its place
-        lake.write_sql("CREATE TABLE lake.other AS SELECT seq::VARCHAR AS seq, u FROM lake.events", "DROP TABLE lake.events",
-                       "ALTER TABLE lake.other RENAME TO events")
+    # DuckLake makes no text of a number: a table with text takes the other's place.
+    lake.write_sql("CREATE TABLE lake.other (seq VARCHAR, u VARCHAR NOT NULL)", "INSERT INTO lake.other FROM lake.events",
+                   "DROP TABLE lake.events", "ALTER TABLE lake.other RENAME TO events")
     done = replay(lake, "--all", expect=NO)
     assert (done["replayed"], done["rows"], done["left"]) == (19, 38, 2), done
     reasons = {m["offset"]: m["reason"] for m in done["messages_left"] if m["partition"] == 1}
-    assert len(reasons) == 1 and "no uuid" in reasons[10], done
+    assert len(reasons) == 1 and "NOT NULL" in reasons[10], done
     adds_up(lake, 78, 2, replayed=19)
     assert lake.read("SELECT count(DISTINCT seq), count(more), sum(more) FROM lake.events") == [(78, 10, sum(range(3, 40, 4)))]
     assert replay(lake, f"{topic}/1:10", expect=NO)["left"] == 1
     quarantine(lake, "discard", topic, "--because", "done")
     adds_up(lake, 78, 0, replayed=19, discarded=2)
+
+
+@pytest.mark.parametrize("backend", ["sqlite", "postgres"])
+def test_inferred_columns_that_the_table_refuses(kafka, make_lake, backend):
+    """What DuckDB refuses of many is found by halves; columns that the table has not are added with the rows."""
+    topic = kafka.topic()
+    producer = kafka.producer()
+    lake = json_lake(make_lake, backend, kafka, topic)
+    lake.write_sql("CREATE TABLE lake.events (id BIGINT NOT NULL, u UUID)")
+    bad = {30, 31, 99}
+    for i in range(100):
+        producer.raw(topic, json.dumps(({} if i in bad else {"id": i}) | {"u": "no uuid", f"new{i % 3}": i}))
+    producer.raw(topic, json.dumps({"id": 100, "u": "00000000-0000-0000-0000-000000000000"}))
+    producer.flush()
+    lake.once()
+    adds_up(lake, 1, 100)
+    assert replay(lake, "--all", expect=NO)["left"] == 100
+    lake.write_sql("CREATE TABLE lake.other (id BIGINT NOT NULL, u VARCHAR)", "INSERT INTO lake.other SELECT id, u FROM lake.events",
+                   "DROP TABLE lake.events", "ALTER TABLE lake.other RENAME TO events")
+    done = replay(lake, "--all", expect=NO)
+    assert (done["replayed"], done["rows"], sorted(m["offset"] for m in done["messages_left"])) == (97, 97, sorted(bad)), done
+    adds_up(lake, 98, 3, replayed=97)
+    assert lake.read("SELECT count(DISTINCT id), count(new0), count(new1), count(new2) FROM lake.events") == [(98, 32, 32, 33)]
 
 
 # ---- many
@@ -295,7 +315,7 @@ def test_killed_at_every_point(kafka, make_lake, record_property, backend):
     mended(lake, STRICT, "strict.yaml")
     strict, number, messages, kills = lake.manifest, itertools.count(), 0, 0
     for point in REPLAY_POINTS:
-        for nth in [1, 2, 3]:
+        for nth in [1, 2, 3] if LONG else [1]:
             bad_messages(lake, producer, number)
             messages += 6
             lake.manifest = lenient
@@ -351,6 +371,21 @@ def test_errors_are_tried_again(kafka, make_lake, backend):
 
 
 # ---- beside others
+
+
+def test_the_trap_of_two_deletes(kafka, make_lake):
+    """Why the turn is raised (lake/resolve.h): two transactions that delete the same rows of a file that has deletions
+    already both commit. Should this ever fail, DuckLake sees it, and the turn is one guard more than needed."""
+    lake = many(kafka, make_lake, "postgres", 40)
+    delete = 'DELETE FROM lake.tarn.quarantine WHERE "partition" = {} AND "offset" = {}'
+    one, two = (attach(lake.target, f"(DATA_PATH '{lake.folder}/data')") for _ in range(2))
+    one.execute(delete.format(0, 0))
+    for con in one, two:
+        con.execute("BEGIN")
+        assert con.execute(delete.format(1, 1)).fetchall() == [(1,)]
+    for con in one, two:
+        con.execute("COMMIT")
+        con.close()
 
 
 def test_a_running_stream_keeps_its_catalog(kafka, make_lake):
