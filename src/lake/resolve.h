@@ -14,7 +14,7 @@
  *  3. A COMMIT that fails has an unknown outcome: resolve_outcome asks the lake, by `by`, a name that no other attempt
  *     has.
  *
- * Order of one transaction: resolve_begin -> resolve_replayed -> append_rows -> resolve_commit, or lake_rollback.
+ * Order of one transaction: resolve_begin -> append_rows -> resolve_replayed -> resolve_commit, or lake_rollback.
  */
 #ifndef TARN_LAKE_RESOLVE_H
 #define TARN_LAKE_RESOLVE_H

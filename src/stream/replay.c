@@ -209,8 +209,7 @@ static int fill_transaction(struct replay *replay, const struct list *list, stru
 	struct append_pull pull = {.context = feed, .next = feed_next};
 	int64_t inserted = 0;
 
-	if (resolve_replayed(&replay->resolver, replay->table_name, list->messages, list->count, err))
-		return -1;
+	/* First: of what comes here it is the rows that are refused, most of the time. */
 	if (rows && append_rows(replay->target, schema, &pull, &inserted, err))
 		return -1;
 	if (feed->failure.kind) {
@@ -220,14 +219,22 @@ static int fill_transaction(struct replay *replay, const struct list *list, stru
 	if (inserted != rows)
 		return error_set(err, ERROR_FATAL, 0, "%" PRId64 " rows were read and %" PRId64 " inserted", rows,
 		                 inserted);
-	return 0;
+	return resolve_replayed(&replay->resolver, replay->table_name, list->messages, list->count, err);
 }
 
+/* How far an attempt came. */
+enum reach {
+	REACHED_TABLE, /* the table was looked at; no transaction began */
+	REACHED_ROWS, /* a transaction began, and was rolled back */
+	REACHED_COMMIT, /* COMMIT was tried, and nobody knows yet what came of it */
+};
+
 static int commit(struct replay *replay, const struct list *list, struct feed *feed, struct batch_schema *schema,
-                  int64_t rows, struct error *err)
+                  int64_t rows, enum reach *ret_reach, struct error *err)
 {
 	char note[256];
 
+	*ret_reach = REACHED_ROWS;
 	if (resolve_begin(&replay->resolver, err))
 		return -1;
 	if (fill_transaction(replay, list, feed, schema, rows, err)) {
@@ -236,6 +243,7 @@ static int commit(struct replay *replay, const struct list *list, struct feed *f
 	}
 	snprintf(note, sizeof note, "{\"stream\":\"%s\",\"rows\":%" PRId64 ",\"replayed\":%d}", replay->spec->name,
 	         rows, list->count);
+	*ret_reach = REACHED_COMMIT;
 	return resolve_commit(&replay->resolver, note, err) == COMMIT_DONE ? 0 : -1;
 }
 
@@ -252,26 +260,23 @@ static void note_done(struct replay *replay, const struct list *list)
 	          "%d messages left quarantine: replayed", list->count);
 }
 
-/* 0: the list is settled, as far as it was not dropped from. -1 with *err; ret_prepared: it got as far as a
- * transaction. */
-static int attempt(struct replay *replay, struct list *list, bool *ret_prepared, struct error *err)
+/* 0: the list is settled, as far as it was not dropped from. -1 with *err. */
+static int attempt(struct replay *replay, struct list *list, enum reach *ret_reach, struct error *err)
 {
 	struct batch_schema *schema = NULL;
 	struct feed feed;
 	int64_t rows;
 	int failed;
 
-	*ret_prepared = false;
+	*ret_reach = REACHED_TABLE;
 	failed = open_feed(replay, list, &feed, err);
 	rows = list_rows(list);
 	if (!failed && feed.set.schema)
 		schema = batch_schema_retain(feed.set.schema);
 	if (!failed && list->count && rows)
 		failed = prepare(replay, list, schema, err);
-	if (!failed && list->count && !replay->options->dry_run) {
-		*ret_prepared = true;
-		failed = commit(replay, list, &feed, schema, rows, err);
-	}
+	if (!failed && list->count && !replay->options->dry_run)
+		failed = commit(replay, list, &feed, schema, rows, ret_reach, err);
 	if (!failed && list->count)
 		note_done(replay, list);
 	batch_set_release(&feed.set);
@@ -327,9 +332,11 @@ static int settle_halves(struct replay *replay, struct list *list, struct error 
 }
 
 /* 1: the list is to be tried again; 0: it is settled; -1: it cannot be. */
-static int handle_failure(struct replay *replay, struct list *list, bool prepared, struct error *err)
+static int handle_failure(struct replay *replay, struct list *list, enum reach reach, struct error *err)
 {
-	int known = prepared ? learn_outcome(replay, list, err) : 0;
+	/* A conflict may also be that messages of the list are gone. */
+	bool ask = reach == REACHED_COMMIT || (reach == REACHED_ROWS && err->kind == ERROR_CONFLICT);
+	int known = ask ? learn_outcome(replay, list, err) : 0;
 
 	if (known)
 		return known > 0 ? 0 : -1;
@@ -340,7 +347,7 @@ static int handle_failure(struct replay *replay, struct list *list, bool prepare
 	case ERROR_CORRUPT:
 	case ERROR_MEMORY:
 		/* Of JSON messages each has its own columns; Arrow's have the same, and are refused together. */
-		if (list->count > 1 && (prepared || replay->json))
+		if (list->count > 1 && (reach > REACHED_TABLE || replay->json))
 			return settle_halves(replay, list, err);
 		for (int i = 0; i < list->count; i++)
 			leave(replay, list->messages[i].message, err->message);
@@ -370,11 +377,11 @@ static int settle(struct replay *replay, struct resolution *messages, int count,
 
 	while (again > 0 && list.count && !stopped(replay)) {
 		struct error why = {0};
-		bool prepared;
+		enum reach reach;
 
-		if (attempt(replay, &list, &prepared, &why) == 0)
+		if (attempt(replay, &list, &reach, &why) == 0)
 			break;
-		again = handle_failure(replay, &list, prepared, &why);
+		again = handle_failure(replay, &list, reach, &why);
 		if (again < 0) {
 			*err = why;
 			return -1;

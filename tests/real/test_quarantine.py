@@ -248,20 +248,20 @@ def test_inferred_columns_that_the_table_refuses(kafka, make_lake, backend):
     producer = kafka.producer()
     lake = json_lake(make_lake, backend, kafka, topic)
     lake.write_sql("CREATE TABLE lake.events (id BIGINT NOT NULL, u UUID)")
-    bad = {30, 31, 99}
-    for i in range(100):
+    bad = {30, 31, 39}
+    for i in range(40):
         producer.raw(topic, json.dumps(({} if i in bad else {"id": i}) | {"u": "no uuid", f"new{i % 3}": i}))
-    producer.raw(topic, json.dumps({"id": 100, "u": "00000000-0000-0000-0000-000000000000"}))
+    producer.raw(topic, json.dumps({"id": 40, "u": "00000000-0000-0000-0000-000000000000"}))
     producer.flush()
     lake.once()
-    adds_up(lake, 1, 100)
-    assert replay(lake, "--all", expect=NO)["left"] == 100
+    adds_up(lake, 1, 40)
+    assert replay(lake, "--all", expect=NO)["left"] == 40
     lake.write_sql("CREATE TABLE lake.other (id BIGINT NOT NULL, u VARCHAR)", "INSERT INTO lake.other SELECT id, u FROM lake.events",
                    "DROP TABLE lake.events", "ALTER TABLE lake.other RENAME TO events")
     done = replay(lake, "--all", expect=NO)
-    assert (done["replayed"], done["rows"], sorted(m["offset"] for m in done["messages_left"])) == (97, 97, sorted(bad)), done
-    adds_up(lake, 98, 3, replayed=97)
-    assert lake.read("SELECT count(DISTINCT id), count(new0), count(new1), count(new2) FROM lake.events") == [(98, 32, 32, 33)]
+    assert (done["replayed"], done["rows"], sorted(m["offset"] for m in done["messages_left"])) == (37, 37, sorted(bad)), done
+    adds_up(lake, 38, 3, replayed=37)
+    assert lake.read("SELECT count(DISTINCT id), count(new0), count(new1), count(new2) FROM lake.events") == [(38, 12, 12, 13)]
 
 
 # ---- many
