@@ -309,7 +309,7 @@ int quarantine_plan(struct lake_session *session, const struct quarantine_select
 	if (cuts.row_count)
 		plan.messages = duck_cell_int(&cuts, cuts.row_count - 1, 4) + 1;
 	*ret_plan = plan;
-	plan = (struct quarantine_plan){0};
+	memset(&plan, 0, sizeof plan);
 	return 0;
 }
 
@@ -349,7 +349,7 @@ int quarantine_streams(struct lake_session *session, const struct quarantine_sel
 		streams.bytes[streams.count] = duck_cell_int(&rows, streams.count, 2);
 	}
 	*ret_streams = streams;
-	streams = (struct quarantine_streams){0};
+	memset(&streams, 0, sizeof streams);
 	return 0;
 }
 

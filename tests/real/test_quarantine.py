@@ -370,6 +370,27 @@ def test_errors_are_tried_again(kafka, make_lake, backend):
     assert lake.read("SELECT count(*), count(DISTINCT n) FROM lake.events") == [(done, done)]
 
 
+def wait_stopped(process):
+    """SIGSTOP by a fault point."""
+    support.eventually("it stops", lambda: open(f"/proc/{process.pid}/stat").read().rsplit(")", 1)[1].split()[0] == "T")
+
+
+def test_interrupted(kafka, make_lake):
+    """The transaction that runs is finished, and told; the rest stays for the next time."""
+    lake = many(kafka, make_lake, "file", 2500)
+    mended(lake, LENIENT)
+    process = support.Process(["quarantine", "replay", str(lake.manifest), "--all", "--format", "json"], lake.folder, "insert.before:1:stop")
+    wait_stopped(process)
+    process.send(signal.SIGINT)
+    process.send(signal.SIGCONT)
+    assert process.wait() == support.INTERRUPTED, process.tail()
+    answer = json.loads(process.out_path.read_text())
+    assert (answer["messages"], answer["replayed"], answer["left"]) == (2500, 1000, 0), answer
+    adds_up(lake, 1000, 1500, replayed=1000)
+    assert replay(lake, "--all")["replayed"] == 1500
+    adds_up(lake, 2500, 0, replayed=2500)
+
+
 # ---- beside others
 
 
@@ -413,7 +434,7 @@ def test_one_of_two_replays_that_meet_loses(kafka, make_lake, point):
     replay(lake, f"{lake.topic}/1:0")
     paused = support.Process(["quarantine", "replay", str(lake.manifest), f"{lake.topic}/0", f"{lake.topic}/1", "--format", "json"],
                              lake.folder, f"{point}:1:stop", lake.environment)
-    support.eventually("it stops", lambda: open(f"/proc/{paused.pid}/stat").read().rsplit(")", 1)[1].split()[0] == "T")
+    wait_stopped(paused)
     other = replay(lake, f"{lake.topic}/0", f"{lake.topic}/2")
     assert other["replayed"] == 19, other
     paused.send(signal.SIGCONT)
