@@ -10,7 +10,7 @@ _tarn()
 	COMPREPLY=()
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
-		run|demo|produce|query|verify|status|doctor|explain|bench|completion|help|version) command=${COMP_WORDS[i]}; break ;;
+		run|demo|produce|query|verify|status|doctor|quarantine|explain|bench|completion|help|version) command=${COMP_WORDS[i]}; break ;;
 		esac
 	done
 	case "$command $before" in
@@ -35,9 +35,17 @@ _tarn()
 	"query --catalog"|"query -c") :; return ;;
 	"query --format"|"query -f") COMPREPLY=($(compgen -W "table csv json arrow parquet" -- "$current")); return ;;
 	"query --at") :; return ;;
+	"query --at-offset") :; return ;;
 	"query --output"|"query -o") compopt -o default; return ;;
 	"verify --format"|"verify -f") COMPREPLY=($(compgen -W "table json" -- "$current")); return ;;
 	"status --format"|"status -f") COMPREPLY=($(compgen -W "table json" -- "$current")); return ;;
+	"quarantine --catalog"|"quarantine -c") :; return ;;
+	"quarantine --stream"|"quarantine -s") :; return ;;
+	"quarantine --reason") :; return ;;
+	"quarantine --since") :; return ;;
+	"quarantine --limit") :; return ;;
+	"quarantine --because") :; return ;;
+	"quarantine --format"|"quarantine -f") COMPREPLY=($(compgen -W "table csv json" -- "$current")); return ;;
 	"doctor --format"|"doctor -f") COMPREPLY=($(compgen -W "text json" -- "$current")); return ;;
 	"bench --brokers"|"bench -b") :; return ;;
 	"bench --topic"|"bench -t") :; return ;;
@@ -55,10 +63,11 @@ _tarn()
 	run) options=" --once --listen" ;;
 	demo) options=" --count -n --batch --partitions --seed --keep" ;;
 	produce) options=" --topic -t --brokers -b --shape --format -f --count -n --batch --bad --rate -r --partitions --seed --property -X --pace --report" ;;
-	query) options=" --catalog -c --format -f --at --output -o" ;;
+	query) options=" --catalog -c --format -f --at --at-offset --output -o" ;;
 	verify) options=" --topic --format -f" ;;
 	status) options=" --format -f" ;;
 	doctor) options=" --format -f" ;;
+	quarantine) options=" --catalog -c --stream -s --reason --since --limit --summary --payload --all --because --dry-run --format -f" ;;
 	explain) options=" --markdown" ;;
 	bench) options=" --brokers -b --topic -t --count -n --runs --memory --like --stages --format -f" ;;
 	completion) options="" ;;
@@ -70,7 +79,7 @@ _tarn()
 		return
 	fi
 	case $command in
-	""|help) COMPREPLY=($(compgen -W "run demo produce query verify status doctor explain bench completion help version" -- "$current")) ;;
+	""|help) COMPREPLY=($(compgen -W "run demo produce query verify status doctor quarantine explain bench completion help version" -- "$current")) ;;
 	completion) COMPREPLY=($(compgen -W "bash zsh fish" -- "$current")) ;;
 	run) compopt -o default ;;
 	demo) compopt -o default ;;
@@ -78,6 +87,7 @@ _tarn()
 	verify) compopt -o default ;;
 	status) compopt -o default ;;
 	doctor) compopt -o default ;;
+	quarantine) if [[ $before == quarantine ]]; then COMPREPLY=($(compgen -W "list show replay discard" -- "$current")); else compopt -o default; fi ;;
 	esac
 }
 complete -F _tarn tarn

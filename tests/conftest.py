@@ -54,6 +54,8 @@ class Lines:
 
     def line(self, text):
         terminal = self.config.pluginmanager.get_plugin("terminalreporter")
+        if terminal is None:  # a worker of several: its reports are told by the one that started it
+            return
         terminal.ensure_newline()
         terminal.write_line(text)
 

@@ -82,7 +82,8 @@ pytest=(.deps/venv/bin/python -m pytest -q -p no:cacheprovider)
 suite interop "${pytest[@]}" tests/interop
 suite scenario "${pytest[@]}" tests/scenario
 suite docs tests/docs/run.sh
-suite real "${pytest[@]}" tests/real
+# They wait for servers more than they compute: two at once, each with servers of its own.
+suite real "${pytest[@]}" -n 2 --dist worksteal tests/real
 suite real-asan env TARN_BIN="$PWD/build/asan/tarn" "${pytest[@]}" tests/real/test_smoke.py tests/real/test_operation.py
 
 if [ "$skipped" -gt 0 ]; then

@@ -37,6 +37,22 @@ static bool takes_file(enum command_id command)
 	return !strncmp(arguments + (*arguments == '['), "FILE", 4);
 }
 
+/* The first positional argument is a choice "a|b|c", and a file follows: how long the choice is; 0: it is not so. */
+static size_t verbs_size(enum command_id command)
+{
+	const char *arguments = command_row(command)->arguments;
+	size_t size = strcspn(arguments, " ");
+
+	return memchr(arguments, '|', size) && !strncmp(arguments + size, " FILE", 5) ? size : 0;
+}
+
+/* Its choices, separated by spaces. */
+static void append_verbs(struct buffer *out, enum command_id command)
+{
+	for (size_t i = 0; i < verbs_size(command); i++)
+		buffer_char(out, command_row(command)->arguments[i] == '|' ? ' ' : command_row(command)->arguments[i]);
+}
+
 /* a|b|c with another separator */
 static void append_choices(struct buffer *out, const char *choices, char separator)
 {
@@ -147,6 +163,14 @@ static void bash_script(struct buffer *out)
 	for (EACH_COMMAND(id))
 		if (takes_file(id))
 			buffer_printf(out, "\t%s) compopt -o default ;;\n", command_row(id)->name);
+	for (EACH_COMMAND(id)) {
+		if (!verbs_size(id))
+			continue;
+		buffer_printf(out, "\t%s) if [[ $before == %s ]]; then COMPREPLY=($(compgen -W \"",
+		              command_row(id)->name, command_row(id)->name);
+		append_verbs(out, id);
+		buffer_text(out, "\" -- \"$current\")); else compopt -o default; fi ;;\n");
+	}
 	buffer_text(out, "\tesac\n}\ncomplete -F _tarn tarn\n");
 }
 
@@ -189,6 +213,10 @@ static void zsh_arguments(struct buffer *out, enum command_id id)
 		else
 			append_choices(out, command->arguments, ' ');
 		buffer_text(out, ")'");
+	} else if (verbs_size(id)) {
+		buffer_text(out, " \\\n\t\t\t'1:what to do:(");
+		append_verbs(out, id);
+		buffer_text(out, ")' \\\n\t\t\t'2:manifest:_files' \\\n\t\t\t'*:message: '");
 	} else if (takes_file(id)) {
 		buffer_printf(out, " \\\n\t\t\t'1:manifest:_files'%s", command->most > 1 ? " \\\n\t\t\t'2:SQL: '" : "");
 	} else if (command->most) {
@@ -261,6 +289,14 @@ static void fish_script(struct buffer *out)
 		if (takes_file(id))
 			buffer_printf(out, "complete -c tarn -n '__fish_seen_subcommand_from %s' -F\n",
 			              command_row(id)->name);
+	}
+	for (EACH_COMMAND(id)) {
+		if (!verbs_size(id))
+			continue;
+		buffer_printf(out, "complete -c tarn -n '__fish_seen_subcommand_from %s' -F -a '",
+		              command_row(id)->name);
+		append_verbs(out, id);
+		buffer_text(out, "'\n");
 	}
 	buffer_text(out, "complete -c tarn -n '__fish_seen_subcommand_from help' -a '");
 	append_command_names(out, ' ');

@@ -256,8 +256,9 @@ static void judge(struct doctor *doctor, const struct verification *verification
 	}
 	if (*verification->problem)
 		find(doctor, STATE_FAIL, subject, "see tarn verify", "%s", verification->problem);
-	find(doctor, STATE_OK, subject, NULL, "%d partitions, %s rows in the lake, %s messages to come",
-	     verification->lane_count, human_count(verification->rows, rows), human_count(lag, count));
+	find(doctor, STATE_OK, subject, NULL, "%d %s, %s rows in the lake, %s messages to come",
+	     verification->lane_count, verification->lane_count == 1 ? "lane" : "lanes",
+	     human_count(verification->rows, rows), human_count(lag, count));
 	if (quarantined)
 		find(doctor, STATE_NOTE, subject, "see tarn quarantine list", "%s messages are in quarantine",
 		     human_count(quarantined, count));
@@ -278,6 +279,27 @@ static int ask(const struct spec_stream *spec, struct verification *verification
 	return failed;
 }
 
+/* What the lake says of a stream of files, where there is one. */
+static void look_at_files(struct doctor *doctor, const struct spec_stream *spec, const char *subject)
+{
+	struct lake_options options = {.writer = false, .threads = 1};
+	struct verification verification = {0};
+	struct error err = {0};
+	struct lake *lake = lake_open(spec->catalog, &options, &err);
+	struct lake_session *session = lake ? lake_session_new(lake, &err) : NULL;
+
+	if (!session)
+		find(doctor, STATE_NOTE, subject, NULL, "%s: none is in the lake yet", spec->source.files);
+	else if (verify_stream(spec, session, true, NULL, &verification, &err))
+		find(doctor, STATE_FAIL, subject, "see that the files may be listed and read", "%s: %s",
+		     spec->source.files, err.message);
+	else
+		judge(doctor, &verification, subject);
+	verification_release(&verification);
+	lake_session_free(session);
+	lake_close(lake);
+}
+
 static void look_at_stream(struct doctor *doctor, const struct spec_stream *spec)
 {
 	struct verification verification = {0};
@@ -290,6 +312,10 @@ static void look_at_stream(struct doctor *doctor, const struct spec_stream *spec
 		    !strcasecmp(spec->kafka.properties[i].value, "sasl_plaintext"))
 			find(doctor, STATE_WARN, subject, "use sasl_ssl where others can listen",
 			     "its password and its data go to the broker unencrypted");
+	if (spec->source.files) {
+		look_at_files(doctor, spec, subject);
+		return;
+	}
 	if (!strcmp(spec->kafka.brokers, "embedded")) {
 		find(doctor, STATE_NOTE, subject, "for data that must last name real brokers in spec.kafka.brokers",
 		     "reads the in-process broker, which forgets its topics at the end");

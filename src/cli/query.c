@@ -12,9 +12,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "base/owned.h"
 #include "cli/cli.h"
 #include "cli/query_write.h"
+#include "lake/at_offset.h"
 #include "lake/lake.h"
 #include "spec/spec.h"
 
@@ -163,21 +165,47 @@ static int read_sql(const char *argument, struct buffer *sql, struct error *err)
 }
 
 /* A table may be missing only because the snapshot is older than it. */
-static int fail_query(const struct invocation *invocation, struct error *err)
+static int fail_query(int64_t at, struct error *err)
 {
-	if (option_given(invocation, "at"))
-		error_wrap(err, "as of snapshot %" PRId64, option_int(invocation, "at"));
+	if (at >= 0)
+		error_wrap(err, "as of snapshot %" PRId64, at);
 	return cli_fail(err);
 }
 
-static int run(const struct invocation *invocation, struct lake_session *session, const char *sql, struct error *err)
+/* The snapshot to read; -1: the newest. */
+static int find_snapshot(const struct invocation *invocation, struct lake_session *session, int64_t *ret_at,
+                         struct error *err)
+{
+	const char *text = option_text(invocation, "at-offset");
+	struct offset_snapshot found;
+	struct place place;
+
+	*ret_at = option_given(invocation, "at") ? option_int(invocation, "at") : -1;
+	if (!text)
+		return 0;
+	if (place_parse(text, true, &place, err))
+		return error_wrap(err, "--at-offset");
+	if (lake_at_offset(session, &place, &found, err))
+		return -1;
+	*ret_at = found.snapshot;
+	log_event(EVENT_AT_OFFSET,
+	          FIELDS(LOG_TEXT("place", text), LOG_NUMBER("snapshot", found.snapshot),
+	                 LOG_TEXT("stream", found.stream)),
+	          "%s is in the lake from snapshot %" PRId64 " on%s%s", text, found.snapshot,
+	          found.streams > 1 ? ", for each stream that has it" : "",
+	          found.incarnations > 1 ? "; the topic was made anew, and the newest one is meant" : "");
+	return 0;
+}
+
+static int run(const struct invocation *invocation, struct lake_session *session, int64_t at, const char *sql,
+               struct error *err)
 {
 	int format = format_of(invocation), failed;
 	struct output output;
 	struct query *query = query_open(lake_connection(session), sql, err);
 
 	if (!query)
-		return fail_query(invocation, err);
+		return fail_query(at, err);
 	failed = output_open(&output, option_text(invocation, "output"), formats[format].binary, err);
 	if (!failed)
 		failed = formats[format].write(query, &output, err);
@@ -196,14 +224,17 @@ static int run(const struct invocation *invocation, struct lake_session *session
 static int ask(const struct invocation *invocation, struct lake *lake, const char *sql, struct error *err)
 {
 	struct lake_session *session = lake_session_new(lake, err);
-	int64_t at = option_given(invocation, "at") ? option_int(invocation, "at") : -1;
 	struct watch watch;
+	int64_t at;
 	int status;
 
 	if (!session)
 		return cli_fail(err);
 	watch_begin(&watch, lake_connection(session));
-	status = lake_use(session, at, err) ? cli_fail(err) : run(invocation, session, sql, err);
+	if (find_snapshot(invocation, session, &at, err) || lake_use(session, at, err))
+		status = cli_fail(err);
+	else
+		status = run(invocation, session, at, sql, err);
 	watch_end(&watch);
 	lake_session_free(session);
 	return status;
@@ -219,6 +250,10 @@ int cmd_query(const struct invocation *invocation)
 	int status;
 
 	buffer_init(&sql, SQL_MAXIMUM_BYTES);
+	if (option_given(invocation, "at") && option_given(invocation, "at-offset")) {
+		error_set(&err, ERROR_INVALID, 0, "--at and --at-offset each choose a snapshot: one would be right");
+		return cli_usage(COMMAND_QUERY, &err);
+	}
 	if (read_sql(invocation->positional[1], &sql, &err))
 		return cli_fail(&err);
 	manifest = manifest_load(invocation->positional[0], &err);

@@ -17,6 +17,7 @@ enum column {
 	TAKEN,
 	ROWS,
 	QUARANTINED,
+	WAITING,
 	FILES,
 	BYTES,
 	SNAPSHOT,
@@ -25,22 +26,26 @@ enum column {
 	COLUMNS
 };
 
-static const char *const headers[COLUMNS] = {"stream",      "catalog", "table", "lanes",    "taken",       "rows",
-                                             "quarantined", "files",   "bytes", "snapshot", "last_commit", "state"};
+static const char *const headers[COLUMNS] = {"stream",   "catalog",     "table",         "lanes", "taken",
+                                             "rows",     "quarantined", "in quarantine", "files", "bytes",
+                                             "snapshot", "last_commit", "state"};
 
 static void add_stream(struct table *table, const struct spec_stream *spec, const struct verification *verification,
                        const struct lake_table_size *size, const char *state)
 {
 	char name[256], last[40] = "", taken[64], numbers[COLUMNS][24];
 	const char *cells[COLUMNS];
-	int64_t quarantined = 0;
+	int64_t quarantined = 0, waiting = 0;
 
-	for (int i = 0; i < verification->lane_count; i++)
+	for (int i = 0; i < verification->lane_count; i++) {
 		quarantined += verification->lanes[i].audit.quarantined;
+		waiting += verification->lanes[i].audit.quarantine_rows;
+	}
 	const int64_t values[COLUMNS] = {
 	        [LANES] = verification->lane_count,
 	        [ROWS] = verification->table_rows < 0 ? 0 : verification->table_rows,
 	        [QUARANTINED] = quarantined,
+	        [WAITING] = waiting,
 	        [FILES] = size->files,
 	        [BYTES] = size->bytes,
 	        [SNAPSHOT] = verification->snapshot,

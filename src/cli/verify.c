@@ -16,6 +16,8 @@ enum column {
 	MESSAGES,
 	ROWS,
 	QUARANTINED,
+	REPLAYED,
+	DISCARDED,
 	SKIPPED,
 	LOST,
 	GAPS,
@@ -25,9 +27,9 @@ enum column {
 	COLUMNS
 };
 
-static const char *const headers[COLUMNS] = {"stream",     "partition",   "first",   "next", "messages",
-                                             "rows",       "quarantined", "skipped", "lost", "gaps",
-                                             "duplicates", "lag",         "problem"};
+static const char *const headers[COLUMNS] = {"stream", "partition",   "first",      "next",      "messages",
+                                             "rows",   "quarantined", "replayed",   "discarded", "skipped",
+                                             "lost",   "gaps",        "duplicates", "lag",       "problem"};
 
 static void add_lane(struct table *table, const char *stream, const struct verified_lane *lane)
 {
@@ -41,6 +43,8 @@ static void add_lane(struct table *table, const char *stream, const struct verif
 	        [MESSAGES] = audit->messages,
 	        [ROWS] = audit->rows,
 	        [QUARANTINED] = audit->quarantined,
+	        [REPLAYED] = audit->replayed,
+	        [DISCARDED] = audit->discarded,
 	        [SKIPPED] = audit->skipped,
 	        [LOST] = audit->lost,
 	        [GAPS] = lane->gaps,
@@ -79,10 +83,11 @@ static int print_json(const char *stream, const struct verification *verificatio
 	buffer_text(&out, "{\"stream\":");
 	buffer_json_text(&out, stream, strlen(stream));
 	buffer_printf(&out,
-	              ",\"passed\":%s,\"rows\":%" PRId64 ",\"table_rows\":%" PRId64 ",\"gaps\":%" PRId64
-	              ",\"duplicates\":%" PRId64 ",\"snapshot\":%" PRId64 ",\"problem\":",
+	              ",\"passed\":%s,\"rows\":%" PRId64 ",\"table_rows\":%" PRId64 ",\"replayed_rows\":%" PRId64
+	              ",\"gaps\":%" PRId64 ",\"duplicates\":%" PRId64 ",\"snapshot\":%" PRId64 ",\"problem\":",
 	              verification->passed ? "true" : "false", verification->rows, verification->table_rows,
-	              verification->gaps, verification->duplicates, verification->snapshot);
+	              verification->replayed_rows, verification->gaps, verification->duplicates,
+	              verification->snapshot);
 	buffer_json_text(&out, verification->problem, strlen(verification->problem));
 	buffer_text(&out, ",\"lanes\":");
 	if (table_render_json(table, &out, err))

@@ -173,6 +173,20 @@ int append_prepare(struct append_target *target, struct batch_schema *schema, in
 	return 0;
 }
 
+int append_compare(struct append_target *target, struct batch_schema *schema, struct error *err)
+{
+	OWNED_DUCK_ROWS struct duck_rows source = {0}, columns = {0};
+
+	target->checked[0] = 0;
+	table_changes_release(&target->changes);
+	if (lake_has_snapshots(target->table.session->lake) && table_check_storable(schema->arrow, err))
+		return -1;
+	if (duck_source_set(target->source, schema, NULL, err) || read_source(target, schema, &source, err) ||
+	    table_columns(&target->table, &columns, err))
+		return -1;
+	return columns.row_count ? table_compare(&target->table, &columns, &source, &target->changes, err) : 0;
+}
+
 /* In the rows' transaction. What passed append_prepare fails here only where the table has changed since. */
 static int change_table(struct append_target *target, struct error *err)
 {

@@ -40,6 +40,10 @@ bool append_is_prepared(const struct append_target *target, const struct batch_s
 int append_prepare(struct append_target *target, struct batch_schema *schema, int64_t row_bytes, bool *ret_created,
                    struct error *err);
 
+/* Would append_prepare let the schema through? Changes and makes nothing, and so cannot know what DuckDB refuses of a
+ * change. Errors as append_prepare's. */
+int append_compare(struct append_target *target, struct batch_schema *schema, struct error *err);
+
 /* Changes the table where that was found, and inserts all that `pull` gives, in the session's transaction. The schema
  * must have passed append_prepare. Errors: MEMORY - so many rows at once do not fit in the lake's memory; others as the
  * lake gives them. */

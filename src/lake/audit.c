@@ -9,23 +9,6 @@
 #include "base/owned.h"
 #include "lake/lake_private.h"
 
-static int table_exists(struct lake_session *session, const char *schema, const char *table, bool *ret_exists,
-                        struct error *err)
-{
-	OWNED_BUFFER struct buffer sql = {0};
-	OWNED_DUCK_ROWS struct duck_rows rows = {0};
-
-	buffer_init(&sql, 65536);
-	buffer_text(&sql, "SELECT 1 FROM duckdb_tables() WHERE database_name = 'lake' AND schema_name = ");
-	buffer_sql_text(&sql, schema);
-	buffer_text(&sql, " AND table_name = ");
-	buffer_sql_text(&sql, table);
-	if (duck_query(session->connection, buffer_string(&sql), &rows, err))
-		return -1;
-	*ret_exists = rows.row_count > 0;
-	return 0;
-}
-
 /* The names of the stream's offsets tables: one, or one a lane. */
 static int append_offsets(struct lake_session *session, const char *stream, struct buffer *sql, struct error *err)
 {
@@ -51,11 +34,35 @@ static int append_offsets(struct lake_session *session, const char *stream, stru
 	return 0;
 }
 
+static void append_where_stream(struct buffer *sql, const char *stream, const char *topic)
+{
+	buffer_text(sql, " WHERE stream = ");
+	buffer_sql_text(sql, stream);
+	buffer_text(sql, " AND topic = ");
+	buffer_sql_text(sql, topic);
+}
+
+/* Per lane: the messages that are in quarantine and those that left it. */
+static void append_quarantine(struct buffer *sql, const char *stream, const char *topic, bool resolved)
+{
+	buffer_text(sql, "x AS (SELECT topic_id, \"partition\" AS p, \"offset\" AS o, 'waiting' AS state"
+	                 " FROM lake.tarn.quarantine");
+	append_where_stream(sql, stream, topic);
+	if (resolved) {
+		buffer_text(sql, " UNION ALL SELECT topic_id, \"partition\", \"offset\", \"action\" FROM "
+		                 "lake.tarn.resolutions");
+		append_where_stream(sql, stream, topic);
+	}
+	buffer_text(sql, "), q AS (SELECT topic_id, p, count(*) FILTER (state = 'waiting') AS waiting, "
+	                 "count(*) FILTER (state = 'replayed') AS replayed, count(*) FILTER (state = 'discarded') AS "
+	                 "discarded, count(DISTINCT o) AS offsets FROM x GROUP BY ALL)");
+}
+
 /*
  * Per lane: the commits in order of offset; between two, `from - previous next` is a gap (positive) or a doubling
  * (negative). The first must start at the lane's first offset.
  */
-static void append_lanes(struct buffer *sql, const char *stream, const char *topic, const char *offsets)
+static void append_lanes(struct buffer *sql, const char *stream, const char *topic, const char *offsets, bool resolved)
 {
 	buffer_text(sql, "WITH o AS (");
 	buffer_text(sql, offsets);
@@ -67,10 +74,8 @@ static void append_lanes(struct buffer *sql, const char *stream, const char *top
 	                 " quarantined, skipped, lost, coalesce(max(next_offset) OVER (PARTITION BY topic_id, "
 	                 "\"partition\" ORDER BY"
 	                 " from_offset, next_offset ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), -1) AS before"
-	                 " FROM lake.tarn.ledger WHERE stream = ");
-	buffer_sql_text(sql, stream);
-	buffer_text(sql, " AND topic = ");
-	buffer_sql_text(sql, topic);
+	                 " FROM lake.tarn.ledger");
+	append_where_stream(sql, stream, topic);
 	buffer_text(sql, "), sums AS (SELECT topic_id, p, min(f) AS first_f, max(n) AS last_n, count(*) AS commits, "
 	                 "sum(messages) AS messages,"
 	                 " sum(r) AS r, sum(quarantined) AS quarantined, sum(skipped) AS skipped, sum(lost) AS lost,"
@@ -78,21 +83,18 @@ static void append_lanes(struct buffer *sql, const char *stream, const char *top
 	                 " sum(CASE WHEN before >= 0 AND f < before THEN least(before, n) - f ELSE 0 END) AS doubled,"
 	                 " sum(CASE WHEN messages + quarantined + skipped + lost <> n - f OR n <= f THEN 1 ELSE 0 END) "
 	                 "AS unbalanced"
-	                 " FROM l GROUP BY ALL), q AS (SELECT topic_id, \"partition\" AS p, count(*) AS qr, "
-	                 "count(DISTINCT \"offset\") AS qd"
-	                 " FROM lake.tarn.quarantine WHERE stream = ");
-	buffer_sql_text(sql, stream);
-	buffer_text(sql, " AND topic = ");
-	buffer_sql_text(sql, topic);
+	                 " FROM l GROUP BY ALL), ");
+	append_quarantine(sql, stream, topic, resolved);
 	buffer_text(
 	        sql,
-	        " GROUP BY ALL) SELECT coalesce(own.topic_id, sums.topic_id, q.topic_id), coalesce(own.p, sums.p, q.p),"
+	        " SELECT coalesce(own.topic_id, sums.topic_id, q.topic_id), coalesce(own.p, sums.p, q.p),"
 	        " coalesce(own.first_offset, first_f, 0), coalesce(own.next_offset, last_n, 0), coalesce(last_n, -1),"
 	        " coalesce(commits, 0), coalesce(messages, 0), coalesce(r, 0), coalesce(quarantined, 0), "
 	        "coalesce(skipped, 0),"
 	        " coalesce(lost, 0), coalesce(gaps, 0) + CASE WHEN first_f > own.first_offset THEN first_f - "
 	        "own.first_offset"
-	        " ELSE 0 END, coalesce(doubled, 0), coalesce(unbalanced, 0), coalesce(qr, 0), coalesce(qd, 0)"
+	        " ELSE 0 END, coalesce(doubled, 0), coalesce(unbalanced, 0), coalesce(waiting, 0), "
+	        "coalesce(replayed, 0), coalesce(discarded, 0), coalesce(q.offsets, 0)"
 	        " FROM own FULL JOIN sums ON own.topic_id = sums.topic_id AND own.p = sums.p"
 	        " FULL JOIN q ON q.topic_id = coalesce(own.topic_id, sums.topic_id) AND q.p = coalesce(own.p, sums.p)"
 	        " ORDER BY 1, 2");
@@ -123,19 +125,41 @@ static int take_lanes(const struct duck_rows *rows, struct stream_audit *audit, 
 		lane->duplicate_offsets = duck_cell_int(rows, i, 12);
 		lane->unbalanced = duck_cell_int(rows, i, 13);
 		lane->quarantine_rows = duck_cell_int(rows, i, 14);
-		lane->quarantine_distinct = duck_cell_int(rows, i, 15);
+		lane->replayed = duck_cell_int(rows, i, 15);
+		lane->discarded = duck_cell_int(rows, i, 16);
+		lane->distinct = duck_cell_int(rows, i, 17);
 	}
 	return 0;
 }
 
+static int audit_replayed(struct lake_session *session, const char *schema, const char *table,
+                          struct stream_audit *audit, struct error *err)
+{
+	OWNED_BUFFER struct buffer sql = {0};
+	OWNED_DUCK_ROWS struct duck_rows rows = {0};
+
+	buffer_init(&sql, 65536);
+	buffer_text(&sql, "SELECT coalesce(sum(\"rows\"), 0) FROM lake.tarn.resolutions WHERE table_name = ");
+	buffer_sql_text(&sql, schema);
+	buffer_text(&sql, " || '.' || ");
+	buffer_sql_text(&sql, table);
+	buffer_text(&sql, " AND \"action\" = 'replayed'");
+	if (duck_query(session->connection, buffer_string(&sql), &rows, err))
+		return -1;
+	audit->replayed_rows = duck_cell_int(&rows, 0, 0);
+	return 0;
+}
+
 static int audit_table(struct lake_session *session, const char *stream, const char *schema, const char *table,
-                       struct stream_audit *audit, struct error *err)
+                       bool resolved, struct stream_audit *audit, struct error *err)
 {
 	OWNED_BUFFER struct buffer sql = {0};
 	OWNED_DUCK_ROWS struct duck_rows rows = {0}, count = {0};
 	bool exists;
 
 	buffer_init(&sql, 65536);
+	if (resolved && audit_replayed(session, schema, table, audit, err))
+		return -1;
 	buffer_text(&sql, "SELECT coalesce(sum(\"rows\"), 0), coalesce(max(epoch_ms(committed_at)) FILTER (stream = ");
 	buffer_sql_text(&sql, stream);
 	buffer_text(&sql, "), 0) FROM lake.tarn.ledger WHERE table_name = ");
@@ -147,7 +171,7 @@ static int audit_table(struct lake_session *session, const char *stream, const c
 	audit->ledger_rows = duck_cell_int(&rows, 0, 0);
 	audit->last_commit_ms = duck_cell_int(&rows, 0, 1);
 	audit->table_rows = -1;
-	if (table_exists(session, schema, table, &exists, err))
+	if (lake_has_table(session, schema, table, &exists, err))
 		return -1;
 	if (!exists)
 		return 0;
@@ -167,21 +191,22 @@ static int audit_in_transaction(struct lake_session *session, const char *stream
 {
 	OWNED_BUFFER struct buffer offsets = {0}, sql = {0};
 	OWNED_DUCK_ROWS struct duck_rows rows = {0};
-	bool exists;
+	bool exists, resolved;
 
 	buffer_init(&offsets, 1 << 20);
 	buffer_init(&sql, 1 << 21);
-	if (lake_snapshot(session, &audit->snapshot, err) || table_exists(session, "tarn", "ledger", &exists, err))
+	if (lake_snapshot(session, &audit->snapshot, err) || lake_has_table(session, "tarn", "ledger", &exists, err))
 		return -1;
 	audit->table_rows = -1;
 	if (!exists)
 		return 0;
-	if (append_offsets(session, stream, &offsets, err))
+	if (lake_has_table(session, "tarn", "resolutions", &resolved, err) ||
+	    append_offsets(session, stream, &offsets, err))
 		return -1;
-	append_lanes(&sql, stream, topic, buffer_string(&offsets));
+	append_lanes(&sql, stream, topic, buffer_string(&offsets), resolved);
 	if (duck_query(session->connection, buffer_string(&sql), &rows, err) || take_lanes(&rows, audit, err))
 		return -1;
-	return audit_table(session, stream, schema, table, audit, err);
+	return audit_table(session, stream, schema, table, resolved, audit, err);
 }
 
 int lake_audit(struct lake_session *session, const char *stream, const char *topic, const char *schema,

@@ -1,7 +1,8 @@
 /*
  * audit.h - what the lake itself says about its lanes: the facts that `tarn verify` judges.
  *
- * All figures of one audit come from one snapshot (one transaction).
+ * All figures of one audit come from one snapshot (one transaction). A lake of a Tarn that knew no resolutions is one
+ * where nothing was resolved.
  */
 #ifndef TARN_LAKE_AUDIT_H
 #define TARN_LAKE_AUDIT_H
@@ -22,7 +23,9 @@ struct lane_audit {
 	int64_t gap_offsets; /* offsets that no commit accounts for */
 	int64_t duplicate_offsets; /* offsets that two commits account for */
 	int64_t unbalanced; /* commits whose counts do not add up to their offsets */
-	int64_t quarantine_rows, quarantine_distinct;
+	int64_t quarantine_rows; /* messages in quarantine */
+	int64_t replayed, discarded; /* messages that left it (resolve.h) */
+	int64_t distinct; /* offsets among the three above: as many as there are messages, or one is in two places */
 };
 
 struct stream_audit {
@@ -30,6 +33,7 @@ struct stream_audit {
 	int lane_count;
 	int64_t table_rows; /* of the target table; -1: there is no table */
 	int64_t ledger_rows; /* that all streams' ledgers say went into that table */
+	int64_t replayed_rows; /* that came into it out of quarantine, of all streams */
 	int64_t snapshot; /* 0 for backend file */
 	int64_t last_commit_ms; /* wall clock; 0: none */
 };

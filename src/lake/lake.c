@@ -69,13 +69,12 @@ static int prepare_files(struct lake *lake, struct error *err)
 			return make_folders(catalog->data_path, true, err);
 		return 0;
 	}
-	if (!lake->options.writer) {
-		if (access(catalog_path(lake), F_OK))
-			return error_set(err, ERROR_INVALID, errno,
-			                 "there is no lake at %s yet: `tarn run` makes it when the first events arrive",
-			                 catalog_path(lake));
+	if ((!lake->options.writer || lake->options.existing) && access(catalog_path(lake), F_OK))
+		return error_set(err, ERROR_INVALID, errno,
+		                 "there is no lake at %s yet: `tarn run` makes it when the first events arrive",
+		                 catalog_path(lake));
+	if (!lake->options.writer)
 		return 0;
-	}
 	if (make_folders(catalog_path(lake), false, err))
 		return -1;
 	if (catalog->data_path && catalog->data_path[0] == '/' && make_folders(catalog->data_path, true, err))
@@ -180,6 +179,8 @@ static void append_attach(const struct lake *lake, struct buffer *sql)
 		buffer_sql_text(sql, catalog->data_path);
 		if (catalog->backend.type == BACKEND_SQLITE)
 			buffer_text(sql, ", META_JOURNAL_MODE 'WAL'");
+		if (lake->options.existing)
+			buffer_text(sql, ", CREATE_IF_NOT_EXISTS false");
 		buffer_text(sql, ", ");
 	}
 	/* Each writer holds a row group in memory: DuckDB's 122,880 rows of 1 KB would be 126 MB. zstd needs
@@ -426,6 +427,23 @@ int lake_snapshot(struct lake_session *session, int64_t *ret_snapshot, struct er
 	if (duck_query(session->connection, "SELECT id FROM lake.current_snapshot()", &rows, err))
 		return -1;
 	*ret_snapshot = rows.row_count ? duck_cell_int(&rows, 0, 0) : 0;
+	return 0;
+}
+
+int lake_has_table(struct lake_session *session, const char *schema, const char *table, bool *ret_exists,
+                   struct error *err)
+{
+	OWNED_BUFFER struct buffer sql = {0};
+	OWNED_DUCK_ROWS struct duck_rows rows = {0};
+
+	buffer_init(&sql, 65536);
+	buffer_text(&sql, "SELECT 1 FROM duckdb_tables() WHERE database_name = 'lake' AND schema_name = ");
+	buffer_sql_text(&sql, schema);
+	buffer_text(&sql, " AND table_name = ");
+	buffer_sql_text(&sql, table);
+	if (duck_query(session->connection, buffer_string(&sql), &rows, err))
+		return -1;
+	*ret_exists = rows.row_count > 0;
 	return 0;
 }
 

@@ -33,6 +33,7 @@ struct batch_schema;
 
 struct lake_options {
 	bool writer; /* takes the writer lock, makes the lake where there is none */
+	bool existing; /* a writer makes none: INVALID where there is none */
 	int threads; /* of DuckDB; 0: one a core */
 	int64_t memory_bytes; /* DuckDB's bound; 0: its default */
 };

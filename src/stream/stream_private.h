@@ -112,6 +112,12 @@ int take_flush_old(struct stream *stream, struct error *err);
 /* Looks at the table's columns where that is due. Errors: as the lake gives them. */
 int take_learn(struct stream *stream, struct error *err);
 
+/* A decoder as the manifest says; and what the table's columns are, for one that infers. Also of replay.c. */
+struct json_decoder *take_json_decoder(const struct spec_stream *spec, struct batch_counters *counters,
+                                       struct error *err);
+int take_json_learn(struct json_decoder *decoder, const struct spec_stream *spec, struct lake_session *session,
+                    struct error *err);
+
 /* The reader's answers to assignment and revocation. */
 void stream_events(struct stream *stream, struct source_events *ret_events);
 void *committer_main(void *stream);

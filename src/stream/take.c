@@ -249,25 +249,34 @@ int take_message(struct stream *stream, struct message *message, struct error *e
 	return stream->json ? take_json(stream, message, err) : take_arrow(stream, message, err);
 }
 
-int take_learn(struct stream *stream, struct error *err)
+int take_json_learn(struct json_decoder *decoder, const struct spec_stream *spec, struct lake_session *session,
+                    struct error *err)
 {
 	OWNED_COLUMNS struct append_columns columns = {0};
 
+	if (append_table_columns(session, spec->schema, spec->table, &columns, err))
+		return -1;
+	return json_learn(decoder, (const char *const *)columns.names, (const char *const *)columns.types,
+	                  columns.count, err);
+}
+
+int take_learn(struct stream *stream, struct error *err)
+{
 	if (!stream->json || !stream->learn)
 		return 0;
-	if (take_flush(stream, err) ||
-	    append_table_columns(stream->claims, stream->spec->schema, stream->spec->table, &columns, err))
-		return -1;
+	/* Cleared first: what the committer sees to be learnt meanwhile must not be forgotten. */
 	stream->learn = false;
-	return json_learn(stream->json, (const char *const *)columns.names, (const char *const *)columns.types,
-	                  columns.count, err);
+	if (take_flush(stream, err) == 0 && take_json_learn(stream->json, stream->spec, stream->claims, err) == 0)
+		return 0;
+	stream->learn = true;
+	return -1;
 }
 
 /* ---- life */
 
-static int open_json(struct stream *stream, struct error *err)
+struct json_decoder *take_json_decoder(const struct spec_stream *spec, struct batch_counters *counters,
+                                       struct error *err)
 {
-	const struct spec_stream *spec = stream->spec;
 	OWNED_FREE struct json_column *columns = calloc((size_t)spec->json.column_count + 1, sizeof *columns);
 	struct json_rules rules = {
 	        .columns = columns,
@@ -281,8 +290,10 @@ static int open_json(struct stream *stream, struct error *err)
 	        .out_of_range = spec->json.out_of_range,
 	};
 
-	if (!columns)
-		return error_no_memory(err);
+	if (!columns) {
+		error_no_memory(err);
+		return NULL;
+	}
 	for (int i = 0; i < spec->json.column_count; i++) {
 		const struct spec_column *from = &spec->json.columns[i];
 
@@ -298,18 +309,21 @@ static int open_json(struct stream *stream, struct error *err)
 		        .allowed_count = from->allowed_count,
 		        .weight = strtod(from->weight, NULL),
 		};
-		if (!json_type_parse(from->type, &columns[i].type, &columns[i].precision, &columns[i].scale))
-			return error_set(err, ERROR_INVALID, 0, "column %s: no such type: %s", from->name, from->type);
+		if (!json_type_parse(from->type, &columns[i].type, &columns[i].precision, &columns[i].scale)) {
+			error_set(err, ERROR_INVALID, 0, "column %s: no such type: %s", from->name, from->type);
+			return NULL;
+		}
 	}
-	stream->json = json_decoder_new(&rules, &stream->counters, err);
-	stream->learn = true;
-	return stream->json ? 0 : -1;
+	return json_decoder_new(&rules, counters, err);
 }
 
 int take_open(struct stream *stream, struct error *err)
 {
-	if (stream->spec->format == FORMAT_JSON)
-		return open_json(stream, err);
+	if (stream->spec->format == FORMAT_JSON) {
+		stream->json = take_json_decoder(stream->spec, &stream->counters, err);
+		stream->learn = true;
+		return stream->json ? 0 : -1;
+	}
 	stream->decoder = batch_decoder_new(&stream->counters, err);
 	return stream->decoder ? 0 : -1;
 }

@@ -14,6 +14,7 @@ static void judge_lane(struct verified_lane *lane)
 {
 	const struct lane_audit *audit = &lane->audit;
 	int64_t end = audit->ledger_next < 0 ? audit->first_offset : audit->ledger_next;
+	int64_t told = audit->quarantine_rows + audit->replayed + audit->discarded;
 
 	lane->gaps = audit->gap_offsets + audit->lost;
 	lane->duplicates += audit->duplicate_offsets;
@@ -38,11 +39,12 @@ static void judge_lane(struct verified_lane *lane)
 	else if (audit->unbalanced)
 		snprintf(lane->problem, sizeof lane->problem,
 		         "in %" PRId64 " commits the counts do not add up to the offsets", audit->unbalanced);
-	else if (audit->quarantine_rows != audit->quarantined || audit->quarantine_distinct != audit->quarantine_rows)
+	else if (told != audit->quarantined || audit->distinct != told)
 		snprintf(lane->problem, sizeof lane->problem,
-		         "the ledger counts %" PRId64 " quarantined messages, quarantine holds %" PRId64 " (%" PRId64
-		         " distinct)",
-		         audit->quarantined, audit->quarantine_rows, audit->quarantine_distinct);
+		         "the ledger counts %" PRId64 " quarantined messages, quarantine holds %" PRId64 ", %" PRId64
+		         " were replayed and %" PRId64 " discarded (%" PRId64 " distinct)",
+		         audit->quarantined, audit->quarantine_rows, audit->replayed, audit->discarded,
+		         audit->distinct);
 	else if (lane->high >= 0 && audit->next_offset > lane->high)
 		snprintf(lane->problem, sizeof lane->problem,
 		         "the topic ends at offset %" PRId64 ", before the lake's %" PRId64
@@ -52,7 +54,8 @@ static void judge_lane(struct verified_lane *lane)
 
 static void judge_table(struct verification *verification)
 {
-	int64_t difference = (verification->table_rows < 0 ? 0 : verification->table_rows) - verification->ledger_rows;
+	int64_t promised = verification->ledger_rows + verification->replayed_rows;
+	int64_t difference = (verification->table_rows < 0 ? 0 : verification->table_rows) - promised;
 
 	if (difference > 0)
 		verification->duplicates += difference;
@@ -60,8 +63,9 @@ static void judge_table(struct verification *verification)
 		verification->gaps -= difference;
 	if (difference)
 		snprintf(verification->problem, sizeof verification->problem,
-		         "the table holds %" PRId64 " rows and the ledger promised %" PRId64 " (%s)",
-		         verification->table_rows, verification->ledger_rows,
+		         "the table holds %" PRId64 " rows and the ledger%s promised %" PRId64 " (%s)",
+		         verification->table_rows, verification->replayed_rows ? " with what was replayed" : "",
+		         promised,
 		         difference > 0 ? "something else wrote to it, or rows doubled" : "rows were deleted or lost");
 }
 
@@ -197,6 +201,7 @@ int verify_stream(const struct spec_stream *spec, struct lake_session *session, 
 		        (struct verified_lane){.audit = audit.lanes[i], .low = -1, .high = -1, .lag = -1};
 	verification.table_rows = audit.table_rows;
 	verification.ledger_rows = audit.ledger_rows;
+	verification.replayed_rows = audit.replayed_rows;
 	verification.snapshot = audit.snapshot;
 	verification.last_commit_ms = audit.last_commit_ms;
 	stream_audit_release(&audit);

@@ -2,9 +2,9 @@
  * verify.h - is every offset of every lane accounted for exactly once?
  *
  * From the lake alone: the ledger's ranges join without gap or overlap, their counts add up, the lane's row stands
- * where the ledger ends, quarantine holds what the ledger says, and the table holds as many rows as the ledger
- * promised. With a source also: what the topic still holds lies at or behind the lane's next offset. Of files see
- * verify_files.h.
+ * where the ledger ends, each message that the ledger calls quarantined is in quarantine or resolved (and not both),
+ * and the table holds as many rows as the ledger and the replayed messages promised. With a source also: what the topic
+ * still holds lies at or behind the lane's next offset. Of files see verify_files.h.
  */
 #ifndef TARN_STREAM_VERIFY_H
 #define TARN_STREAM_VERIFY_H
@@ -29,7 +29,7 @@ struct verified_lane {
 struct verification {
 	struct verified_lane *lanes; /* owned */
 	int lane_count;
-	int64_t rows, table_rows, ledger_rows, snapshot, last_commit_ms;
+	int64_t rows, table_rows, ledger_rows, replayed_rows, snapshot, last_commit_ms;
 	int64_t gaps, duplicates;
 	int64_t files_taken, files_there; /* of a stream of files; there: -1: not asked */
 	char problem[256]; /* of the table; "" where all is well */

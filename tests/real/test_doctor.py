@@ -28,7 +28,7 @@ def test_all_is_well(kafka, make_lake):
     lake.once()
     after = doctor(lake)
     assert {f["state"] for f in after} == {"ok"}, after
-    assert says(after, "ok", "stream events", f"2 partitions, {len(seqs)} rows in the lake, 0 messages to come")
+    assert says(after, "ok", "stream events", f"2 lanes, {len(seqs)} rows in the lake, 0 messages to come")
     text = support.tarn("doctor", str(lake.manifest))
     assert text.stdout.endswith("0 failures, 0 warnings\n") and "\033" not in text.stdout
 

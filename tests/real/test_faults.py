@@ -12,8 +12,8 @@ import support
 from support import LONG, PLACES, Stream, unique
 
 POINTS = re.findall(r'^FAULT_POINT\(\w+, "([^"]+)"', (support.ROOT / "src/base/fault.def").read_text(), re.MULTILINE)
-# Those are of another source (test_files.py), and of merges (test_merge.py).
-POINTS = [p for p in POINTS if not p.startswith("file") and p != "merge.after"]
+# Those are of another source (test_files.py), of merges (test_merge.py), and of `tarn quarantine` (test_quarantine.py).
+POINTS = [p for p in POINTS if not p.startswith(("file", "resolve.")) and p != "merge.after"]
 PARTITIONS = 2
 
 # Several occurrences of a point: begin and commit are passed by making the tables and by claiming lanes as well.

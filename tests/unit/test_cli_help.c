@@ -175,11 +175,14 @@ static void bash_completes(void)
 	CHECK_TEXT(completed("query --format = p", 4), "parquet");
 	CHECK_TEXT(completed("query --output \"\"", 3), "FILES");
 	CHECK_TEXT(completed("run \"\"", 2), "FILES");
-	CHECK_TEXT(completed("help qu", 2), "query");
+	CHECK_TEXT(completed("help que", 2), "query");
 	CHECK_TEXT(completed("completion \"\"", 2), "bash zsh fish");
+	CHECK_TEXT(completed("quarantine re", 2), "replay");
+	CHECK_TEXT(completed("quarantine replay \"\"", 3), "FILES");
+	CHECK_TEXT(completed("quarantine list f --st", 4), "--stream");
 	CHECK_TEXT(completed("--log-level w", 2), "warn");
 	CHECK_TEXT(completed("run f --log-level w", 4), "warn");
-	CHECK_TEXT(completed("--log-level debug qu", 3), "query");
+	CHECK_TEXT(completed("--log-level debug que", 3), "query");
 }
 
 int main(int argc, char **argv)

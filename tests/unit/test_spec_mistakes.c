@@ -245,7 +245,7 @@ static void wrong_backends(void)
 	         "such as lake/catalog.sqlite"},
 	        {CATALOG "  backend: {path: c}\n", "t.yaml:4:1: spec.dataPath: is missing; would be a path, relative "
 	                                           "to the manifest's folder or absolute, "
-	                                           "such as lake/data"},
+	                                           "such as lake/data; or spec.objectStore"},
 	        {CATALOG "  backend: {type: file, path: c}\n  dataPath: d\n",
 	         "t.yaml:6:3: spec.dataPath: is not used where spec.backend.type is file; remove it, or choose sqlite, "
 	         "postgres or duckdb"},
@@ -293,7 +293,7 @@ static void wrong_object_stores(void)
 	          "t.yaml:8:35: spec.objectStore.credentials.accessKeyId: is not used where "
 	          "spec.objectStore.credentials.type is instance; remove it, or choose keys"},
 	         {STORE KEYS "    bucket: lake\n  dataPath: d\n",
-	          "t.yaml:9:3: spec.dataPath: "},
+	          "t.yaml:6:3: spec.objectStore: stands beside spec.dataPath (line 9); would be one of the two"},
 	         {STORE KEYS "    bucket: Lake\n", "t.yaml:8:13: spec.objectStore.bucket: 'Lake' has a character that "
 	                                           "a bucket's name may not have; would be "
 	                                           "lower-case letters, digits, '.' and '-', 3 to 63"},
@@ -413,6 +413,6 @@ int main(int argc, char **argv)
 {
 	return CHECK_MAIN(argc, argv, TEST(no_documents), TEST(wrong_yaml), TEST(nul_bytes), TEST(too_much),
 	                  TEST(wrong_headers), TEST(files_or_kafka), TEST(wrong_shapes), TEST(unknown_fields),
-	                  TEST(wrong_values), TEST(wrong_columns), TEST(wrong_backends), TEST(wrong_object_stores), TEST(wrong_together),
-	                  TEST(long_names_leave_room));
+	                  TEST(wrong_values), TEST(wrong_columns), TEST(wrong_backends), TEST(wrong_object_stores),
+	                  TEST(wrong_together), TEST(long_names_leave_room));
 }
