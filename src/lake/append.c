@@ -147,6 +147,21 @@ bool append_is_prepared(const struct append_target *target, const struct batch_s
 	return !strcmp(target->checked, schema->fingerprint);
 }
 
+const char *append_prepared(const struct append_target *target)
+{
+	return target->checked;
+}
+
+bool append_changes_table(const struct append_target *target)
+{
+	return target->changes.count > 0;
+}
+
+void append_forget(struct append_target *target)
+{
+	target->checked[0] = 0;
+}
+
 int append_prepare(struct append_target *target, struct batch_schema *schema, int64_t row_bytes, bool *ret_created,
                    struct error *err)
 {

@@ -31,6 +31,12 @@ void append_target_free(struct append_target *target);
 
 /* The schema was the last to pass append_prepare, and no INSERT has failed since. */
 bool append_is_prepared(const struct append_target *target, const struct batch_schema *schema);
+/* The fingerprint of that schema; "" where there is none. */
+const char *append_prepared(const struct append_target *target);
+/* The next rows change the table. */
+bool append_changes_table(const struct append_target *target);
+/* Somebody else changed the table, or is about to: the target is not prepared any more. */
+void append_forget(struct append_target *target);
 /*
  * Makes the table from the schema where it is absent (ret_created), or finds what must change in it for such rows
  * (table.h). Outside a transaction of the caller's. row_bytes: of an average row as it comes; what the row groups of a

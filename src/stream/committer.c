@@ -213,18 +213,17 @@ static int write_quarantine(struct stream *stream, struct error *err)
 static int fill_transaction(struct stream *stream, struct attempt *attempt, struct batch_schema *schema,
                             struct error *err)
 {
-	struct append_pull pull = {.context = &stream->queue, .next = queue_pull};
 	int64_t age_ms = clock_monotonic_ms() - attempt->opened_ms;
 
 	if (lanes_fence(stream->session, &stream->key, attempt->lanes, attempt->count, err)) {
 		batch_schema_release(schema);
 		return -1;
 	}
+	targets_allow(stream, schema);
 	queue_window_open(&stream->queue, schema, stream->spec->commit.max_bytes, window_units(stream),
 	                  stream->spec->commit.freshness_ms - smaller(age_ms, stream->spec->commit.freshness_ms / 2));
-	if (schema && append_rows(stream->target, schema, &pull, &attempt->inserted, err))
+	if (targets_insert(stream, schema, &attempt->inserted, err))
 		return -1;
-	queue_window_close(&stream->queue);
 	if (book(attempt, stream, err))
 		return -1;
 	if (attempt->inserted != attempt->rows)
@@ -471,46 +470,6 @@ static int attempt_commit(struct stream *stream, struct batch_schema *schema, st
 	return done == 1;
 }
 
-/* Messages with such columns go to quarantine, by themselves: of those that were gathered which one it was shows when
- * each is read alone, with the table's columns known. */
-static int refuse_schema(struct stream *stream, const struct batch_schema *schema, struct error *err)
-{
-	OWNED_FREE int64_t *again = calloc(LANES_MAX, sizeof *again);
-
-	if (!again)
-		return error_no_memory(err);
-	if (!queue_refuse_schema(&stream->queue, schema, err->message, again))
-		return 0;
-	pthread_mutex_lock(&stream->queue.lock);
-	for (int i = 0; i < stream->lane_count; i++)
-		if (again[i] > stream->lanes[i].careful_until)
-			stream->lanes[i].careful_until = again[i];
-	pthread_mutex_unlock(&stream->queue.lock);
-	stream->learn = true;
-	stream_reset(stream);
-	return 0;
-}
-
-/* The table for the next rows. 0: ready; 1: refused, the messages go to quarantine; -1: try again. */
-static int prepare(struct stream *stream, struct batch_schema *schema, struct error *err)
-{
-	bool created;
-
-	if (append_is_prepared(stream->target, schema))
-		return 0;
-	if (append_prepare(stream->target, schema, queue_row_bytes(&stream->queue, schema), &created, err)) {
-		if (err->kind != ERROR_INVALID)
-			return -1;
-		return refuse_schema(stream, schema, err) ? -1 : 1;
-	}
-	if (created)
-		log_event(EVENT_TABLE_CREATED,
-		          FIELDS(LOG_TEXT("stream", stream->spec->name), LOG_TEXT("table", stream->spec->table),
-		                 LOG_NUMBER("columns", schema->column_count)),
-		          "table %s.%s was made from the first batch", stream->spec->schema, stream->spec->table);
-	return 0;
-}
-
 static int work_once(struct stream *stream, struct error *err)
 {
 	int64_t enough = smaller(stream->queue.bound / 4, stream->spec->commit.max_bytes / 4);
@@ -520,7 +479,7 @@ static int work_once(struct stream *stream, struct error *err)
 
 	if (!queue_wait_work(&stream->queue, 200, enough, linger_ms, &schema))
 		return 0;
-	if (schema && (prepared = prepare(stream, schema, err))) {
+	if (schema && (prepared = targets_prepare(stream, schema, err))) {
 		batch_schema_release(schema);
 		return prepared < 0 ? -1 : 0;
 	}

@@ -1,5 +1,6 @@
 #include "stream/queue.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -72,6 +73,7 @@ int queue_init(struct queue *queue, int64_t bound, const uint64_t *generations, 
 	queue->window.lanes = calloc((size_t)lane_count + 1, sizeof *queue->window.lanes);
 	queue->window.lane_count = lane_count;
 	queue->window.quarantined_tail = &queue->window.quarantined;
+	queue->window.aside_tail = &queue->window.aside;
 	return queue->window.lanes ? 0 : error_no_memory(err);
 }
 
@@ -151,16 +153,34 @@ static struct unit *front(struct queue *queue)
 	return queue->head;
 }
 
-static bool wants(const struct window *window, const struct unit *unit)
+/* What stands aside is in flight until the window is closed: more of it would hold the reader. */
+static bool may_stand_aside(const struct queue *queue, const struct unit *unit)
 {
+	const struct window *window = &queue->window;
+
+	if (!window->schema || window->aside_bytes >= queue->bound / 4)
+		return false;
+	for (int i = 0; i < window->other_count; i++)
+		if (!strcmp(window->others[i], unit->set.schema->fingerprint))
+			return true;
+	return false;
+}
+
+static bool is_own(const struct window *window, const struct unit *unit)
+{
+	return window->schema && !strcmp(window->schema->fingerprint, unit->set.schema->fingerprint);
+}
+
+static bool wants(const struct queue *queue, const struct unit *unit)
+{
+	const struct window *window = &queue->window;
 	const struct window_lane *lane = &window->lanes[unit->lane];
 
 	if (!lane->fenced || lane->generation != unit->generation)
 		return false;
 	if (window->bytes >= window->max_bytes || window->units >= window->max_units)
 		return false;
-	return !unit->set.schema || unit->reason ||
-	       (window->schema && !strcmp(window->schema->fingerprint, unit->set.schema->fingerprint));
+	return !unit->set.schema || unit->reason || is_own(window, unit) || may_stand_aside(queue, unit);
 }
 
 /* Books the unit into the window. */
@@ -190,21 +210,30 @@ static void take(struct queue *queue, struct unit *unit)
 	}
 }
 
+static void stand_aside(struct window *window, struct unit *unit)
+{
+	*window->aside_tail = unit;
+	window->aside_tail = &unit->next;
+	window->aside_bytes += unit->bytes;
+}
+
 /* Takes what stands at the front without rows. False: nothing to take now. */
 static bool take_front(struct queue *queue)
 {
 	struct unit *unit = front(queue);
 
-	if (!unit || !wants(&queue->window, unit))
+	if (!unit || !wants(queue, unit))
 		return false;
 	unit = pop(queue);
 	take(queue, unit);
 	if (unit->reason)
 		return true;
-	if (unit->set.schema)
+	if (!unit->set.schema)
+		free_unlocked(queue, unit);
+	else if (is_own(&queue->window, unit))
 		queue->window.current = unit;
 	else
-		free_unlocked(queue, unit);
+		stand_aside(&queue->window, unit);
 	return true;
 }
 
@@ -239,7 +268,7 @@ int queue_pull(void *opaque, struct ArrowArray *ret_array)
 	int given = 0;
 
 	pthread_mutex_lock(&queue->lock);
-	while (window->open || window->current) {
+	while (window->open || window->current || window->turn) {
 		struct unit *done;
 		struct timespec until;
 
@@ -249,6 +278,12 @@ int queue_pull(void *opaque, struct ArrowArray *ret_array)
 		window->current = NULL;
 		if (done) {
 			free_unlocked(queue, done);
+			continue;
+		}
+		if (window->turn) {
+			window->current = window->turn;
+			window->turn = window->current->next;
+			window->current->next = NULL;
 			continue;
 		}
 		if (!window->open)
@@ -322,8 +357,19 @@ void queue_window_begin(struct queue *queue, const bool *fenced)
 	struct window *window = &queue->window;
 
 	window->busy = true;
+	window->other_count = 0;
 	for (int i = 0; i < window->lane_count; i++)
 		window->lanes[i] = (struct window_lane){.fenced = fenced[i], .generation = queue->generations[i]};
+}
+
+void queue_window_allow(struct queue *queue, const char *fingerprint)
+{
+	struct window *window = &queue->window;
+
+	pthread_mutex_lock(&queue->lock);
+	if (window->other_count < WINDOW_OTHERS)
+		snprintf(window->others[window->other_count++], sizeof window->others[0], "%s", fingerprint);
+	pthread_mutex_unlock(&queue->lock);
 }
 
 void queue_window_open(struct queue *queue, struct batch_schema *schema, int64_t max_bytes, int64_t max_units,
@@ -353,18 +399,56 @@ void queue_window_close(struct queue *queue)
 	pthread_mutex_unlock(&queue->lock);
 }
 
+struct batch_schema *queue_window_turn(struct queue *queue)
+{
+	struct window *window = &queue->window;
+	struct unit **turn_tail = &window->turn, **from = &window->aside;
+	struct batch_schema *schema = NULL;
+
+	pthread_mutex_lock(&queue->lock);
+	if (window->aside)
+		schema = batch_schema_retain(window->aside->set.schema);
+	while (*from) {
+		struct unit *unit = *from;
+
+		if (strcmp(unit->set.schema->fingerprint, schema->fingerprint) != 0) {
+			from = &unit->next;
+			continue;
+		}
+		*from = unit->next;
+		unit->next = NULL;
+		*turn_tail = unit;
+		turn_tail = &unit->next;
+	}
+	window->aside_tail = from;
+	pthread_mutex_unlock(&queue->lock);
+	return schema;
+}
+
+static void free_units(struct unit *unit)
+{
+	while (unit) {
+		struct unit *next = unit->next;
+
+		unit_free(unit);
+		unit = next;
+	}
+}
+
 void queue_window_clear(struct queue *queue)
 {
 	struct window *window = &queue->window;
-	struct unit *current, *unit;
+	struct unit *current, *quarantined, *aside, *turn;
 
 	pthread_mutex_lock(&queue->lock);
 	window->open = window->busy = false;
-	current = window->current;
-	window->current = NULL;
-	unit = window->quarantined;
-	window->quarantined = NULL;
+	current = TAKE(window->current);
+	turn = TAKE(window->turn);
+	quarantined = TAKE(window->quarantined);
 	window->quarantined_tail = &window->quarantined;
+	aside = TAKE(window->aside);
+	window->aside_tail = &window->aside;
+	window->aside_bytes = 0;
 	batch_schema_release(window->schema);
 	window->schema = NULL;
 	for (int i = 0; i < window->lane_count; i++)
@@ -372,12 +456,9 @@ void queue_window_clear(struct queue *queue)
 	pthread_cond_broadcast(&queue->changed);
 	pthread_mutex_unlock(&queue->lock);
 	unit_free(current);
-	while (unit) {
-		struct unit *next = unit->next;
-
-		unit_free(unit);
-		unit = next;
-	}
+	free_units(turn);
+	free_units(quarantined);
+	free_units(aside);
 }
 
 bool queue_refuse_schema(struct queue *queue, const struct batch_schema *schema, const char *reason, int64_t *ret_again)
@@ -412,12 +493,7 @@ void queue_drop_all(struct queue *queue)
 	pthread_cond_broadcast(&queue->changed);
 	pthread_cond_signal(&queue->room);
 	pthread_mutex_unlock(&queue->lock);
-	while (unit) {
-		struct unit *next = unit->next;
-
-		unit_free(unit);
-		unit = next;
-	}
+	free_units(unit);
 }
 
 void queue_drain_begin(struct queue *queue)

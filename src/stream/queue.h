@@ -3,8 +3,12 @@
  * takes from their front.
  *
  * The reader pushes units. The committer opens a window; DuckDB's threads pull arrays out of it (queue_pull) until it
- * closes by time, bytes, a change of schema, or a request to drain. What was taken is a prefix of the queue, on message
- * boundaries, so the offsets that commit are exactly those of the rows that commit.
+ * closes by time, bytes, a schema that is not allowed, or a request to drain. What was taken is a prefix of the queue,
+ * on message boundaries, so the offsets that commit are exactly those of the rows that commit.
+ *
+ * Rows of several schemas cannot be pulled as one. Units of another schema than the window's own are taken all the same
+ * where it is allowed (their table is prepared): they stand aside, and are given schema by schema when the window is
+ * closed. Else two producers of two versions, message about message, would make a commit of each message.
  *
  * Invariants:
  *  1. A unit is taken under the lock that also tests "window closed".
@@ -14,8 +18,9 @@
  *     never while the queue is empty (the last messages may stay pinned by an idle window).
  *  5. Only lanes that were fenced when the window opened are taken.
  *
- * Life cycle: queue_init -> (queue_push | queue_window_begin -> queue_window_open -> queue_pull... ->
- * queue_window_close -> queue_window_clear)... -> queue_release.
+ * Life cycle: queue_init -> (queue_push | queue_window_begin -> queue_window_allow... ->
+ * queue_window_open -> queue_pull... -> queue_window_close -> (queue_window_turn -> queue_pull...)... ->
+ * queue_window_clear)... -> queue_release.
  */
 #ifndef TARN_STREAM_QUEUE_H
 #define TARN_STREAM_QUEUE_H
@@ -48,6 +53,8 @@ struct unit {
 
 void unit_free(struct unit *unit);
 
+#define WINDOW_OTHERS 7
+
 /* What a window took from one lane. */
 struct window_lane {
 	bool fenced; /* may be taken from */
@@ -59,7 +66,12 @@ struct window_lane {
 struct window {
 	bool busy; /* from queue_window_begin to queue_window_clear: a transaction may be open */
 	bool open; /* units may be taken */
-	struct batch_schema *schema; /* of all its rows; NULL: no rows */
+	struct batch_schema *schema; /* of its rows, but those that stand aside; NULL: no rows */
+	char others[WINDOW_OTHERS][33]; /* fingerprints of schemas that may stand aside */
+	int other_count;
+	struct unit *aside, **aside_tail; /* taken, of other schemas; owned */
+	int64_t aside_bytes;
+	struct unit *turn; /* of those, the ones whose arrays are given now */
 	struct window_lane *lanes; /* one a lane of the stream; owned */
 	int lane_count;
 	int64_t bytes, rows;
@@ -106,6 +118,8 @@ bool queue_wait_work(struct queue *queue, int timeout_ms, int64_t enough_bytes, 
 /* Fixes which lanes the window may take from, before the lake transaction that fences them begins. Call with the lock
  * held. */
 void queue_window_begin(struct queue *queue, const bool *fenced);
+/* Units of that schema may stand aside. Between queue_window_begin and queue_window_open; at most WINDOW_OTHERS. */
+void queue_window_allow(struct queue *queue, const char *fingerprint);
 /* The window takes fenced lanes' units whose schema is `schema` (or that hold no rows). Takes the reference. */
 void queue_window_open(struct queue *queue, struct batch_schema *schema, int64_t max_bytes, int64_t max_units,
                        int64_t freshness_ms);
@@ -113,6 +127,9 @@ void queue_window_open(struct queue *queue, struct batch_schema *schema, int64_t
 int queue_pull(void *queue, struct ArrowArray *ret_array);
 /* Ends the window: no further pull gives anything. Units without rows at the front are taken first. */
 void queue_window_close(struct queue *queue);
+/* After queue_window_close: the next schema of the units that stand aside, whose arrays queue_pull gives from now on. A
+ * reference of the caller's; NULL: there are none left. */
+struct batch_schema *queue_window_turn(struct queue *queue);
 /* Frees what the window holds, wakes whoever waits for it. */
 void queue_window_clear(struct queue *queue);
 

@@ -469,7 +469,7 @@ void *reader_main(void *opaque)
 	queue_drop_all(&stream->queue);
 	/* DuckDB lets go of its last arrays; a message that anybody held would keep the source from closing, for ever.
 	 */
-	append_target_free(TAKE(stream->target));
+	targets_close(stream);
 	lake_session_free(TAKE(stream->session));
 	if (stream->files && stream->finish && files_unread(stream->source, &err))
 		stream_fail(stream, &err);

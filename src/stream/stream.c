@@ -155,17 +155,13 @@ static int init_lanes(struct stream *stream, struct error *err)
 
 static int open_parts(struct stream *stream, struct error *err)
 {
-	const struct spec_stream *spec = stream->spec;
-
 	stream->session = lake_session_new(stream->lake, err);
 	if (!stream->session)
 		return -1;
 	stream->claims = lake_session_new(stream->lake, err);
 	if (!stream->claims)
 		return -1;
-	stream->target = append_target_new(stream->session, spec->schema, spec->table,
-	                                   spec->format == FORMAT_JSON && !spec->json.column_count, err);
-	if (!stream->target)
+	if (targets_open(stream, err))
 		return -1;
 	return take_open(stream, err) || open_source(stream, err) ? -1 : 0;
 }
@@ -262,7 +258,7 @@ void stream_free(struct stream *stream)
 		pthread_join(stream->reader, NULL);
 	else if (stream->source)
 		stream->source->ops->close(stream->source);
-	append_target_free(stream->target);
+	targets_close(stream);
 	take_close(stream);
 	files_free(stream);
 	if (stream->lanes)

@@ -41,6 +41,16 @@ struct lane {
 	struct metrics *metrics;
 };
 
+#define TARGETS (WINDOW_OTHERS + 1)
+
+/* The table as the schemas of the last messages see it, each prepared: that of the window, and those that may stand
+ * aside. */
+struct targets {
+	struct append_target *all[TARGETS]; /* NULL from the first that was not needed yet */
+	int64_t used[TARGETS]; /* by `turns` */
+	int64_t turns;
+};
+
 struct stream {
 	const struct spec_stream *spec;
 	struct stream_options options;
@@ -88,7 +98,7 @@ struct stream {
 
 	/* Owned by the committer thread. */
 	struct lake_session *session;
-	struct append_target *target;
+	struct targets targets;
 	int64_t others_asked_ms;
 	int64_t unmerged; /* commits that wrote files since the last look at small ones */
 	int64_t cleaned_ms; /* when files that merges replaced were last deleted */
@@ -121,6 +131,15 @@ int take_json_learn(struct json_decoder *decoder, const struct spec_stream *spec
 /* The reader's answers to assignment and revocation. */
 void stream_events(struct stream *stream, struct source_events *ret_events);
 void *committer_main(void *stream);
+/* targets.c, on the committer's thread. */
+int targets_open(struct stream *stream, struct error *err);
+void targets_close(struct stream *stream);
+/* The table for rows of this schema. 0: ready; 1: refused, the messages go to quarantine; -1: try again. */
+int targets_prepare(struct stream *stream, struct batch_schema *schema, struct error *err);
+/* Before the window of this schema opens: which others may stand aside. */
+void targets_allow(struct stream *stream, const struct batch_schema *schema);
+/* Inserts what the open window gives, closes it, and inserts what stood aside. schema NULL: the window has no rows. */
+int targets_insert(struct stream *stream, struct batch_schema *schema, int64_t *ret_rows, struct error *err);
 /* upkeep.c, on the committer's thread, between commits: merges small files where enough of them may have come. What
  * fails is logged and tried again later; no commit depends on it. */
 void upkeep(struct stream *stream);

@@ -123,3 +123,47 @@ def test_two_processes_change_one_table(kafka, make_lake):
     answer = lake.verify(topic=True)
     assert answer["passed"] and answer["table_rows"] == 2 * messages and lake.quarantine() == []
     assert lake.read("SELECT count(*) FROM lake.events WHERE c3_0 = 'x'") == [(1,)]
+
+
+def versions(kafka, lake, count):
+    """Three versions of a producer, message about message: a type is narrower, a column is missing, a column is new."""
+    producer = kafka.producer()
+    for i in range(count):
+        columns = {"seq": pa.array([2 * i, 2 * i + 1], pa.int32() if i % 3 == 0 else pa.int64())}
+        if i % 3 != 1:
+            columns["note"] = pa.array([f"note {i}", None])
+        if i % 3 == 2:
+            columns["more"] = pa.array([i, i])
+        producer.raw(lake.topic, support.ipc(pa.record_batch(list(columns.values()), names=list(columns))), partition=i % 2)
+    producer.flush()
+
+
+def assert_versions(lake, count):
+    assert lake.verify(topic=True)["passed"]
+    rows = sorted(lake.read("SELECT seq, note, more FROM lake.events"))
+    assert [r[0] for r in rows] == list(range(2 * count))
+    assert all(note == (f"note {seq // 2}" if seq // 2 % 3 != 1 and seq % 2 == 0 else None) for seq, note, _ in rows)
+    assert all(more == (seq // 2 if seq // 2 % 3 == 2 else None) for seq, _, more in rows)
+
+
+@pytest.mark.parametrize("backend", support.BACKENDS)
+def test_versions_by_turns(kafka, make_lake, backend):
+    """Messages of several schemas share commits, once the table knows them."""
+    lake = make_lake(backend, kafka.address, kafka.topic(2))
+    versions(kafka, lake, 300)
+    process = lake.once()
+    assert_versions(lake, 300)
+    assert len(process.events("commit")) < 30, "a commit a message"
+    assert lake.quarantine() == []
+
+
+@pytest.mark.parametrize("point", ["insert.chunk:5", "insert.after:4", "insert.after:6", "commit.before:8"] if support.LONG else ["insert.after:4", "insert.after:6"])
+@pytest.mark.parametrize("backend", support.BACKENDS if support.LONG else ["sqlite", "postgres"])
+def test_killed_between_versions(kafka, make_lake, backend, point):
+    lake = make_lake(backend, kafka.address, kafka.topic(2))
+    versions(kafka, lake, 60)
+    lake.once(faults=f"{point}:kill", expect=None)
+    if (lake.folder / "catalog.sqlite").exists() or backend != "sqlite":
+        lake.assert_consistent()
+    lake.once()
+    assert_versions(lake, 60)
