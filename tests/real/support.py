@@ -31,6 +31,12 @@ BACKENDS = ["sqlite", "postgres", "duckdb", "file"]
 PLACES = BACKENDS + ["sqlite+s3", "postgres+s3"]  # a backend, and where its data lie when that is no folder
 SERVERS = ROOT / "tests" / "servers"
 
+
+def places(*sample, all=PLACES):
+    """Where a long test runs: everywhere in the long form, on these otherwise."""
+    return list(all) if LONG else list(sample)
+
+
 # Exit codes (src/cli/exits.def).
 DONE, NO, USAGE, INPUT, OWNED, LATER, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
 

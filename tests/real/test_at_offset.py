@@ -46,7 +46,7 @@ def maintain(lake, *calls):
     con.close()
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", support.places("postgres", all=BACKENDS))
 def test_each_commit_boundary(kafka, make_lake, backend):
     """Also after maintenance moved the ledger from the catalog to files, and merged these."""
     topic = kafka.topic(2)

@@ -42,7 +42,7 @@ def settle(lake, stream, process, timeout_s=110):
     lake.assert_exactly_once(seqs)
 
 
-@pytest.mark.parametrize("backend", ["sqlite", "postgres"])
+@pytest.mark.parametrize("backend", support.places("postgres", all=["sqlite", "postgres"]))
 def test_s3_stops(kafka, own_s3, make_lake, backend):
     topic = kafka.topic(3)
     lake = make_lake(backend, kafka.address, topic, store=own_s3)
@@ -71,7 +71,7 @@ def store_days(proxy):
     }
 
 
-@pytest.mark.parametrize("backend", ["sqlite", "postgres"])
+@pytest.mark.parametrize("backend", support.places("postgres", all=["sqlite", "postgres"]))
 def test_s3_has_bad_days(kafka, s3, make_lake, proxies, record_property, backend):
     topic = kafka.topic(3)
     proxy = proxies(s3.host)

@@ -75,7 +75,7 @@ def test_what_does_not_widen_is_quarantined(kafka, make_lake, backend):
 
 
 @pytest.mark.parametrize("point", ["insert.before", "insert.after", "commit.before", "commit.after"])
-@pytest.mark.parametrize("backend", support.BACKENDS if support.LONG else ["sqlite", "postgres"])
+@pytest.mark.parametrize("backend", support.places("postgres", all=support.BACKENDS))
 def test_killed_while_the_table_changes(kafka, make_lake, backend, point):
     """The column and the rows that need it are there, or neither is."""
     topic = kafka.topic()
@@ -158,7 +158,7 @@ def test_versions_by_turns(kafka, make_lake, backend):
 
 
 @pytest.mark.parametrize("point", ["insert.chunk:5", "insert.after:4", "insert.after:6", "commit.before:8"] if support.LONG else ["insert.after:4", "insert.after:6"])
-@pytest.mark.parametrize("backend", support.BACKENDS if support.LONG else ["sqlite", "postgres"])
+@pytest.mark.parametrize("backend", support.places("sqlite", "postgres", all=support.BACKENDS))
 def test_killed_between_versions(kafka, make_lake, backend, point):
     lake = make_lake(backend, kafka.address, kafka.topic(2))
     versions(kafka, lake, 60)

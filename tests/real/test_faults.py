@@ -9,7 +9,7 @@ import time
 import pytest
 
 import support
-from support import LONG, PLACES, Stream, unique
+from support import LONG, Stream, places, unique
 
 POINTS = re.findall(r'^FAULT_POINT\(\w+, "([^"]+)"', (support.ROOT / "src/base/fault.def").read_text(), re.MULTILINE)
 # Those are of another source (test_files.py), of merges (test_merge.py), and of `tarn quarantine` (test_quarantine.py).
@@ -28,7 +28,7 @@ def dies(lake, faults):
     return code != 0
 
 
-@pytest.mark.parametrize("backend", PLACES)
+@pytest.mark.parametrize("backend", places("sqlite", "file", "postgres+s3"))
 def test_kill_at_every_point(kafka, make_lake, record_property, backend):
     """After each kill the lake is consistent as it stands; the next run goes on. Each run has a bad message too, so that
     quarantine is passed."""
@@ -62,7 +62,7 @@ def check_after_kill(lake, fault):
     assert done.returncode in (support.DONE, support.INPUT), f"after {fault}: {done.stdout} {done.stderr}"
 
 
-@pytest.mark.parametrize("backend", PLACES)
+@pytest.mark.parametrize("backend", places("duckdb", "postgres", "sqlite+s3"))
 def test_errors_at_every_point(kafka, make_lake, record_property, backend):
     """An error at a point is got over by the same process, which ends well; nothing doubles. One run meets all points once,
     at different occurrences."""
@@ -131,7 +131,7 @@ def test_decode_fault_goes_to_quarantine(kafka, make_lake):
 KILLS = 50 if LONG else 3  # a backend
 
 
-@pytest.mark.parametrize("backend", PLACES)
+@pytest.mark.parametrize("backend", places("sqlite", "postgres+s3"))
 def test_kill_at_random_times(kafka, make_lake, rng, record_property, backend):
     """Ingest without end, in one group as an installation has it, killed at any time, again and again."""
     topic = kafka.topic(PARTITIONS)

@@ -340,7 +340,7 @@ def dies(lake, faults):
 
 
 @pytest.mark.parametrize("format", ["json", "arrow", "parquet"] if LONG else ["json"])
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", support.places("sqlite", "postgres", all=BACKENDS))
 def test_kill_at_every_point(make_files, record_property, backend, format):
     files = make_files(backend, format)
     seqs, bad, kills, missed = [], 0, 0, []
@@ -363,7 +363,7 @@ def test_kill_at_every_point(make_files, record_property, backend, format):
     record_property("kills", kills)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", support.places("postgres", all=BACKENDS))
 def test_errors_at_every_point(make_files, backend):
     files = make_files(backend)
     seqs = files.write("first.json", 4)
@@ -377,7 +377,7 @@ def test_errors_at_every_point(make_files, backend):
     assert len(files.lake.quarantine()) == 5
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", support.places("sqlite", all=BACKENDS))
 def test_kill_at_random_times(make_files, rng, backend):
     """A backfill of large files, killed again and again."""
     files = make_files(backend, freshness="100ms", max_bytes="1Mi")
@@ -580,7 +580,7 @@ def test_evolution_of_arrow_and_parquet(make_files):
         files.assert_seqs([1, 2, 3])
 
 
-@pytest.mark.parametrize("backend", ["sqlite", "postgres"])
+@pytest.mark.parametrize("backend", support.places("postgres", all=["sqlite", "postgres"]))
 @pytest.mark.parametrize("format", ["arrow", "parquet"])
 def test_killed_in_the_middle_of_columns(make_files, rng, backend, format):
     """Large files, killed at commits and at random: what was taken of a file is not taken again."""

@@ -179,7 +179,7 @@ def test_a_table_of_other_types_refuses_every_message(kafka, make_lake):
     assert lake.verify(topic=True)["passed"]
 
 
-@pytest.mark.parametrize("backend", support.BACKENDS if support.LONG else ["sqlite", "postgres"])
+@pytest.mark.parametrize("backend", support.places("postgres", all=support.BACKENDS))
 def test_killed_at_every_step(kafka, make_lake, backend):
     topic = kafka.topic(2)
     producer = kafka.producer()

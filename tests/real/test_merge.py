@@ -20,7 +20,7 @@ def trickle(kafka, lake, process, producer, commits, start=0):
         process.wait_event("commit", count=i + 1, timeout_s=30)
 
 
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("place", support.places("sqlite", "postgres+s3", all=PLACES))
 def test_a_trickle(kafka, make_lake, place):
     topic = kafka.topic(2)
     producer = kafka.producer()
@@ -41,7 +41,7 @@ def test_a_trickle(kafka, make_lake, place):
     lake.assert_exactly_once(range(producer.next_seq))
 
 
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("place", support.places("duckdb", "postgres", all=PLACES))
 def test_killed_while_merging(kafka, make_lake, place):
     topic = kafka.topic(2)
     producer = kafka.producer()

@@ -204,7 +204,7 @@ def message(**columns):
     return support.ipc(pa.record_batch(list(columns.values()), names=list(columns)))
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", support.places("sqlite", "postgres", all=BACKENDS))
 def test_arrow_messages_of_many_schemas(kafka, make_lake, backend):
     """Columns that the table could not take until its owner changed it; columns that are new; rows that DuckDB refuses, alone."""
     topic = kafka.topic(2)
@@ -279,7 +279,7 @@ def many(kafka, make_lake, backend, count, partitions=4, **more):
     return lake
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", support.places("sqlite", "postgres", all=BACKENDS))
 def test_five_thousand_messages(kafka, make_lake, record_property, backend):
     lake = many(kafka, make_lake, backend, 5000)
     mended(lake, LENIENT)
@@ -305,7 +305,7 @@ def bad_messages(lake, producer, number):
     lake.once()
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", support.places("postgres", "file", all=BACKENDS))
 def test_killed_at_every_point(kafka, make_lake, record_property, backend):
     """All of a portion or nothing: after each kill verify adds up, and the next replay does what is left."""
     topic = kafka.topic(2)
@@ -332,7 +332,7 @@ def test_killed_at_every_point(kafka, make_lake, record_property, backend):
     assert kills >= len(REPLAY_POINTS)
 
 
-@pytest.mark.parametrize("backend", ["sqlite", "postgres"])
+@pytest.mark.parametrize("backend", support.places("postgres", all=["sqlite", "postgres"]))
 @pytest.mark.parametrize("action", ["kill", "error"])
 def test_discard_fails_at_every_point(kafka, make_lake, backend, action):
     topic = kafka.topic(2)
@@ -352,7 +352,7 @@ def test_discard_fails_at_every_point(kafka, make_lake, backend, action):
     assert lake.read("SELECT count(*), count(DISTINCT (\"partition\", \"offset\")) FROM lake.tarn.resolutions") == [(messages, messages)]
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", support.places("sqlite", "postgres", all=BACKENDS))
 def test_errors_are_tried_again(kafka, make_lake, backend):
     """One error at each point, also behind a COMMIT that succeeded: the lake is asked, and each row comes once."""
     lake = many(kafka, make_lake, backend, 300)
