@@ -59,14 +59,18 @@ static int is_partitioned(const struct table *table, bool *ret_partitioned, stru
 	return 0;
 }
 
+/* A folder of the manifest's may lack its final '/'; DuckLake's paths have theirs. */
 static int find_folder(const struct table *table, struct layout *layout, struct error *err)
 {
+	const char *data_path = table->session->lake->catalog->data_path;
 	OWNED_BUFFER struct buffer sql = {0};
 	OWNED_DUCK_ROWS struct duck_rows rows = {0};
 
 	buffer_init(&sql, 65536);
 	buffer_text(&sql, "SELECT CASE WHEN t.path_is_relative THEN CASE WHEN s.path_is_relative THEN ");
-	buffer_sql_text(&sql, table->session->lake->catalog->data_path);
+	buffer_sql_text(&sql, data_path);
+	if (data_path[strlen(data_path) - 1] != '/')
+		buffer_text(&sql, " || '/'");
 	buffer_text(&sql, " ELSE '' END || s.path ELSE '' END || t.path");
 	append_table_ids(table, &sql);
 	if (duck_query(table->session->connection, buffer_string(&sql), &rows, err))
