@@ -377,6 +377,13 @@ int lake_begin(struct lake_session *session, struct error *err)
 	return 0;
 }
 
+/* Files that DuckLake would delete at a failed COMMIT, which only a server can have done all the same. Where all rows
+ * were published (publish.h) there are none. */
+static bool may_have_inserted(const struct lake_session *session)
+{
+	return lake_has_many_writers(session->lake) && (session->inserts || !session->published.size);
+}
+
 enum commit_outcome lake_commit(struct lake_session *session, const char *note, struct error *err)
 {
 	OWNED_BUFFER struct buffer sql = {0};
@@ -396,9 +403,7 @@ enum commit_outcome lake_commit(struct lake_session *session, const char *note, 
 		lake_rollback(session);
 		return COMMIT_UNKNOWN;
 	}
-	/* Only a server can have done what its client was never told. */
-	pins_take(session->inserts && lake_has_many_writers(session->lake) ? session->lake->catalog->data_path : NULL,
-	          session->begun_ms, &pins);
+	pins_take(may_have_inserted(session) ? session->lake->catalog->data_path : NULL, session->begun_ms, &pins);
 	failed = duck_exec(session->connection, "COMMIT", NULL, err);
 	pins_drop(&pins, failed && err->kind != ERROR_CONFLICT);
 	if (failed)
