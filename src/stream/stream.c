@@ -90,7 +90,9 @@ int stream_wants_end(struct stream *stream)
 
 struct stream_memory stream_memory(const struct spec_stream *spec)
 {
-	struct stream_memory memory = {.prefetch = spec->memory_bytes / 8, .queue = spec->memory_bytes / 4};
+	/* librdkafka counts payloads, and keeps as much again beside each of a small event's. */
+	struct stream_memory memory = {.prefetch = spec->memory_bytes / (spec->format == FORMAT_JSON ? 16 : 8),
+	                               .queue = spec->memory_bytes / 4};
 
 	/* The last quarter is for what DuckDB does not count: its encoders' own buffers (docs/benchmarks.md). */
 	memory.lake = spec->memory_bytes * 3 / 8;

@@ -62,7 +62,7 @@ def check_after_kill(lake, fault):
     assert done.returncode in (support.DONE, support.INPUT), f"after {fault}: {done.stdout} {done.stderr}"
 
 
-@pytest.mark.parametrize("backend", places("duckdb", "postgres", "sqlite+s3"))
+@pytest.mark.parametrize("backend", places("duckdb", "postgres"))
 def test_errors_at_every_point(kafka, make_lake, record_property, backend):
     """An error at a point is got over by the same process, which ends well; nothing doubles. One run meets all points once,
     at different occurrences."""

@@ -340,7 +340,7 @@ def dies(lake, faults):
 
 
 @pytest.mark.parametrize("format", ["json", "arrow", "parquet"] if LONG else ["json"])
-@pytest.mark.parametrize("backend", support.places("sqlite", "postgres", all=BACKENDS))
+@pytest.mark.parametrize("backend", support.places("postgres", all=BACKENDS))
 def test_kill_at_every_point(make_files, record_property, backend, format):
     files = make_files(backend, format)
     seqs, bad, kills, missed = [], 0, 0, []
@@ -363,7 +363,7 @@ def test_kill_at_every_point(make_files, record_property, backend, format):
     record_property("kills", kills)
 
 
-@pytest.mark.parametrize("backend", support.places("postgres", all=BACKENDS))
+@pytest.mark.parametrize("backend", support.places("sqlite", all=BACKENDS))
 def test_errors_at_every_point(make_files, backend):
     files = make_files(backend)
     seqs = files.write("first.json", 4)
