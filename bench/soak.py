@@ -64,7 +64,8 @@ def slope(samples):
 def soak(folder, seconds):
     broker = subprocess.run([KAFKA, "start", f"{folder}/kafka"], check=True, capture_output=True, text=True).stdout.strip()
     limits = {"retention.bytes": str(512 << 20), "segment.bytes": str(128 << 20), "max.message.bytes": str(16 << 20)}
-    AdminClient({"bootstrap.servers": broker}).create_topics([NewTopic("soak", PARTITIONS, 1, config=limits)])["soak"].result(30)
+    admin = AdminClient({"bootstrap.servers": broker})
+    admin.create_topics([NewTopic("soak", PARTITIONS, 1, config=limits)])["soak"].result(30)
     with open(f"{folder}/tarn.yaml", "w") as manifest:
         manifest.write(MANIFEST % broker)
     log = open(f"{folder}/tarn.log", "w")

@@ -139,6 +139,9 @@ int take_flush(struct stream *stream, struct error *err)
 
 	if (!unit)
 		return 0;
+	/* What the rows take: with the raw event kept, twice the message and more. */
+	if (json_bytes(stream->json) > unit->bytes)
+		unit->bytes = json_bytes(stream->json);
 	rows = held_made(&stream->queue, json_bytes(stream->json));
 	if (!rows || json_take(stream->json, held_release, rows, &unit->set, err)) {
 		if (rows)
