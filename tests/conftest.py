@@ -38,8 +38,10 @@ def reason_of(report):
         return str(report.longrepr[2]).removeprefix("Skipped: ")
     crash = getattr(report.longrepr, "reprcrash", None)
     text = crash.message if crash else str(report.longrepr)
-    lines = text.strip().splitlines()
-    return lines[0] if lines else "failed"
+    lines = [line.strip() for line in text.strip().splitlines()]
+    if len(lines) > 12:
+        lines = [lines[0], "...", *lines[-10:]]
+    return " | ".join(lines)[:3000] or "failed"
 
 
 @pytest.hookimpl(tryfirst=True)

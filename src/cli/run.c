@@ -15,6 +15,7 @@ static int run(struct manifest *manifest, const struct invocation *invocation, s
 	log_event(EVENT_START,
 	          FIELDS(LOG_NUMBER("streams", runtime_stream_count(runtime)), LOG_TEXT("manifest", manifest->file)),
 	          "running %s: %d stream(s)", manifest->file, runtime_stream_count(runtime));
+	runtime_mend(runtime);
 	if (option_flag(invocation, "once") && runtime_finish(runtime, err)) {
 		runtime_free(runtime);
 		return -1;

@@ -1,6 +1,7 @@
 #include "cli/runtime.h"
 
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,9 +16,11 @@
 
 #define PROGRESS_MS 250
 #define BAR_WIDTH 24
+#define ANEW_MS 1000 /* between tries to open a lake anew */
+#define ANEW_PATIENCE_MS 60000 /* for errors that do not pass by themselves */
 
 struct running {
-	struct stream *stream;
+	struct stream *stream; /* NULL: its lake is to be opened anew */
 	bool ended;
 };
 
@@ -28,7 +31,10 @@ struct runtime {
 	int stream_count;
 	struct embedded_broker *broker;
 	struct http_server *http;
-	bool stopping;
+	pthread_mutex_t lock; /* of streams[].stream, which the HTTP answers look at; this thread alone changes it */
+	bool stopping, finishing, mends;
+	int64_t dropped_ms, anew_ms; /* a lake broke; the next try to open it */
+	struct error trouble; /* of the last one */
 	int64_t shown_ms, shown_rows, shown_bytes; /* of the progress line */
 	double rows_per_s, bytes_per_s;
 };
@@ -80,24 +86,115 @@ static struct lake *lake_of(struct runtime *runtime, const struct spec_catalog *
 	return runtime->lakes[index];
 }
 
+static int start_stream(struct runtime *runtime, int index, struct error *err)
+{
+	const struct spec_stream *spec = &runtime->manifest->streams[index];
+	struct stream_options options = {0};
+	struct lake *lake = lake_of(runtime, spec->catalog, err);
+	struct stream *stream;
+
+	if (!lake)
+		return -1;
+	if (is_embedded(spec)) {
+		options.brokers = embedded_broker_address(runtime->broker);
+		options.embedded = true;
+	}
+	stream = stream_start(spec, lake, &options, err);
+	if (!stream)
+		return -1;
+	if (runtime->finishing)
+		stream_finish(stream, err);
+	pthread_mutex_lock(&runtime->lock);
+	runtime->streams[index].stream = stream;
+	pthread_mutex_unlock(&runtime->lock);
+	return 0;
+}
+
 static int start_streams(struct runtime *runtime, struct error *err)
 {
 	for (int i = 0; i < runtime->manifest->stream_count; i++) {
-		const struct spec_stream *spec = &runtime->manifest->streams[i];
-		struct stream_options options = {0};
-		struct lake *lake = lake_of(runtime, spec->catalog, err);
-
-		if (!lake)
-			return -1;
-		if (is_embedded(spec)) {
-			options.brokers = embedded_broker_address(runtime->broker);
-			options.embedded = true;
-		}
-		runtime->streams[i].stream = stream_start(spec, lake, &options, err);
-		if (!runtime->streams[i].stream)
+		if (start_stream(runtime, i, err))
 			return -1;
 		runtime->stream_count++;
 	}
+	return 0;
+}
+
+static void end_stream(struct runtime *runtime, int index)
+{
+	struct stream *stream;
+	struct error ignored;
+
+	pthread_mutex_lock(&runtime->lock);
+	stream = TAKE(runtime->streams[index].stream);
+	pthread_mutex_unlock(&runtime->lock);
+	if (!stream)
+		return;
+	stream_halt(stream);
+	while (stream_wait(stream, 1000, &ignored) == 0)
+		;
+	stream_free(stream);
+}
+
+/* ---- a lake that broke */
+
+/*
+ * A server that goes away in the middle of an answer can break a DuckDB for good (docs/commit-protocol.md). Its streams
+ * then start over with a new one, from what the lake holds; other catalogs' streams go on. Embedded catalogs are not
+ * opened twice in a process: the old DuckDB may hold their locks.
+ */
+static bool may_start_over(const struct runtime *runtime, int index)
+{
+	const struct spec_catalog *catalog = runtime->manifest->streams[index].catalog;
+	struct lake *lake = runtime->lakes[catalog - runtime->manifest->catalogs];
+
+	return runtime->mends && !runtime->stopping && lake_has_many_writers(lake) && lake_is_broken(lake);
+}
+
+static void close_lake(struct runtime *runtime, const struct spec_catalog *catalog)
+{
+	for (int i = 0; i < runtime->stream_count; i++)
+		if (runtime->manifest->streams[i].catalog == catalog)
+			end_stream(runtime, i);
+	lake_close(TAKE(runtime->lakes[catalog - runtime->manifest->catalogs]));
+}
+
+static void drop_lake(struct runtime *runtime, int index, const struct error *why)
+{
+	const struct spec_catalog *catalog = runtime->manifest->streams[index].catalog;
+
+	log_event(EVENT_LAKE_ANEW, FIELDS(LOG_TEXT("catalog", catalog->name)),
+	          "catalog %s is opened anew, and its streams start over: %s", catalog->name, why->message);
+	close_lake(runtime, catalog);
+	runtime->trouble = *why;
+	runtime->dropped_ms = clock_monotonic_ms();
+	runtime->anew_ms = 0;
+}
+
+/* The stream's lake is opened where it is not. -1: it cannot be, and time will not help. */
+static int start_over(struct runtime *runtime, int index, struct error *err)
+{
+	const struct spec_catalog *catalog = runtime->manifest->streams[index].catalog;
+	struct lake **lake = &runtime->lakes[catalog - runtime->manifest->catalogs];
+	int64_t now = clock_monotonic_ms();
+	struct error why = {0};
+
+	if (runtime->stopping) {
+		*err = runtime->trouble;
+		return -1;
+	}
+	if (now < runtime->anew_ms || start_stream(runtime, index, &why) == 0)
+		return 0;
+	if (why.kind != ERROR_TRANSIENT && now > runtime->dropped_ms + ANEW_PATIENCE_MS) {
+		*err = why;
+		return -1;
+	}
+	if (strcmp(why.message, runtime->trouble.message) != 0)
+		log_event(EVENT_LAKE, NO_FIELDS, "the lake does not answer: %s", why.message);
+	if (*lake && lake_is_broken(*lake))
+		close_lake(runtime, catalog);
+	runtime->trouble = why;
+	runtime->anew_ms = now + ANEW_MS;
 	return 0;
 }
 
@@ -108,8 +205,11 @@ static void before_metrics(void *context)
 	struct runtime *runtime = context;
 	struct stream_status status;
 
+	pthread_mutex_lock(&runtime->lock);
 	for (int i = 0; i < runtime->stream_count; i++)
-		stream_status(runtime->streams[i].stream, &status);
+		if (runtime->streams[i].stream)
+			stream_status(runtime->streams[i].stream, &status);
+	pthread_mutex_unlock(&runtime->lock);
 }
 
 static bool ready(void *context, struct buffer *reason)
@@ -118,14 +218,18 @@ static bool ready(void *context, struct buffer *reason)
 	struct stream_status status;
 	bool all = true;
 
+	pthread_mutex_lock(&runtime->lock);
 	for (int i = 0; i < runtime->stream_count; i++) {
-		stream_status(runtime->streams[i].stream, &status);
+		status = (struct stream_status){.problem = "its lake is opened anew"};
+		if (runtime->streams[i].stream)
+			stream_status(runtime->streams[i].stream, &status);
 		if (status.ready)
 			continue;
-		buffer_printf(reason, "%sstream %s: %s", all ? "" : "; ", stream_spec(runtime->streams[i].stream)->name,
+		buffer_printf(reason, "%sstream %s: %s", all ? "" : "; ", runtime->manifest->streams[i].name,
 		              *status.problem ? status.problem : "no lanes are assigned yet");
 		all = false;
 	}
+	pthread_mutex_unlock(&runtime->lock);
 	return all;
 }
 
@@ -151,6 +255,7 @@ struct runtime *runtime_start(struct manifest *manifest, const char *listen, str
 		error_no_memory(err);
 		return NULL;
 	}
+	pthread_mutex_init(&runtime->lock, NULL);
 	runtime->manifest = manifest;
 	runtime->lakes = calloc((size_t)manifest->catalog_count + 1, sizeof(struct lake *));
 	runtime->streams = calloc((size_t)manifest->stream_count + 1, sizeof *runtime->streams);
@@ -168,22 +273,19 @@ struct runtime *runtime_start(struct manifest *manifest, const char *listen, str
 
 void runtime_free(struct runtime *runtime)
 {
-	struct error err;
-
 	if (!runtime)
 		return;
 	http_stop(runtime->http);
 	for (int i = 0; i < runtime->stream_count; i++)
-		stream_halt(runtime->streams[i].stream);
-	for (int i = 0; i < runtime->stream_count; i++) {
-		while (stream_wait(runtime->streams[i].stream, 1000, &err) == 0)
-			;
-		stream_free(runtime->streams[i].stream);
-	}
+		if (runtime->streams[i].stream)
+			stream_halt(runtime->streams[i].stream);
+	for (int i = 0; i < runtime->stream_count; i++)
+		end_stream(runtime, i);
 	for (int i = 0; runtime->lakes && i < runtime->manifest->catalog_count; i++)
 		lake_close(runtime->lakes[i]);
 	if (runtime->broker)
 		embedded_broker_stop(runtime->broker);
+	pthread_mutex_destroy(&runtime->lock);
 	free(runtime->streams);
 	free(runtime->lakes);
 	free(runtime);
@@ -204,8 +306,14 @@ const char *runtime_embedded_address(const struct runtime *runtime)
 	return runtime->broker ? embedded_broker_address(runtime->broker) : NULL;
 }
 
+void runtime_mend(struct runtime *runtime)
+{
+	runtime->mends = true;
+}
+
 int runtime_finish(struct runtime *runtime, struct error *err)
 {
+	runtime->finishing = true;
 	for (int i = 0; i < runtime->stream_count; i++)
 		if (stream_finish(runtime->streams[i].stream, err))
 			return -1;
@@ -216,7 +324,8 @@ void runtime_stop(struct runtime *runtime)
 {
 	runtime->stopping = true;
 	for (int i = 0; i < runtime->stream_count; i++)
-		stream_stop(runtime->streams[i].stream);
+		if (runtime->streams[i].stream)
+			stream_stop(runtime->streams[i].stream);
 }
 
 /* ---- the progress line */
@@ -248,6 +357,8 @@ static void show_progress(struct runtime *runtime)
 	if (!log_is_terminal() || now - runtime->shown_ms < PROGRESS_MS)
 		return;
 	for (int i = 0; i < runtime->stream_count; i++) {
+		if (!runtime->streams[i].stream)
+			continue;
 		stream_status(runtime->streams[i].stream, &status);
 		all.rows += status.rows;
 		all.payload_bytes += status.payload_bytes;
@@ -283,11 +394,19 @@ static int look(struct runtime *runtime, struct error *err)
 	int running = 0;
 
 	for (int i = 0; i < runtime->stream_count; i++) {
-		int state = runtime->streams[i].ended ? 1 : stream_wait(runtime->streams[i].stream, 0, err);
+		struct running *one = &runtime->streams[i];
+		int state = one->ended    ? 1
+		            : one->stream ? stream_wait(one->stream, 0, err)
+		                          : start_over(runtime, i, err);
 
+		if (state < 0 && one->stream && may_start_over(runtime, i)) {
+			drop_lake(runtime, i, err);
+			*err = (struct error){0};
+			state = 0;
+		}
 		if (state < 0)
 			return -1;
-		runtime->streams[i].ended = state == 1;
+		one->ended = state == 1;
 		running += state == 0;
 	}
 	return running ? 0 : 1;

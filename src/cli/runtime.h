@@ -23,6 +23,10 @@ struct stream *runtime_stream(struct runtime *runtime, int index);
 /* The embedded broker's address; NULL where no stream uses it. */
 const char *runtime_embedded_address(const struct runtime *runtime);
 
+/* From now on runtime_wait opens a lake anew whose DuckDB broke, where that is possible. Its streams are other ones
+ * then, or for a while none: what runtime_stream gave is not theirs. */
+void runtime_mend(struct runtime *runtime);
+
 /* Every stream stops when it has committed what its topic holds now. */
 int runtime_finish(struct runtime *runtime, struct error *err);
 void runtime_stop(struct runtime *runtime);

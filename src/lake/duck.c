@@ -28,7 +28,7 @@ static bool has(const char *text, const char *part)
 }
 
 /* Errors about rows quote them: their text is foreign and tells nothing. */
-static bool is_about_rows(int type)
+bool duck_is_about_rows(int type)
 {
 	return type == DUCKDB_ERROR_CONVERSION || type == DUCKDB_ERROR_CONSTRAINT ||
 	       type == DUCKDB_ERROR_OUT_OF_RANGE || type == DUCKDB_ERROR_MISMATCH_TYPE ||
@@ -37,14 +37,15 @@ static bool is_about_rows(int type)
 
 enum error_kind duck_kind(int type, const char *message)
 {
-	if (is_about_rows(type))
+	if (duck_is_about_rows(type))
 		return ERROR_INVALID;
 	/* All commit failures have the type TRANSACTION; only their text tells them apart. */
 	if (has(message, "ransaction conflict") || has(message, "Conflict on") || has(message, "write-write conflict"))
 		return ERROR_CONFLICT;
 	if (has(message, "database is locked") || has(message, "maximum retry count") || has(message, "onnection") ||
 	    has(message, "SSL") || has(message, "terminating") || has(message, "could not serialize") ||
-	    has(message, "timed out") || has(message, "timeout"))
+	    has(message, "timed out") || has(message, "timeout") || has(message, "unsuccessful query result") ||
+	    has(message, "from server") || has(message, "to server"))
 		return ERROR_TRANSIENT;
 	switch (type) {
 	case DUCKDB_ERROR_INVALID_INPUT:
@@ -142,11 +143,21 @@ struct duck_connection *duck_connect(struct duck *duck, struct error *err)
 	return TAKE(connection);
 }
 
+bool duck_is_broken(struct duck_connection *connection)
+{
+	struct error err = {0};
+
+	return duck_exec(connection, "SELECT 1", NULL, &err) && err.code == DUCKDB_ERROR_FATAL;
+}
+
 void duck_disconnect(struct duck_connection *connection)
 {
 	if (!connection)
 		return;
-	duckdb_disconnect(&connection->handle);
+	/* One with a transaction would roll it back; a broken DuckDB refuses, in a destructor, and that is the end of
+	 * the process. It is left as it is. */
+	if (!duck_is_broken(connection))
+		duckdb_disconnect(&connection->handle);
 	free(connection);
 }
 

@@ -30,6 +30,8 @@ void duck_close(struct duck *duck);
 
 struct duck_connection *duck_connect(struct duck *duck, struct error *err);
 void duck_disconnect(struct duck_connection *connection);
+/* An internal error ended this DuckDB: it refuses everything, on each of its connections, until it is opened anew. */
+bool duck_is_broken(struct duck_connection *connection);
 
 /* Runs one statement. ret_changed (may be NULL): rows inserted, updated or deleted. */
 int duck_exec(struct duck_connection *connection, const char *sql, int64_t *ret_changed, struct error *err);
@@ -105,5 +107,7 @@ void duck_tell_memory(struct error *err);
 /* The statement does not fit the catalog (a table was dropped or altered meanwhile), rather than the data the table.
  * code: of an error that came from here. */
 bool duck_is_about_catalog(int code);
+/* A value of the rows is what the statement failed on, for certain. */
+bool duck_is_about_rows(int code);
 
 #endif

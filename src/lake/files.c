@@ -8,40 +8,18 @@
 #include "base/owned.h"
 #include "lake/lake_private.h"
 
-static int table_exists(struct lake_session *session, bool *ret_exists, struct error *err)
-{
-	OWNED_DUCK_ROWS struct duck_rows rows = {0};
-
-	if (duck_query(
-	            session->connection,
-	            "SELECT table_name FROM duckdb_tables() WHERE database_name = 'lake' AND schema_name = 'tarn' AND "
-	            "table_name = 'files'",
-	            &rows, err))
-		return -1;
-	*ret_exists = rows.row_count > 0;
-	return 0;
-}
-
 int files_create(struct lake_session *session, struct error *err)
 {
+	static const char *const tables[] = {
+	        "CREATE TABLE IF NOT EXISTS lake.tarn.files (stream VARCHAR, number BIGINT, name VARCHAR, size BIGINT,"
+	        " modified_at TIMESTAMP, hash VARCHAR, first_offset BIGINT, next_offset BIGINT,"
+	        " registered_at TIMESTAMP WITH TIME ZONE)",
+	};
 	bool exists;
 
-	if (table_exists(session, &exists, err))
+	if (lake_has_table(session, "tarn", "files", &exists, err))
 		return -1;
-	if (exists)
-		return 0;
-	if (lake_begin(session, err))
-		return -1;
-	if (duck_exec(session->connection,
-	              "CREATE TABLE IF NOT EXISTS lake.tarn.files (stream VARCHAR, number BIGINT, name VARCHAR, size "
-	              "BIGINT,"
-	              " modified_at TIMESTAMP, hash VARCHAR, first_offset BIGINT, next_offset BIGINT,"
-	              " registered_at TIMESTAMP WITH TIME ZONE)",
-	              NULL, err)) {
-		lake_rollback(session);
-		return -1;
-	}
-	return lake_commit(session, NULL, err) == COMMIT_DONE ? 0 : -1;
+	return exists ? 0 : lake_execute_all(session, tables, COUNT_OF(tables), err);
 }
 
 int files_append(struct lake_session *session, const struct lane_key *key, const struct lake_file *files, int count,
@@ -84,7 +62,7 @@ int files_read(struct lake_session *session, const struct lane_key *key,
 	OWNED_DUCK_ROWS struct duck_rows rows = {0};
 	bool exists;
 
-	if (table_exists(session, &exists, err))
+	if (lake_has_table(session, "tarn", "files", &exists, err))
 		return -1;
 	if (!exists)
 		return 0;

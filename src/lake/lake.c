@@ -287,6 +287,16 @@ void lake_close(struct lake *lake)
 	free(lake);
 }
 
+bool lake_is_broken(struct lake *lake)
+{
+	struct error ignored;
+	struct duck_connection *connection = duck_connect(lake->duck, &ignored);
+	bool broken = connection && duck_is_broken(connection);
+
+	duck_disconnect(connection);
+	return broken;
+}
+
 const struct spec_catalog *lake_catalog(const struct lake *lake)
 {
 	return lake->catalog;
@@ -420,6 +430,19 @@ void lake_rollback(struct lake_session *session)
 	/* "no transaction is active" is what a transaction that failed in its COMMIT answers. */
 	duck_exec(session->connection, "ROLLBACK", NULL, NULL);
 	end_transaction(session, true);
+}
+
+int lake_execute_all(struct lake_session *session, const char *const *statements, size_t count, struct error *err)
+{
+	if (lake_begin(session, err))
+		return -1;
+	for (size_t i = 0; i < count; i++) {
+		if (duck_exec(session->connection, statements[i], NULL, err)) {
+			lake_rollback(session);
+			return -1;
+		}
+	}
+	return lake_commit(session, NULL, err) == COMMIT_DONE ? 0 : -1;
 }
 
 int lake_snapshot(struct lake_session *session, int64_t *ret_snapshot, struct error *err)

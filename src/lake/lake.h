@@ -41,6 +41,11 @@ struct lake_options {
 /* The spec is borrowed until lake_close. */
 struct lake *lake_open(const struct spec_catalog *catalog, const struct lake_options *options, struct error *err);
 void lake_close(struct lake *lake);
+/*
+ * Its DuckDB met an internal error: all that helps is to close the lake and open it anew. What the old one holds open
+ * is then left behind; in an embedded catalog that may be a lock, which ends with the process.
+ */
+bool lake_is_broken(struct lake *lake);
 const struct spec_catalog *lake_catalog(const struct lake *lake);
 /* False for backend file: it has no snapshots. */
 bool lake_has_snapshots(const struct lake *lake);

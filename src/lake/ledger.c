@@ -24,19 +24,6 @@ static const char *const tables[] = {
         " reason VARCHAR, schema_fingerprint VARCHAR, quarantined_at TIMESTAMP)",
 };
 
-static int create_all(struct lake_session *session, struct error *err)
-{
-	if (lake_begin(session, err))
-		return -1;
-	for (size_t i = 0; i < COUNT_OF(tables); i++) {
-		if (duck_exec(session->connection, tables[i], NULL, err)) {
-			lake_rollback(session);
-			return -1;
-		}
-	}
-	return lake_commit(session, NULL, err) == COMMIT_DONE ? 0 : -1;
-}
-
 /*
  * Each commit adds a row a lane to the ledger and changes one a lane in the offsets: kept in the catalog, they make no
  * small files, and take a third of the time. Said of the schema, for tables that come later; quarantine holds whole
@@ -73,7 +60,7 @@ int ledger_create(struct lake_session *session, struct error *err)
 	            "table_name IN ('ledger', 'quarantine')",
 	            &rows, err))
 		return -1;
-	if (rows.row_count < 2 && create_all(session, err))
+	if (rows.row_count < 2 && lake_execute_all(session, tables, COUNT_OF(tables), err))
 		return -1;
 	return inline_schema(session, err);
 }

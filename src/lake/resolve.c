@@ -25,19 +25,6 @@ static const char *const tables[] = {
         "CREATE TABLE lake.tarn.resolution_turn AS SELECT 0::BIGINT AS turn",
 };
 
-static int create_tables(struct lake_session *session, struct error *err)
-{
-	if (lake_begin(session, err))
-		return -1;
-	for (size_t i = 0; i < COUNT_OF(tables); i++) {
-		if (duck_exec(session->connection, tables[i], NULL, err)) {
-			lake_rollback(session);
-			return -1;
-		}
-	}
-	return lake_commit(session, NULL, err) == COMMIT_DONE ? 0 : -1;
-}
-
 int resolver_init(struct resolver *resolver, struct lake_session *session, struct error *err)
 {
 	int64_t until = clock_monotonic_ms() + CREATE_PATIENCE_MS;
@@ -53,7 +40,7 @@ int resolver_init(struct resolver *resolver, struct lake_session *session, struc
 			return -1;
 		if (exists)
 			return 0;
-		if (create_tables(session, &why) == 0)
+		if (lake_execute_all(session, tables, COUNT_OF(tables), &why) == 0)
 			return 0;
 		/* "already exists" is INVALID to who does not know better. */
 		if (clock_monotonic_ms() > until)

@@ -14,12 +14,14 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/owned.h"
+#include "lake/duck.h"
 #include "stream/files.h"
 #include "stream/stream_private.h"
 
 #define RETRY_MIN_MS 100
 #define RETRY_MAX_MS 5000
 #define ASK_OTHERS_MS 1000
+#define REFUSALS 3 /* of one message alone, before a server is believed that its row is at fault */
 #define STOP_PATIENCE_MS 15000 /* after a signal, for a lake that does not answer */
 
 /* One transaction's view of its lanes: the fenced ones, packed. */
@@ -371,6 +373,17 @@ static int learn_outcome(struct stream *stream, const struct attempt *attempt)
 	return 0;
 }
 
+/* The message that stood alone is what was refused. */
+static bool is_certain(struct stream *stream, struct lane *lane, int64_t offset, const struct error *err)
+{
+	if (!lake_has_many_writers(stream->lake) || duck_is_about_rows(err->code))
+		return true;
+	if (lane->refused != offset)
+		lane->refusals = 0;
+	lane->refused = offset;
+	return ++lane->refusals >= REFUSALS;
+}
+
 /*
  * DuckDB refused a row of this window, or the window does not fit in its memory: go on with half of it. The message
  * that is refused alone goes to quarantine; one that is too large for the memory alone is nobody's fault but the
@@ -395,6 +408,8 @@ static void be_careful(struct stream *stream, const struct attempt *attempt, con
 			continue;
 		}
 		/* [from, to) ends with the one message; what stands before it holds none. */
+		if (!is_certain(stream, lane, taken->to - 1, err))
+			continue;
 		lane->poison = taken->to - 1;
 		free(lane->poison_reason);
 		lane->poison_reason = strdup(err->message);

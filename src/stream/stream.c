@@ -274,11 +274,6 @@ void stream_free(struct stream *stream)
 	free(stream);
 }
 
-const struct spec_stream *stream_spec(const struct stream *stream)
-{
-	return stream->spec;
-}
-
 int64_t stream_position(struct stream *stream, int32_t partition)
 {
 	int64_t position = -1;

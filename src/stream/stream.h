@@ -58,7 +58,6 @@ void stream_halt(struct stream *stream);
 int stream_wait(struct stream *stream, int timeout_ms, struct error *err);
 void stream_free(struct stream *stream);
 
-const struct spec_stream *stream_spec(const struct stream *stream);
 /* The next offset to be received of a lane; -1 where it is not owned. For pacing a producer. */
 int64_t stream_position(struct stream *stream, int32_t partition);
 

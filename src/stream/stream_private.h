@@ -35,6 +35,8 @@ struct lane {
 	int64_t low; /* the topic's oldest offset when the target was set */
 	int64_t careful_until; /* below this offset one message cannot be stored: windows are halved until they hold it
 	                          alone */
+	int64_t refused; /* this offset alone was refused, so often, for reasons that may not be the message's */
+	int refusals;
 	int64_t poison; /* this offset cannot be stored; -1: none */
 	char *poison_reason;
 	int64_t conflict_ms; /* when it became CONFLICTED */

@@ -14,6 +14,7 @@ class Proxy:
     delay_s     before each piece is passed on
     cut         the share of pieces at which a connection is cut instead: of what the client sends, or of the answers
     answer_cut  the same, of the answers alone: the server has done what the client is never told
+    trap        a client's piece that holds these bytes is passed on, and the connection cut at its answer; once
     refuse      the share of new connections that get `refusal` as their answer, or are closed where it is empty
     """
 
@@ -22,6 +23,7 @@ class Proxy:
         self.target = (host, int(port))
         self.rate, self.delay_s, self.cut, self.answer_cut, self.refuse, self.refusal = None, 0, 0, 0, 0, b""
         self.cuts = self.refused = 0
+        self.trap = b""
         self.random = random.Random(seed)
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.address = "127.0.0.1:%d" % self.listener.getsockname()[1]
@@ -74,6 +76,7 @@ class Proxy:
             pass
 
     def forward(self, client, server):
+        trapped = False
         while self.open:
             ready, _, _ = select.select([client, server], [], [], 1)
             for side in ready:
@@ -81,6 +84,11 @@ class Proxy:
                 if not piece:
                     return
                 from_server = side is server
+                if not from_server and self.trap and self.trap in piece:
+                    trapped, self.trap = True, b""
+                elif from_server and trapped:
+                    self.cuts += 1
+                    return
                 if self.random.random() < self.cut or (from_server and self.random.random() < self.answer_cut):
                     self.cuts += 1
                     return

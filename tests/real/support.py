@@ -300,6 +300,20 @@ class Stream(threading.Thread):
         return range(self.producer.next_seq)
 
 
+def settle(lake, stream, process, timeout_s=90):
+    """The stream ends; within the time all it produced is in the lake, each event once."""
+    seqs = stream.finish()
+    seen = {}
+
+    def all_in():
+        seen.update(lake.verify(topic=True))
+        return seen["table_rows"] == len(seqs)
+
+    eventually(lambda: f"{len(seqs)} rows in the lake: {seen}\n{process.tail()}", all_in, timeout_s, 0.5)
+    process.drain()
+    lake.assert_exactly_once(seqs)
+
+
 # ---- tarn processes
 
 
@@ -372,7 +386,7 @@ class Process:
             assert self.alive(), f"tarn ended with {self.process.returncode} before its event {name}:\n{self.tail()}"
             return None
 
-        return eventually(f"{count} x event {name} in the log:\n{self.tail()}", found, timeout_s)
+        return eventually(lambda: f"{count} x event {name} in the log:\n{self.tail()}", found, timeout_s)
 
     def rss(self):
         for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():

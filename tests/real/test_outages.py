@@ -11,19 +11,6 @@ from support import DONE, INPUT, LATER, LONG, Stream
 OUTAGE_S = 20 if LONG else 4
 
 
-def settle(lake, stream, process, timeout_s=90):
-    seqs = stream.finish()
-    seen = {}
-
-    def all_in():
-        seen.update(lake.verify(topic=True))
-        return seen["table_rows"] == len(seqs)
-
-    support.eventually(lambda: f"{len(seqs)} rows in the lake: {seen}\n{process.tail()}", all_in, timeout_s, 0.5)
-    process.drain()
-    lake.assert_exactly_once(seqs)
-
-
 @pytest.mark.parametrize("protocol", ["classic", "consumer"])
 def test_broker_outage(own_kafka, make_lake, protocol):
     topic = own_kafka.topic(3)
@@ -38,7 +25,7 @@ def test_broker_outage(own_kafka, make_lake, protocol):
     own_kafka.restart()
     before = len(process.events("commit"))
     process.wait_event("commit", count=before + 1, timeout_s=90)
-    settle(lake, stream, process)
+    support.settle(lake, stream, process)
 
 
 def test_once_outlives_an_outage(own_kafka, make_lake):
@@ -70,7 +57,7 @@ def test_postgres_outage(kafka, own_postgres, make_lake):
     before = len(process.events("commit"))
     process.wait_event("commit", count=before + 1, timeout_s=90)
     support.eventually("ready again", lambda: process.get("/readyz")[0] == 200)
-    settle(lake, stream, process)
+    support.settle(lake, stream, process)
     assert "password" not in process.text()
 
 
