@@ -19,6 +19,7 @@
 #include "wire/kafka_lanes.h"
 
 #define PAUSE_QUIET_MS 500
+#define HEAR_MS 100
 
 static struct kafka_source *of(struct source *source)
 {
@@ -70,44 +71,14 @@ static enum poll_result give_out(struct lane *lane, rd_kafka_message_t *m, struc
 	return POLL_MESSAGE;
 }
 
-/* A message came out of the queue: given out, put aside where its lane is paused, or dropped where it has none. */
-static enum poll_result take_message(struct kafka_source *source, rd_kafka_message_t *m, struct message *ret,
-                                     struct error *err)
+static enum poll_result take_message(struct kafka_source *source, rd_kafka_message_t *m, struct message *ret)
 {
-	int32_t partition = m->partition;
-	struct lane *lane = lane_at(source, partition);
-	struct error ignored;
+	struct lane *lane = lane_at(source, m->partition);
 
-	if (!lane || lane->state != LANE_READING || m->offset < lane->position) {
-		rd_kafka_message_destroy(m);
-		return POLL_NOTHING;
-	}
-	if (lane->pause == PAUSE_NONE && !lane->aside)
+	if (lane && lane->state == LANE_READING && m->offset >= lane->position)
 		return give_out(lane, m, ret);
-	if (lane->aside) {
-		/* The pause did not hold. Nothing may be lost or change its order: fetch again from the position. */
-		rd_kafka_message_destroy(m);
-		lane_drop_aside(source, lane);
-		return lane_reassign(source, partition, lane, err) ? POLL_ERROR : POLL_NOTHING;
-	}
-	lane->aside = m;
-	source->aside_count++;
-	lane_pause_really(source, partition, lane, &ignored);
+	rd_kafka_message_destroy(m);
 	return POLL_NOTHING;
-}
-
-static bool give_aside(struct kafka_source *source, struct message *ret)
-{
-	for (int32_t i = 0; i < source->lane_count && source->aside_count; i++) {
-		struct lane *lane = &source->lanes[i];
-
-		if (!lane->aside || lane->pause != PAUSE_NONE)
-			continue;
-		source->aside_count--;
-		give_out(lane, TAKE(lane->aside), ret);
-		return true;
-	}
-	return false;
 }
 
 /* What librdkafka says in place of a message; most of it passes by itself. */
@@ -125,7 +96,7 @@ static enum poll_result take_error_event(struct kafka_source *source, const rd_k
 		*ret = (struct message){.partition = m->partition, .offset = m->offset, .timestamp_ms = -1};
 		if (m->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET)
 			return POLL_OUT_OF_RANGE;
-		return lane->aside ? POLL_NOTHING : POLL_LANE_END;
+		return POLL_LANE_END;
 	case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
 	case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
 		kafka_warn(&source->client, "topic %s does not exist yet; waiting for it", source->topic);
@@ -193,10 +164,16 @@ static enum poll_result take_event(struct kafka_source *source, rd_kafka_message
 	enum poll_result result;
 
 	if (!m->err)
-		return take_message(source, m, ret, err);
+		return take_message(source, m, ret);
 	result = take_error_event(source, m, ret, err);
 	rd_kafka_message_destroy(m);
 	return result;
+}
+
+/* The group's news come by fetching: a reader that takes long over its messages must not miss them. */
+static bool must_hear(struct kafka_source *source)
+{
+	return ++source->given % 16 == 0 && source->ahead_at && clock_monotonic_ms() > source->fetched_ms + HEAR_MS;
 }
 
 /* Lanes that wait for `assigned`, and errors that a callback left. */
@@ -215,30 +192,38 @@ static int settle(struct kafka_source *source, int timeout_ms, struct error *err
 static enum poll_result kafka_poll(struct source *base, int timeout_ms, struct message *ret, struct error *err)
 {
 	struct kafka_source *source = of(base);
-	int64_t deadline = clock_monotonic_ms() + timeout_ms;
 	struct error unused;
+	int64_t deadline = 0; /* not needed, as long as there are messages */
+	int left = timeout_ms;
 
 	err = err ? err : &unused;
-	for (int left = timeout_ms;; left = (int)(deadline - clock_monotonic_ms())) {
-		enum poll_result result = POLL_NOTHING;
-		rd_kafka_message_t *m;
+	if (source->ahead_count && must_hear(source) && ahead_fetch(source, 0, err) < 0)
+		return POLL_ERROR;
+	for (;;) {
+		rd_kafka_message_t *m = source->ahead_count ? ahead_next(source) : NULL;
+		enum poll_result result = m ? take_event(source, m, ret, err) : POLL_NOTHING;
 
+		if (result != POLL_NOTHING)
+			return result;
+		if (m)
+			continue;
+		if (deadline)
+			left = (int)(deadline - clock_monotonic_ms());
+		else
+			deadline = clock_monotonic_ms() + timeout_ms;
 		left = left > 0 ? left : 0;
 		if ((source->failed || source->asking || source->assign_all) && settle(source, left, err))
 			return POLL_ERROR;
-		if (source->aside_count && give_aside(source, ret))
-			return POLL_MESSAGE;
 		if (source->paused_count && all_quiet(source)) {
 			clock_sleep_ms(left);
 			return POLL_NOTHING;
 		}
-		m = rd_kafka_consumer_poll(source->rk, left);
-		if (m)
-			result = take_event(source, m, ret, err);
-		if (result != POLL_NOTHING)
-			return result;
-		if (!left && !source->failed)
-			return POLL_NOTHING;
+		switch (ahead_fetch(source, left, err)) {
+		case -1: return POLL_ERROR;
+		case 0:
+			if (!left && !source->failed)
+				return POLL_NOTHING;
+		}
 	}
 }
 
@@ -252,8 +237,6 @@ static int kafka_pause(struct source *base, int32_t partition, struct error *err
 		return -1;
 	if (lane->pause != PAUSE_NONE)
 		return 0;
-	if (lane->aside) /* there is room for one alone */
-		return lane_pause_really(of(base), partition, lane, err);
 	lane_set_pause(of(base), lane, PAUSE_NOTED);
 	return 0;
 }
@@ -289,7 +272,7 @@ static int kafka_seek(struct source *base, int32_t partition, int64_t offset, st
 
 	if (!lane)
 		return -1;
-	lane_drop_aside(source, lane);
+	lane_drop_ahead(source, lane);
 	lane->position = offset;
 	list = lanes_list(source, partition, offset);
 	error = rd_kafka_seek_partitions(source->rk, list, KAFKA_ASK_MS);
@@ -372,8 +355,9 @@ static void kafka_store_hint(struct source *base, int32_t partition, int64_t nex
 
 static void source_free(struct kafka_source *source)
 {
-	for (int32_t i = 0; i < source->lane_count; i++)
-		lane_drop_aside(source, &source->lanes[i]);
+	ahead_drop_all(source);
+	if (source->queue)
+		rd_kafka_queue_destroy(source->queue);
 	if (source->rk)
 		rd_kafka_destroy(source->rk);
 	free(source->lanes);
@@ -387,6 +371,7 @@ static void kafka_close(struct source *base)
 	struct kafka_source *source = of(base);
 
 	source->closing = true;
+	ahead_drop_all(source);
 	if (source->assign_all)
 		lanes_revoke_rest(source, false);
 	rd_kafka_consumer_close(source->rk);
@@ -490,6 +475,7 @@ struct source *source_open_kafka(const struct kafka_config *config, const struct
 	if (!source->rk)
 		goto failed;
 	rd_kafka_poll_set_consumer(source->rk);
+	source->queue = rd_kafka_queue_get_consumer(source->rk);
 	if (!source->assign_all && subscribe(source, err))
 		goto failed;
 	return &source->source;

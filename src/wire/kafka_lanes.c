@@ -28,13 +28,12 @@ static int lanes_reach(struct kafka_source *source, int32_t count, struct error 
 	return 0;
 }
 
-void lane_drop_aside(struct kafka_source *source, struct lane *lane)
+void lane_drop_ahead(struct kafka_source *source, struct lane *lane)
 {
-	if (!lane->aside)
-		return;
-	rd_kafka_message_destroy(lane->aside);
-	lane->aside = NULL;
-	source->aside_count--;
+	lane->dropped = ++source->drops;
+	for (int i = source->ahead_at; i < source->ahead_count; i++)
+		if (source->ahead[i] && lane_at(source, source->ahead[i]->partition) == lane)
+			rd_kafka_message_destroy(TAKE(source->ahead[i]));
 }
 
 /* The only place where a lane's pause changes: it keeps paused_count. */
@@ -83,7 +82,7 @@ static void set_state(struct kafka_source *source, struct lane *lane, enum lane_
 		if (lane->pause == PAUSE_REAL)
 			forget_pause(source, lane);
 		lane_set_pause(source, lane, PAUSE_NONE);
-		lane_drop_aside(source, lane);
+		lane_drop_ahead(source, lane);
 	}
 	source->reading_count += (state == LANE_READING) - (lane->state == LANE_READING);
 	source->asking |= state == LANE_ASKING;
@@ -139,7 +138,7 @@ static int assign_whole(struct kafka_source *source, struct error *err)
 
 		if (lane->state != LANE_READING)
 			continue;
-		lane_drop_aside(source, lane);
+		lane_drop_ahead(source, lane);
 		rd_kafka_topic_partition_list_add(all, source->topic, i)->offset = lane->position;
 		if (lane->pause == PAUSE_REAL)
 			rd_kafka_topic_partition_list_add(paused, source->topic, i);
@@ -217,7 +216,9 @@ void lanes_fail_poll(struct kafka_source *source, const struct error *err)
 	if (!source->failed)
 		source->failure = *err;
 	source->failed = true;
-	rd_kafka_yield(source->rk);
+	/* rd_kafka_consume_batch_queue would lose the message that comes next; it is not waiting anyway. */
+	if (!source->taking)
+		rd_kafka_yield(source->rk);
 }
 
 static void on_given(struct kafka_source *source, const rd_kafka_topic_partition_list_t *list)

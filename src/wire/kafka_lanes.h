@@ -1,15 +1,18 @@
 /*
  * kafka_lanes.h - which partitions of the topic a Kafka source reads, and from where.
  *
- * Private to wire/: kafka_lanes.c talks with the group (assign, revoke), kafka.c polls.
+ * Private to wire/: kafka_lanes.c talks with the group (assign, revoke), kafka.c polls, kafka_ahead.c takes many
+ * messages at once.
  *
  * Invariants:
  *  1. A lane goes LANE_AWAY -> LANE_ASKING (the group gave it; `assigned` is to say where to start) -> LANE_READING or,
  *     where `assigned` says -1, back to LANE_AWAY. A failing `assigned` leaves it ASKING, and the next poll asks again.
  *  2. Exactly the READING lanes are in librdkafka's assignment.
  *  3. `revoked` is called once for each lane that was READING, before it is let go.
- *  4. reading_count, paused_count and aside_count are what counting the lanes would give.
+ *  4. reading_count and paused_count are what counting the lanes would give.
  *  5. A lane's position is the offset of the next message to be given out, or less: assigning it there loses nothing.
+ *  6. Messages (and ends) of a lane that were taken from librdkafka and not given out (`ahead`) follow the position
+ * without a gap. Where a lane's position is set anew its messages are dropped: lane_drop_ahead, always.
  *
  * Not thread-safe: all of it runs on the polling thread.
  */
@@ -21,16 +24,18 @@
 enum lane_state { LANE_AWAY, LANE_ASKING, LANE_READING };
 
 /* librdkafka's own pause throws away what was fetched ahead, and a reader that works at its bound of memory pauses
- * often. So a pause is first only NOTED; the first message of the lane that still comes out of the queue is put aside,
- * and only then is the lane paused in librdkafka (REAL). */
+ * often. So a pause is first only NOTED; the first message of the lane that still comes out of the queue waits in
+ * `ahead`, and only then is the lane paused in librdkafka (REAL). */
 enum lane_pause { PAUSE_NONE, PAUSE_NOTED, PAUSE_REAL };
 
 struct lane {
 	enum lane_state state;
 	enum lane_pause pause;
 	int64_t position;
-	rd_kafka_message_t *aside; /* fetched while PAUSE_NOTED; given out after the resume */
+	int64_t dropped; /* of kafka_source's drops, the last of this lane */
 };
+
+#define AHEAD_MAX 128
 
 struct kafka_source {
 	struct source source; /* first: the vtable's user holds its address */
@@ -43,7 +48,16 @@ struct kafka_source {
 	bool given_late; /* the last lanes were given while closing */
 	bool asking; /* some lane is LANE_ASKING */
 	struct lane *lanes; /* by partition */
-	int32_t lane_count, reading_count, paused_count, aside_count;
+	int32_t lane_count, reading_count, paused_count;
+	/* Taken from librdkafka many at once, for a call a message would cost more than most small messages do. The
+	 * events in [ahead_at, ahead_count) in order, NULL: given out. A paused lane's stay. */
+	rd_kafka_queue_t *queue;
+	rd_kafka_message_t *ahead[AHEAD_MAX];
+	int ahead_at, ahead_count;
+	unsigned int given; /* events */
+	int64_t fetched_ms; /* when librdkafka was last asked */
+	bool taking; /* rd_kafka_consume_batch_queue runs */
+	int64_t drops;
 	int64_t quiet_until_ms; /* while all lanes are paused; 0: not yet set */
 	bool failed;
 	struct error failure; /* seen in a callback; the poll around it returns it */
@@ -56,7 +70,18 @@ struct lane *lane_find_reading(struct kafka_source *source, int32_t partition, s
 void lane_set_pause(struct kafka_source *source, struct lane *lane, enum lane_pause pause);
 /* Pauses it in librdkafka too. */
 int lane_pause_really(struct kafka_source *source, int32_t partition, struct lane *lane, struct error *err);
-void lane_drop_aside(struct kafka_source *source, struct lane *lane);
+/* Forgets the messages of the lane that were taken from librdkafka and not given out. */
+void lane_drop_ahead(struct kafka_source *source, struct lane *lane);
+/* ---- kafka_ahead.c */
+
+/* The oldest event that may be given out, now the caller's; NULL: none. */
+rd_kafka_message_t *ahead_next(struct kafka_source *source);
+/* Waits for an event, and takes what else is ready. 1: some are there; 0: none came in time; -1: error. */
+int ahead_fetch(struct kafka_source *source, int timeout_ms, struct error *err);
+void ahead_drop_all(struct kafka_source *source);
+
+/* ---- kafka_lanes.c */
+
 /* Reads on from lane->position by taking the lane out of the assignment and in again: works where a seek is refused. */
 int lane_reassign(struct kafka_source *source, int32_t partition, struct lane *lane, struct error *err);
 int lane_error(struct kafka_source *source, int32_t partition, const char *what, rd_kafka_resp_err_t code,

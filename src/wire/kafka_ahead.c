@@ -1,0 +1,127 @@
+/*
+ * kafka_ahead.c - events on their way from librdkafka to the reader, taken many at once.
+ * kafka_lanes.h has the invariants.
+ */
+#include "base/clock.h"
+#include "base/owned.h"
+#include "wire/kafka_lanes.h"
+
+#define AHEAD_BYTES ((size_t)1 << 20) /* librdkafka bounds only what is in its own queue */
+
+rd_kafka_message_t *ahead_next(struct kafka_source *source)
+{
+	rd_kafka_message_t *m = NULL;
+
+	for (int i = source->ahead_at; i < source->ahead_count && !m; i++) {
+		struct lane *lane = source->ahead[i] ? lane_at(source, source->ahead[i]->partition) : NULL;
+
+		if (!lane || lane->pause == PAUSE_NONE)
+			m = TAKE(source->ahead[i]);
+	}
+	while (source->ahead_at < source->ahead_count && !source->ahead[source->ahead_at])
+		source->ahead_at++;
+	if (source->ahead_at == source->ahead_count)
+		source->ahead_at = source->ahead_count = 0;
+	return m;
+}
+
+/* A lane was dropped (given, taken, sought) in a callback while messages were taken: which of them are from before, no
+ * one can tell. They are read again. */
+static int drop_doubtful(struct kafka_source *source, int64_t drops, struct error *err)
+{
+	for (int i = 0; i < source->ahead_count; i++) {
+		struct lane *lane = source->ahead[i] ? lane_at(source, source->ahead[i]->partition) : NULL;
+		int32_t partition = lane ? source->ahead[i]->partition : 0;
+
+		if (!lane || lane->dropped <= drops)
+			continue;
+		lane_drop_ahead(source, lane);
+		if (lane->state == LANE_READING && lane_reassign(source, partition, lane, err))
+			return -1;
+	}
+	return 0;
+}
+
+/* Behind the message that came, those that are there already. */
+static void take_ready(struct kafka_source *source, size_t size)
+{
+	size_t room = (size_t)(AHEAD_MAX - source->ahead_count), most = AHEAD_BYTES / (size + 1);
+	ssize_t taken;
+
+	most = most < room ? most : room;
+	if (!most)
+		return;
+	source->taking = true;
+	taken = rd_kafka_consume_batch_queue(source->queue, 0, source->ahead + source->ahead_count, most);
+	source->taking = false;
+	source->ahead_count += taken > 0 ? (int)taken : 0;
+}
+
+/* A pause that was only noted does not keep librdkafka from fetching; these came. */
+static void pause_lanes(struct kafka_source *source, int from)
+{
+	struct error ignored;
+
+	for (int i = from; i < source->ahead_count && source->paused_count; i++) {
+		struct lane *lane = source->ahead[i] ? lane_at(source, source->ahead[i]->partition) : NULL;
+
+		if (lane && lane->pause == PAUSE_NOTED)
+			lane_pause_really(source, source->ahead[i]->partition, lane, &ignored);
+	}
+}
+
+/* Full of paused lanes' messages, although they are paused: the lane that has one more reads on from its position. */
+static int make_room(struct kafka_source *source, rd_kafka_message_t *m, struct error *err)
+{
+	struct lane *lane = lane_at(source, m->partition);
+	int32_t partition = m->partition;
+
+	rd_kafka_message_destroy(m);
+	if (!lane || lane->state != LANE_READING)
+		return 0;
+	lane_drop_ahead(source, lane);
+	return lane_reassign(source, partition, lane, err);
+}
+
+static void close_gaps(struct kafka_source *source)
+{
+	int kept = 0;
+
+	for (int i = source->ahead_at; i < source->ahead_count; i++)
+		if (source->ahead[i])
+			source->ahead[kept++] = source->ahead[i];
+	source->ahead_at = 0;
+	source->ahead_count = kept;
+}
+
+int ahead_fetch(struct kafka_source *source, int timeout_ms, struct error *err)
+{
+	rd_kafka_message_t *m = rd_kafka_consumer_poll(source->rk, timeout_ms);
+	int64_t drops = source->drops;
+	int from;
+
+	source->fetched_ms = clock_monotonic_ms();
+	if (!m)
+		return 0;
+	close_gaps(source);
+	if (source->ahead_count == AHEAD_MAX)
+		return make_room(source, m, err) ? -1 : 1;
+	from = source->ahead_count;
+	source->ahead[source->ahead_count++] = m;
+	if (!m->err)
+		take_ready(source, m->len);
+	if (source->drops > drops && drop_doubtful(source, drops, err))
+		return -1;
+	pause_lanes(source, from);
+	return 1;
+}
+
+void ahead_drop_all(struct kafka_source *source)
+{
+	for (int32_t i = 0; i < source->lane_count; i++)
+		lane_drop_ahead(source, &source->lanes[i]);
+	for (int i = source->ahead_at; i < source->ahead_count; i++)
+		if (source->ahead[i])
+			rd_kafka_message_destroy(source->ahead[i]);
+	source->ahead_at = source->ahead_count = 0;
+}
