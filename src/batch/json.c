@@ -4,6 +4,7 @@
 #include "batch/json.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
@@ -19,7 +20,7 @@
 struct cell {
 	struct json_column rule; /* type JSON_TYPE_COUNT: a column of Tarn's own; the name is the field's */
 	int also; /* another column of the same key, -1: none */
-	yyjson_val *value; /* of the document at hand; NULL: it has none */
+	struct place place; /* in the document at hand; value NULL: it has none */
 };
 
 struct json_decoder {
@@ -33,6 +34,8 @@ struct json_decoder {
 	char *room; /* of the reader */
 	size_t room_size;
 	double points; /* that the row at hand lost */
+	const char *text, *end; /* of the document at hand */
+	const char *copy; /* yyjson's, with its texts in place */
 };
 
 /* ---- columns */
@@ -153,14 +156,13 @@ static int broken(struct json_decoder *decoder, double points, const char *reaso
 	return 0;
 }
 
-static int out_of_range(struct json_decoder *decoder, int column, yyjson_val *value, struct error *err)
+static int out_of_range(struct json_decoder *decoder, int column, yyjson_val *value, double number, struct error *err)
 {
 	const struct json_column *rule = &decoder->cells[column].rule;
 	char text[SAMPLE_MAX + 16], reason[512];
-	double number;
 	int used;
 
-	if ((rule->has_minimum || rule->has_maximum) && json_number(value, &number) &&
+	if ((rule->has_minimum || rule->has_maximum) && (!isnan(number) || json_number(value, &number)) &&
 	    ((rule->has_minimum && number < rule->minimum) || (rule->has_maximum && number > rule->maximum))) {
 		sample(value, text, sizeof text);
 		used = snprintf(reason, sizeof reason, "%s is out of range%s:", name_of(decoder, column), text);
@@ -196,10 +198,12 @@ static int fill_cell(struct json_decoder *decoder, int column, struct error *err
 {
 	struct cell *cell = &decoder->cells[column];
 	struct growing *data = &decoder->columns.data[column];
-	yyjson_val *value = cell->value;
+	struct place place = cell->place;
+	yyjson_val *value = place.value;
 	char text[SAMPLE_MAX + 16], reason[512];
+	double number;
 
-	cell->value = NULL;
+	cell->place.value = NULL;
 	if (!value || yyjson_is_null(value)) {
 		grow_null(data);
 		if (!cell->rule.required)
@@ -207,13 +211,13 @@ static int fill_cell(struct json_decoder *decoder, int column, struct error *err
 		snprintf(reason, sizeof reason, "%s is missing", name_of(decoder, column));
 		return broken(decoder, cell->rule.weight * decoder->rules.missing, reason, err);
 	}
-	if (json_put(data, &cell->rule, value))
-		return out_of_range(decoder, column, value, err);
+	if (json_put(data, &cell->rule, &place, &number))
+		return out_of_range(decoder, column, value, number, err);
 	if (widens(decoder, &cell->rule, value)) {
 		cell->rule.type = JSON_DOUBLE;
 		if (columns_widen(&decoder->columns, column, err))
 			return -1;
-		json_put(data, &cell->rule, value);
+		json_put(data, &cell->rule, &place, &number);
 		return 0;
 	}
 	grow_null(data);
@@ -276,23 +280,34 @@ static int infer(struct json_decoder *decoder, const char *name, size_t size, yy
 			err->kind = ERROR_CORRUPT;
 		return -1;
 	}
-	decoder->cells[key->column].value = value;
+	decoder->cells[key->column].place = (struct place){.value = value};
 	return 0;
 }
 
 static int hold(struct json_decoder *decoder, const struct key *key, yyjson_val *value, struct error *err)
 {
 	for (int column = key->column; column >= 0; column = decoder->cells[column].also) {
-		if (decoder->cells[column].value)
+		if (decoder->cells[column].place.value)
 			return error_set(err, ERROR_CORRUPT, 0, "the key '%s' stands there twice", key->name);
-		decoder->cells[column].value = value;
+		decoder->cells[column].place = (struct place){.value = value};
 	}
 	return 0;
+}
+
+/* The member ends before the comma before `next`, the next key or the document's end. */
+static void place_members(struct json_decoder *decoder, int column, const char *begin, const char *next)
+{
+	for (; column >= 0; column = decoder->cells[column].also) {
+		decoder->cells[column].place.text = begin;
+		decoder->cells[column].place.size = json_place_size(begin, next);
+	}
 }
 
 /* As deep as the pointers of the rules, however deep the document. */
 static int find_cells(struct json_decoder *decoder, struct key *parent, yyjson_val *value, struct error *err)
 {
+	const char *begin = NULL;
+	int open = -1; /* the column of a member whose end is still to be found */
 	yyjson_obj_iter members;
 	yyjson_val *name;
 
@@ -315,10 +330,18 @@ static int find_cells(struct json_decoder *decoder, struct key *parent, yyjson_v
 		yyjson_val *member = yyjson_obj_iter_get_val(name);
 		struct key *child = key_find(parent, yyjson_get_str(name), yyjson_get_len(name));
 
+		if (open >= 0)
+			place_members(decoder, open, begin, decoder->text + (yyjson_get_str(name) - decoder->copy) - 1);
+		begin = parent == &decoder->root && child && child->column >= 0
+		                ? json_place_begin(decoder->text + (yyjson_get_str(name) - decoder->copy), name, member)
+		                : NULL;
+		open = begin ? child->column : -1;
 		if (child ? hold(decoder, child, member, err) || find_cells(decoder, child, member, err)
 		          : decoder->infers && infer(decoder, yyjson_get_str(name), yyjson_get_len(name), member, err))
 			return -1;
 	}
+	if (open >= 0)
+		place_members(decoder, open, begin, decoder->end);
 	return 0;
 }
 
@@ -327,8 +350,10 @@ static int add_document(struct json_decoder *decoder, yyjson_val *document, cons
 {
 	if (!yyjson_is_obj(document))
 		return error_set(err, ERROR_CORRUPT, 0, "the document is %s, not an object", json_name(document));
+	decoder->text = text;
+	decoder->end = text + size;
 	for (int i = 0; i < decoder->columns.count; i++)
-		decoder->cells[i].value = NULL;
+		decoder->cells[i].place = (struct place){0};
 	if (hold(decoder, &decoder->root, document, err) || find_cells(decoder, &decoder->root, document, err))
 		return -1;
 	return fill_row(decoder, text, size, ingested_us, err);
@@ -366,8 +391,10 @@ static int read_document(struct json_decoder *decoder, const char *text, size_t 
 		return error_no_memory(err);
 	yyjson_alc_pool_init(&alc, decoder->room, decoder->room_size);
 	document = yyjson_read_opts((char *)(uintptr_t)text, size, YYJSON_READ_NUMBER_AS_RAW, &alc, &why);
-	if (document) /* the document's memory is the room's: nothing to free */
+	if (document) { /* its memory is the room's: nothing to free */
+		decoder->copy = document->str_pool;
 		return add_document(decoder, yyjson_doc_get_root(document), text, size, ingested_us, err);
+	}
 	*ret_at = why.pos;
 	if (why.code == YYJSON_READ_ERROR_MEMORY_ALLOCATION)
 		return error_set(err, ERROR_CORRUPT, 0,
@@ -377,16 +404,11 @@ static int read_document(struct json_decoder *decoder, const char *text, size_t 
 	return why.code == YYJSON_READ_ERROR_UNEXPECTED_END ? 1 : -1;
 }
 
-static bool is_space(char c)
-{
-	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
 static void trim(const char **text, const char **end)
 {
-	while (*text < *end && is_space(**text))
+	while (*text < *end && json_is_space(**text))
 		++*text;
-	while (*end > *text && is_space((*end)[-1]))
+	while (*end > *text && json_is_space((*end)[-1]))
 		--*end;
 }
 
@@ -401,7 +423,8 @@ static int read_lines(struct json_decoder *decoder, const char *text, const char
 		const char *feed = memchr(text, '\n', (size_t)(end - text)), *next = feed ? feed + 1 : end;
 		const char *from = text, *to = feed ? feed : end;
 
-		trim(&from, &to);
+		if (feed || line > 1) /* one line is trimmed already */
+			trim(&from, &to);
 		failed = from < to ? read_document(decoder, from, (size_t)(to - from), ingested_us, &at, err) : 0;
 		/* A document over several lines must be the only one. */
 		if (failed > 0 && line == 1 && feed) {

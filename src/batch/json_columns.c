@@ -274,14 +274,21 @@ int64_t columns_bytes(const struct columns *columns)
 /* Bytes that are 0 or 1 as bits; NULL: out of memory. */
 static uint8_t *make_bits(struct message *message, const struct buffer *bytes, int64_t *ret_zeros)
 {
-	size_t size = bytes->size / 8 + 1;
+	size_t size = bytes->size / 8 + 1, whole = 0;
 	uint8_t *bits = message_alloc(message, size);
 
 	if (!bits)
 		return NULL;
 	memset(bits, 0, size);
 	*ret_zeros = 0;
-	for (size_t i = 0; i < bytes->size; i++) {
+	/* Eight at once: the product has the first byte's bit 56 places up, the second's 57... (a byte is 0 or 1). */
+	for (; whole + 8 <= bytes->size; whole += 8) {
+		uint64_t eight = (uint64_t)load_i64((const uint8_t *)bytes->data + whole);
+
+		bits[whole / 8] = (uint8_t)((eight * 0x0102040810204080u) >> 56);
+		*ret_zeros += 8 - __builtin_popcountll(eight);
+	}
+	for (size_t i = whole; i < bytes->size; i++) {
 		bits[i / 8] |= (uint8_t)((bytes->data[i] & 1) << (i % 8));
 		*ret_zeros += !bytes->data[i];
 	}

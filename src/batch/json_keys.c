@@ -16,15 +16,30 @@ void key_release(struct key *key)
 	*key = (struct key){.column = -1};
 }
 
+static uint64_t head_of(const char *name, size_t size)
+{
+	uint64_t head = 0;
+
+	if (size >= sizeof head)
+		memcpy(&head, name, sizeof head);
+	else
+		for (size_t i = 0; i < size; i++)
+			head = head << 8 | (unsigned char)name[i];
+	return head;
+}
+
 struct key *key_find(struct key *parent, const char *name, size_t size)
 {
-	for (int tried = 0; tried < parent->child_count; tried++) {
-		int at = (parent->next + tried) % parent->child_count;
+	uint64_t head = head_of(name, size);
+
+	for (int at = parent->next, tried = 0; tried < parent->child_count; tried++) {
 		struct key *child = &parent->children[at];
 
-		if (child->size != size || memcmp(child->name, name, size) != 0)
+		at = at + 1 == parent->child_count ? 0 : at + 1;
+		if (child->size != size || child->head != head ||
+		    (size > sizeof head && memcmp(child->name, name, size) != 0))
 			continue;
-		parent->next = at + 1 == parent->child_count ? 0 : at + 1;
+		parent->next = at;
 		return child;
 	}
 	return NULL;
@@ -43,7 +58,8 @@ struct key *key_add(struct key *parent, const char *name, size_t size, struct er
 	}
 	memcpy(copy, name, size);
 	copy[size] = 0;
-	children[parent->child_count] = (struct key){.name = copy, .size = size, .column = -1};
+	children[parent->child_count] =
+	        (struct key){.name = copy, .size = size, .head = head_of(name, size), .column = -1};
 	return &children[parent->child_count++];
 }
 

@@ -60,8 +60,23 @@ bool columns_ok(const struct columns *columns);
 
 /* How a value is called in reasons: "the text", "a whole number". */
 const char *json_name(yyjson_val *value);
-/* Appends the value as the column's type; false (and nothing was appended) where it is not of it. */
-bool json_put(struct growing *column, const struct json_column *rule, yyjson_val *value);
+/* A value, and where it stands in its document's text; text NULL: that is not known. */
+struct place {
+	yyjson_val *value;
+	const char *text;
+	size_t size;
+};
+
+/* An object or array that is a member of the document is kept as its text. `key` is where its key stands there, behind
+ * the quote. NULL: it is something else, or that cannot be told. */
+const char *json_place_begin(const char *key, yyjson_val *name, yyjson_val *member);
+/* `next`: the quote of the next key, or the end of the document. */
+size_t json_place_size(const char *begin, const char *next);
+bool json_is_space(char c);
+
+/* Appends the value as the column's type; false (and nothing was appended) where it is not of it. ret_number: what was
+ * read as a number, NAN where nothing was. */
+bool json_put(struct growing *column, const struct json_column *rule, const struct place *place, double *ret_number);
 /* The number of a raw value; false where no DOUBLE holds it. */
 bool json_number(yyjson_val *value, double *ret_number);
 /* Digits with or without '-' before them. */
@@ -88,6 +103,7 @@ bool json_time(const char *text, size_t size, int64_t *ret_us);
 struct key {
 	char *name;
 	size_t size;
+	uint64_t head; /* the name's first 8 bytes */
 	int column; /* -1: none */
 	struct key *children;
 	int child_count;

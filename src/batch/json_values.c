@@ -4,6 +4,7 @@
  */
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "batch/json_private.h"
 
@@ -35,10 +36,37 @@ bool json_is_whole(yyjson_val *value)
 	return true;
 }
 
+/* Digits that a double holds, over a power of ten that it holds: their quotient is the nearest double (Clinger, How to
+ * Read Floating Point Numbers Accurately, 1990). False for the others. */
+static bool short_number(const char *text, size_t size, double *ret_number)
+{
+	static const double powers[] = {1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14};
+	bool negative = *text == '-';
+	size_t point = size;
+	int64_t digits = 0;
+
+	if (size > 15)
+		return false;
+	for (size_t i = negative; i < size; i++) {
+		if (text[i] >= '0' && text[i] <= '9')
+			digits = digits * 10 + (text[i] - '0');
+		else if (text[i] == '.' && point == size)
+			point = i;
+		else
+			return false;
+	}
+	*ret_number = (double)digits / powers[point < size ? size - point - 1 : 0];
+	if (negative)
+		*ret_number = -*ret_number;
+	return true;
+}
+
 bool json_number(yyjson_val *value, double *ret_number)
 {
 	yyjson_val number;
 
+	if (yyjson_is_raw(value) && short_number(yyjson_get_raw(value), yyjson_get_len(value), ret_number))
+		return true;
 	if (!yyjson_is_raw(value) || !yyjson_read_number(yyjson_get_raw(value), &number, 0, NULL, NULL))
 		return false;
 	*ret_number = yyjson_get_num(&number);
@@ -112,15 +140,46 @@ static bool parse_decimal(const char *text, size_t size, int precision, int scal
 	return digits <= precision;
 }
 
+/* ---- where a value stands */
+
+bool json_is_space(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+const char *json_place_begin(const char *key, yyjson_val *name, yyjson_val *member)
+{
+	size_t size = yyjson_get_len(name);
+
+	/* Where the key was written with escapes, what it says differs from what is written. */
+	if (!yyjson_is_ctn(member) || memcmp(key, yyjson_get_str(name), size) != 0 || key[size] != '"')
+		return NULL;
+	key += size + 1;
+	while (json_is_space(*key) || *key == ':')
+		key++;
+	return key;
+}
+
+size_t json_place_size(const char *begin, const char *next)
+{
+	while (next > begin && *--next != ',' && *next != '}')
+		;
+	while (next > begin && json_is_space(next[-1]))
+		next--;
+	return (size_t)(next - begin);
+}
+
 /* ---- by the type of the column */
 
-static bool put_whole(struct growing *column, yyjson_val *value, int64_t minimum, int64_t maximum, int64_t unit_us)
+static bool put_whole(struct growing *column, yyjson_val *value, int64_t minimum, int64_t maximum, int64_t unit_us,
+                      double *ret_number)
 {
 	int64_t whole;
 	int32_t narrow;
 
 	if (!yyjson_is_raw(value) || !parse_whole(value, minimum / unit_us, maximum / unit_us, &whole))
 		return false;
+	*ret_number = (double)whole;
 	whole *= unit_us;
 	narrow = (int32_t)whole;
 	grow_fixed(column, column->width == sizeof narrow ? (const void *)&narrow : (const void *)&whole);
@@ -155,11 +214,16 @@ static bool put_time(struct growing *column, yyjson_val *value, bool date)
 	return true;
 }
 
-static bool put_json(struct growing *column, yyjson_val *value)
+static bool put_json(struct growing *column, const struct place *place)
 {
 	size_t size;
-	char *text = yyjson_val_write_opts(value, 0, NULL, &size, NULL);
+	char *text;
 
+	if (place->text) {
+		grow_text(column, place->text, place->size);
+		return true;
+	}
+	text = yyjson_val_write_opts(place->value, 0, NULL, &size, NULL);
 	if (!text)
 		return false;
 	grow_text(column, text, size);
@@ -167,11 +231,13 @@ static bool put_json(struct growing *column, yyjson_val *value)
 	return true;
 }
 
-bool json_put(struct growing *column, const struct json_column *rule, yyjson_val *value)
+bool json_put(struct growing *column, const struct json_column *rule, const struct place *place, double *ret_number)
 {
+	yyjson_val *value = place->value;
 	double number;
 	uint8_t truth;
 
+	*ret_number = NAN;
 	switch (rule->type) {
 	case JSON_BOOLEAN:
 		if (!yyjson_is_bool(value))
@@ -179,14 +245,15 @@ bool json_put(struct growing *column, const struct json_column *rule, yyjson_val
 		truth = yyjson_get_bool(value);
 		grow_fixed(column, &truth);
 		return true;
-	case JSON_INTEGER: return put_whole(column, value, INT32_MIN, INT32_MAX, 1);
-	case JSON_BIGINT: return put_whole(column, value, INT64_MIN, INT64_MAX, 1);
-	case JSON_EPOCH_S: return put_whole(column, value, INT64_MIN, INT64_MAX, 1000000);
-	case JSON_EPOCH_MS: return put_whole(column, value, INT64_MIN, INT64_MAX, 1000);
+	case JSON_INTEGER: return put_whole(column, value, INT32_MIN, INT32_MAX, 1, ret_number);
+	case JSON_BIGINT: return put_whole(column, value, INT64_MIN, INT64_MAX, 1, ret_number);
+	case JSON_EPOCH_S: return put_whole(column, value, INT64_MIN, INT64_MAX, 1000000, ret_number);
+	case JSON_EPOCH_MS: return put_whole(column, value, INT64_MIN, INT64_MAX, 1000, ret_number);
 	case JSON_DOUBLE:
 		if (!json_number(value, &number))
 			return false;
 		grow_fixed(column, &number);
+		*ret_number = number;
 		return true;
 	case JSON_DECIMAL: return put_decimal(column, rule, value);
 	case JSON_VARCHAR:
@@ -197,7 +264,7 @@ bool json_put(struct growing *column, const struct json_column *rule, yyjson_val
 	case JSON_DATE: return put_time(column, value, true);
 	case JSON_TIMESTAMP:
 	case JSON_TIMESTAMPTZ: return put_time(column, value, false);
-	case JSON_JSON: return put_json(column, value);
+	case JSON_JSON: return put_json(column, place);
 	default: return false;
 	}
 }

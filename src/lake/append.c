@@ -226,7 +226,7 @@ static int write_rows(struct append_target *target, int64_t *ret_rows, struct er
 		return publish_rows(&target->table, &target->layout, from, ret_rows, err);
 	}
 	target->table.session->inserts = true;
-	return duck_exec(target->table.session->connection, buffer_string(&target->insert), ret_rows, err);
+	return duck_exec_long(target->table.session->connection, buffer_string(&target->insert), ret_rows, err);
 }
 
 int append_rows(struct append_target *target, struct batch_schema *schema, const struct append_pull *pull,

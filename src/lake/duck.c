@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/log.h"
 #include "base/owned.h"
@@ -171,6 +172,62 @@ int duck_exec(struct duck_connection *connection, const char *sql, int64_t *ret_
 	else if (ret_changed)
 		*ret_changed = (int64_t)duckdb_rows_changed(&result);
 	duckdb_destroy_result(&result);
+	return failed;
+}
+
+/* DuckDB tells no type of an error in preparing but in its words. */
+static int type_in_words(const char *message)
+{
+	static const struct {
+		const char *words;
+		int type;
+	} known[] = {
+	        {"INTERNAL Error", DUCKDB_ERROR_INTERNAL},
+	        {"FATAL Error", DUCKDB_ERROR_FATAL},
+	        {"IO Error", DUCKDB_ERROR_IO},
+	        {"HTTP Error", DUCKDB_ERROR_HTTP},
+	        {"Catalog Error", DUCKDB_ERROR_CATALOG},
+	        {"TransactionContext Error", DUCKDB_ERROR_TRANSACTION},
+	        {"Invalid Error", DUCKDB_ERROR_INVALID},
+	        {"Out of Memory Error", DUCKDB_ERROR_OUT_OF_MEMORY},
+	};
+
+	for (size_t i = 0; message && i < COUNT_OF(known); i++)
+		if (!strncmp(message, known[i].words, strlen(known[i].words)))
+			return known[i].type;
+	return DUCKDB_ERROR_BINDER;
+}
+
+int duck_exec_long(struct duck_connection *connection, const char *sql, int64_t *ret_changed, struct error *err)
+{
+	static const struct timespec pause = {.tv_nsec = 200000};
+	duckdb_prepared_statement statement = NULL;
+	duckdb_pending_result pending = NULL;
+	duckdb_pending_state state = DUCKDB_PENDING_RESULT_NOT_READY;
+	duckdb_result result = {0};
+	int failed = 0;
+
+	if (duckdb_prepare(connection->handle, sql, &statement) == DuckDBError) {
+		duck_fail(type_in_words(duckdb_prepare_error(statement)), duckdb_prepare_error(statement), err);
+		duckdb_destroy_prepare(&statement);
+		return -1;
+	}
+	if (duckdb_pending_prepared(statement, &pending) == DuckDBError) {
+		failed = duck_fail(type_in_words(duckdb_pending_error(pending)), duckdb_pending_error(pending), err);
+	} else {
+		while (!duckdb_pending_execution_is_finished(state) && state != DUCKDB_PENDING_ERROR) {
+			if (state == DUCKDB_PENDING_NO_TASKS_AVAILABLE)
+				nanosleep(&pause, NULL);
+			state = duckdb_pending_execute_task(pending);
+		}
+		if (duckdb_execute_pending(pending, &result) == DuckDBError)
+			failed = duck_fail((int)duckdb_result_error_type(&result), duckdb_result_error(&result), err);
+		else if (ret_changed)
+			*ret_changed = (int64_t)duckdb_rows_changed(&result);
+		duckdb_destroy_result(&result);
+	}
+	duckdb_destroy_pending(&pending);
+	duckdb_destroy_prepare(&statement);
 	return failed;
 }
 

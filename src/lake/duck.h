@@ -35,6 +35,8 @@ bool duck_is_broken(struct duck_connection *connection);
 
 /* Runs one statement. ret_changed (may be NULL): rows inserted, updated or deleted. */
 int duck_exec(struct duck_connection *connection, const char *sql, int64_t *ret_changed, struct error *err);
+/* The same for a statement that takes long: duckdb_query spins while only DuckDB's other threads have work left. */
+int duck_exec_long(struct duck_connection *connection, const char *sql, int64_t *ret_changed, struct error *err);
 int duck_execf(struct duck_connection *connection, struct error *err, const char *format, ...)
         __attribute__((format(printf, 3, 4)));
 

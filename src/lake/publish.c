@@ -274,7 +274,7 @@ int publish_rows(const struct table *table, const struct layout *layout, const c
 	buffer_char(&sql, ')');
 	if (!buffer_ok(&sql))
 		return error_no_memory(err);
-	if (duck_exec(table->session->connection, buffer_string(&sql), ret_rows, err) ||
+	if (duck_exec_long(table->session->connection, buffer_string(&sql), ret_rows, err) ||
 	    fault_error(FAULT_PUBLISH_WRITTEN, err))
 		return -1;
 	return *ret_rows ? register_file(table, path, err) : 0;

@@ -383,8 +383,10 @@ static int poll_once(struct stream *stream, struct error *err)
 /* Up to the end of a unit: to look at everything else after each small message would cost more than the message. */
 static int poll_unit(struct stream *stream, struct error *err)
 {
-	for (int i = 1; i <= POLL_MESSAGES; i++) {
-		if (poll_once(stream, err) || (i % 16 == 0 && take_flush_old(stream, err)))
+	for (int i = 0; i < POLL_MESSAGES; i++) {
+		if (i % 16 == 0)
+			stream->now_us = clock_wall_ms() * 1000;
+		if (poll_once(stream, err) || (i % 16 == 15 && take_flush_old(stream, err)))
 			return -1;
 		if (!stream->gathered)
 			break;

@@ -96,6 +96,7 @@ struct stream {
 	struct batch_decoder *decoder; /* of Arrow; NULL: the messages are JSON */
 	struct json_decoder *json;
 	struct unit *gathered; /* JSON messages whose rows are in `json`; NULL: none are */
+	int64_t now_us; /* of the wall clock, a few messages old at most */
 	int64_t gathered_ms; /* since when */
 
 	/* Owned by the committer thread. */

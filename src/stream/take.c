@@ -225,7 +225,7 @@ static int take_json(struct stream *stream, struct message *message, struct erro
 	     stream->lanes[message->partition].careful_until > message->offset) &&
 	    take_flush(stream, err))
 		return -1;
-	if (json_add(stream->json, message->payload, message->size, clock_wall_ms() * 1000, &why) == 0)
+	if (json_add(stream->json, message->payload, message->size, stream->now_us, &why) == 0)
 		return gather(stream, message, err);
 	if (why.kind == ERROR_CORRUPT)
 		return take_refused(stream, message, why.message, err);

@@ -11,6 +11,7 @@
 #include "base/owned.h"
 #include "batch/arrow_abi.h"
 #include "batch/json.h"
+#include "batch/json_private.h"
 #include "check.h"
 
 #define NOW INT64_C(1700000000000000)
@@ -222,9 +223,48 @@ static void texts_and_json(void)
 	CHECK_TEXT(value("boolean", "false"), "x=false");
 	CHECK_HAS(value("boolean", "0"), "not true or false");
 	CHECK_TEXT(value("json", "{ \"a\" : [1.10, 12345678901234567890123, -0.0e+7, null] }"),
-	           "x={\"a\":[1.10,12345678901234567890123,-0.0e+7,null]}");
+	           "x={ \"a\" : [1.10, 12345678901234567890123, -0.0e+7, null] }");
 	CHECK_TEXT(value("json", "\"t\""), "x=\"t\"");
 	CHECK_TEXT(value("json", "null"), "x=null");
+}
+
+/* An object or array is kept as it came, byte by byte; deeper than the document's own members, without its spaces. */
+static void objects_keep_their_text(void)
+{
+	struct json_column columns[] = {{.name = "a", .pointer = "/a", .type = JSON_JSON},
+	                                {.name = "b", .pointer = "/b", .type = JSON_JSON},
+	                                {.name = "c", .pointer = "/q\"", .type = JSON_JSON},
+	                                {.name = "a_too", .pointer = "/a", .type = JSON_JSON},
+	                                {.name = "deep", .pointer = "/b/0", .type = JSON_JSON}};
+	struct json_decoder *decoder = declared(columns, 5, (struct json_rules){0});
+
+	CHECK_TEXT(add(decoder, "{\"a\" :\n{ \"}\": \"\\u0041,\" } , \"x\":1, \"b\": [ {\"d\" : 2} ]\t}  "), "");
+	CHECK_TEXT(add(decoder, "{\"b\":[[ 1 ]],\"q\\\"\":[ 2 ],\"a\":{}}"), "");
+	CHECK_TEXT(add(decoder, "{\"a\":\"{\", \"b\": 1.0}"), "");
+	CHECK_TEXT(taken(decoder),
+	           "a={ \"}\": \"\\u0041,\" } b=[ {\"d\" : 2} ] c=null a_too={ \"}\": \"\\u0041,\" } deep={\"d\":2} | "
+	           "a={} b=[[ 1 ]] c=[2] a_too={} deep=[1] | a=\"{\" b=1.0 c=null a_too=\"{\" deep=null");
+	json_decoder_free(decoder);
+}
+
+/* The quick way to a double is as exact as the slow one. */
+static void numbers_are_the_nearest_doubles(void)
+{
+	uint64_t state = 1;
+
+	for (int i = 0; i < 200000; i++) {
+		char text[40];
+		yyjson_val value;
+		double number;
+		int size;
+
+		state = state * 6364136223846793005u + 1442695040888963407u;
+		size = snprintf(text, sizeof text, "%s%.*f", state >> 63 ? "-" : "", (int)(state >> 40) % 13,
+		                (double)(state >> 20 & 0xfffffff) / (double)(1 + (state >> 8 & 0xfff)));
+		value = (yyjson_val){.tag = (uint64_t)size << YYJSON_TAG_BIT | YYJSON_TYPE_RAW, .uni.str = text};
+		CHECK(json_number(&value, &number));
+		CHECK(number == strtod(text, NULL));
+	}
 }
 
 /* ---- rules */
@@ -500,11 +540,11 @@ static void hostile_documents(void)
 
 int main(int argc, char **argv)
 {
-	return CHECK_MAIN(argc, argv, TEST(whole_numbers), TEST(other_numbers), TEST(times), TEST(texts_and_json),
-	                  TEST(pointers_lead_to_values), TEST(broken_rules_cost_points),
-	                  TEST(without_a_score_a_broken_rule_refuses), TEST(own_columns),
-	                  TEST(declarations_that_cannot_be), TEST(columns_are_inferred), TEST(a_change_of_type_refuses),
-	                  TEST(the_table_teaches_types), TEST(keys_without_end_are_refused), TEST(lines),
-	                  TEST(a_payload_is_added_whole_or_not), TEST(rows_are_cut_and_let_go_once),
-	                  TEST(hostile_documents));
+	return CHECK_MAIN(
+	        argc, argv, TEST(whole_numbers), TEST(other_numbers), TEST(times), TEST(texts_and_json),
+	        TEST(objects_keep_their_text), TEST(numbers_are_the_nearest_doubles), TEST(pointers_lead_to_values),
+	        TEST(broken_rules_cost_points), TEST(without_a_score_a_broken_rule_refuses), TEST(own_columns),
+	        TEST(declarations_that_cannot_be), TEST(columns_are_inferred), TEST(a_change_of_type_refuses),
+	        TEST(the_table_teaches_types), TEST(keys_without_end_are_refused), TEST(lines),
+	        TEST(a_payload_is_added_whole_or_not), TEST(rows_are_cut_and_let_go_once), TEST(hostile_documents));
 }
