@@ -1,9 +1,10 @@
-"""soak.py [SECONDS]: ten minutes (600) at full rate on a real broker: does memory grow, do files pile up?
+"""soak.py [SECONDS [json|arrow]]: ten minutes (600) at full rate on a real broker: does memory grow, do files pile up?
 
-A producer of PostHog events, as fast as the stream takes them (--pace), beside `tarn run` into a SQLite-catalogued lake; all of
-it in a temporary folder, which is removed. Each five seconds the process's resident memory and the table's files are noted.
-Prints a line of JSON: the slope of memory over the last four fifths of the time, the most files at any moment, and what
-`tarn verify` says of it all at the end.
+A producer beside `tarn run` into a SQLite-catalogued lake, all of it in a temporary folder, which is removed: telecom events as
+JSON, a message each, or PostHog events as Arrow. The producer is stopped while the stream is far behind and goes on when it
+has caught up, so that it is never idle and the topic's retention never overtakes it. Each five seconds the process's resident
+memory and the table's files are noted. Prints a line of JSON: the slope of memory over the last four fifths of the time, the
+most files at any moment, and what `tarn verify` says of it all at the end. Ten minutes take up to 40 GB of disk.
 """
 
 import json
@@ -13,6 +14,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.request
 
@@ -36,7 +38,23 @@ spec:
   table: events
   kafka: {brokers: "%s", topic: soak, group: soak}
   commit: {freshness: 1s}
-"""
+%s"""
+SHAPES = {
+    "arrow": ["--shape", "posthog", "--format", "arrow"],
+    "json": ["--shape", "telecom", "--format", "json", "-X", "compression.type=lz4"],
+}
+BEHIND = {"arrow": 40, "json": 2_000_000}  # messages, at which the producer is stopped; it goes on at a quarter
+
+
+def fields(shape):
+    """Of JSON, the columns of the example."""
+    if shape == "arrow":
+        return ""
+    with open(os.path.join(TOP, "examples", "telecom", "tarn.yaml")) as example:
+        lines = example.read().split("---")[1].splitlines(keepends=True)
+    first = next(i for i, line in enumerate(lines) if line.startswith("  format:"))
+    last = next(i for i, line in enumerate(lines) if line.startswith("  kafka:"))
+    return "".join(line for line in lines[first:last] if "raw:" not in line)
 
 
 def resident(pid):
@@ -61,17 +79,46 @@ def slope(samples):
     return 60 * sum((t - mean_t) * (v - mean_v) for t, v in samples) / sum((t - mean_t) ** 2 for t, _ in samples)
 
 
-def soak(folder, seconds):
+class Throttle(threading.Thread):
+    """Stops the producer while the stream is far behind."""
+
+    def __init__(self, produce, run_log, most):
+        super().__init__(daemon=True)
+        self.produce, self.run_log, self.most, self.ended, self.stopped, self.idle_s = produce, run_log, most, False, False, 0.0
+
+    def lag(self):
+        with open(self.run_log) as log:
+            address = next(json.loads(line)["address"] for line in log if '"listen"' in line)
+        text = urllib.request.urlopen(f"http://{address}/metrics", timeout=5).read().decode()
+        return sum(float(line.split()[-1]) for line in text.splitlines() if line.startswith("tarn_lane_lag_messages{"))
+
+    def run(self):
+        while not self.ended:
+            time.sleep(0.1)
+            lag = self.lag()
+            if self.stopped and lag < self.most / 4:
+                self.produce.send_signal(signal.SIGCONT)
+            elif not self.stopped and lag > self.most:
+                self.produce.send_signal(signal.SIGSTOP)
+            self.stopped = lag > self.most or (self.stopped and lag >= self.most / 4)
+            self.idle_s += 0.1 if lag == 0 else 0
+        self.produce.send_signal(signal.SIGCONT)
+
+
+def soak(folder, seconds, shape):
     broker = subprocess.run([KAFKA, "start", f"{folder}/kafka"], check=True, capture_output=True, text=True).stdout.strip()
-    limits = {"retention.bytes": str(512 << 20), "segment.bytes": str(128 << 20), "max.message.bytes": str(16 << 20)}
+    limits = {"retention.bytes": str(1 << 30), "segment.bytes": str(128 << 20), "max.message.bytes": str(16 << 20)}
     admin = AdminClient({"bootstrap.servers": broker})
     admin.create_topics([NewTopic("soak", PARTITIONS, 1, config=limits)])["soak"].result(30)
     with open(f"{folder}/tarn.yaml", "w") as manifest:
-        manifest.write(MANIFEST % broker)
+        manifest.write(MANIFEST % (broker, fields(shape)))
     log = open(f"{folder}/tarn.log", "w")
-    run = subprocess.Popen([TARN, "run", f"{folder}/tarn.yaml", "--log-level", "warn"], stderr=log)
-    produce = subprocess.Popen([TARN, "produce", "--brokers", broker, "--topic", "soak", "--partitions", str(PARTITIONS), "--pace", "soak",
-                                "--log-level", "error"], stdout=subprocess.DEVNULL)
+    run = subprocess.Popen([TARN, "run", f"{folder}/tarn.yaml", "--listen", "127.0.0.1:0"], stderr=log)
+    produce = subprocess.Popen([TARN, "produce", "--brokers", broker, "--topic", "soak", "--partitions", str(PARTITIONS),
+                                "--count", "2000000000", *SHAPES[shape], "--log-level", "error"], stdout=subprocess.DEVNULL)
+    time.sleep(5)
+    throttle = Throttle(produce, f"{folder}/tarn.log", BEHIND[shape])
+    throttle.start()
     started, memory, files = time.monotonic(), [], []
     while time.monotonic() - started < seconds:
         time.sleep(5)
@@ -81,15 +128,20 @@ def soak(folder, seconds):
                 files.append(list_files(folder))
             except duckdb.Error:
                 pass  # it is being made
+    throttle.ended = True
+    throttle.join()
     produce.send_signal(signal.SIGINT)
     produce.wait(120)
-    time.sleep(5)
+    while throttle.lag():
+        time.sleep(0.5)
     run.send_signal(signal.SIGTERM)
     run.wait(120)
     verified = json.loads(subprocess.run([TARN, "verify", f"{folder}/tarn.yaml", "--format", "json"], capture_output=True, text=True).stdout)[0]
     settled = [s for s in memory if s[0] > seconds / 5]
     return {
+        "shape": shape,
         "seconds": seconds,
+        "seconds_idle": round(throttle.idle_s, 1),
         "rows": verified["table_rows"],
         "rows_per_second": round(verified["table_rows"] / seconds),
         "verified": verified["passed"],
@@ -99,14 +151,15 @@ def soak(folder, seconds):
         "memory_slope_mb_per_minute": round(slope(settled) / 1e6, 2),
         "files_last": files[-1][0],
         "files_below_8_mib_most": max(f[1] for f in files),
-        "warnings": sum(1 for _ in open(f"{folder}/tarn.log")),
+        "warnings": sum('"level":"info"' not in line for line in open(f"{folder}/tarn.log")),
     }
 
 
 if __name__ == "__main__":
     work = tempfile.mkdtemp(prefix="tarn-soak.", dir="/tmp")
     try:
-        print(json.dumps(soak(work, int(sys.argv[1]) if len(sys.argv) > 1 else 600)))
+        arguments = sys.argv[1:] + ["600", "json"][len(sys.argv) - 1:]
+        print(json.dumps(soak(work, int(arguments[0]), arguments[1])))
     finally:
         subprocess.run([KAFKA, "stop", f"{work}/kafka"])
         shutil.rmtree(work, ignore_errors=True)

@@ -61,7 +61,8 @@ static int read_all(struct source *source, topic_each *each, void *context, stru
 	return 0;
 }
 
-int topic_read(const struct bench_config *config, topic_each *each, void *context, struct error *err)
+static int read_topic(const struct bench_config *config, bool one_by_one, topic_each *each, void *context,
+                      struct error *err)
 {
 	struct reading reading = {0};
 	struct source_events events = {.context = &reading, .assigned = assigned, .revoked = revoked};
@@ -70,6 +71,7 @@ int topic_read(const struct bench_config *config, topic_each *each, void *contex
 	        .topic = config->topic,
 	        .prefetch_bytes = stream_memory(&(struct spec_stream){.memory_bytes = config->memory_bytes}).prefetch,
 	        .assign_all = true,
+	        .one_by_one = one_by_one,
 	        .stream_name = "bench",
 	};
 	int failed;
@@ -80,6 +82,11 @@ int topic_read(const struct bench_config *config, topic_each *each, void *contex
 	failed = read_all(reading.source, each, context, err);
 	reading.source->ops->close(reading.source);
 	return failed;
+}
+
+int topic_read(const struct bench_config *config, topic_each *each, void *context, struct error *err)
+{
+	return read_topic(config, false, each, context, err);
 }
 
 /* ---- the stages: one work, with a decoder and without */
@@ -131,28 +138,36 @@ static int decode_message(void *context, struct message *message, struct error *
 	return 0;
 }
 
-static int read_and(const struct bench_config *config, struct reading_work *work, topic_each *each, struct error *err)
+static int read_and(const struct bench_config *config, bool one_by_one, struct reading_work *work, topic_each *each,
+                    struct error *err)
 {
 	meter_start(&work->meter);
-	if (topic_read(config, each, work, err))
+	if (read_topic(config, one_by_one, each, work, err))
 		return -1;
 	meter_work_ends(&work->meter, work->sample);
 	meter_stop(&work->meter, work->sample);
 	return 0;
 }
 
+int stage_poll(const struct bench_config *config, struct bench_sample *sample, struct error *err)
+{
+	struct reading_work work = {.sample = sample};
+
+	return read_and(config, true, &work, drop_message, err);
+}
+
 int stage_read(const struct bench_config *config, struct bench_sample *sample, struct error *err)
 {
 	struct reading_work work = {.sample = sample};
 
-	return read_and(config, &work, drop_message, err);
+	return read_and(config, false, &work, drop_message, err);
 }
 
 int stage_decode(const struct bench_config *config, struct bench_sample *sample, struct error *err)
 {
 	struct batch_counters counters = {0};
 	struct reading_work work = {.sample = sample, .decoder = batch_decoder_new(&counters, err)};
-	int failed = !work.decoder || read_and(config, &work, decode_message, err);
+	int failed = !work.decoder || read_and(config, false, &work, decode_message, err);
 
 	sample->copied_bytes = counters.copied;
 	batch_decoder_free(work.decoder);

@@ -85,6 +85,11 @@ static double speed_of_read(const struct bench_sample *round)
 	return speed_of(round, BENCH_READ);
 }
 
+static double speed_of_poll(const struct bench_sample *round)
+{
+	return speed_of(round, BENCH_POLL);
+}
+
 static double speed_of_insert(const struct bench_sample *round)
 {
 	return speed_of(round, BENCH_INSERT);
@@ -106,6 +111,7 @@ static const struct ratio {
          1U << BENCH_READ | 1U << BENCH_INSERT | 1U << BENCH_WHOLE},
         {"speed_whole_to_insert", "speed: whole / insert", speed_of_insert, 1U << BENCH_INSERT | 1U << BENCH_WHOLE},
         {"speed_whole_to_read", "speed: whole / read", speed_of_read, 1U << BENCH_READ | 1U << BENCH_WHOLE},
+        {"speed_whole_to_poll", "speed: whole / poll", speed_of_poll, 1U << BENCH_POLL | 1U << BENCH_WHOLE},
         {"copied_per_byte", "bytes that Tarn copied, a byte of payload", copied_per_byte, 1U << BENCH_WHOLE},
 };
 
@@ -244,7 +250,7 @@ static int print_json(const struct bench *bench, struct error *err)
 /* What decodes Arrow alone has nothing to do with another format. */
 static const char *stages_of(const struct bench *bench, const char *list)
 {
-	return list || !bench->config.like ? list : "read,whole";
+	return list || !bench->config.like ? list : "poll,read,whole";
 }
 
 static int choose_stages(struct bench *bench, const char *list, struct error *err)
@@ -262,10 +268,10 @@ static int choose_stages(struct bench *bench, const char *list, struct error *er
 		if (found == BENCH_STAGES)
 			return error_set(
 			        err, ERROR_INVALID, 0,
-			        "--stages: there is no stage \"%.*s\": read, decode, insert and whole are there",
+			        "--stages: there is no stage \"%.*s\": poll, read, decode, insert and whole are there",
 			        (int)size, list);
 		if (bench->config.like && (found == BENCH_DECODE || found == BENCH_INSERT))
-			return error_set(err, ERROR_INVALID, 0, "--stages: with --like there are read and whole");
+			return error_set(err, ERROR_INVALID, 0, "--stages: with --like there are poll, read and whole");
 		bench->wanted[found] = true;
 		list += size + (list[size] == ',');
 	}

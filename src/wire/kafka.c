@@ -462,7 +462,10 @@ struct source *source_open_kafka(const struct kafka_config *config, const struct
 		error_no_memory(err);
 		return NULL;
 	}
-	*source = (struct kafka_source){.source = {&kafka_ops}, .events = *events, .assign_all = config->assign_all};
+	*source = (struct kafka_source){.source = {&kafka_ops},
+	                                .events = *events,
+	                                .assign_all = config->assign_all,
+	                                .one_by_one = config->one_by_one};
 	source->topic = strdup(config->topic);
 	source->name = strdup(config->stream_name ? config->stream_name : config->topic);
 	source->client = (struct kafka_client){.name = source->name, .owner = source};

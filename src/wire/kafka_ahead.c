@@ -108,7 +108,7 @@ int ahead_fetch(struct kafka_source *source, int timeout_ms, struct error *err)
 		return make_room(source, m, err) ? -1 : 1;
 	from = source->ahead_count;
 	source->ahead[source->ahead_count++] = m;
-	if (!m->err)
+	if (!m->err && !source->one_by_one)
 		take_ready(source, m->len);
 	if (source->drops > drops && drop_doubtful(source, drops, err))
 		return -1;

@@ -44,6 +44,7 @@ struct kafka_source {
 	struct source_events events;
 	char *topic, *name;
 	bool assign_all; /* no group */
+	bool one_by_one;
 	bool all_assigned, closing;
 	bool given_late; /* the last lanes were given while closing */
 	bool asking; /* some lane is LANE_ASKING */

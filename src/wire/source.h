@@ -123,6 +123,7 @@ struct kafka_config {
 	int property_count;
 	int64_t prefetch_bytes; /* bound of librdkafka's own queue */
 	bool assign_all; /* no group: read every partition (bench, verify) */
+	bool one_by_one; /* a call a message (bench: what that costs) */
 	const char *stream_name; /* for log lines */
 };
 
