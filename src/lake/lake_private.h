@@ -13,6 +13,7 @@ struct lake {
 	struct spill spill;
 	int writer_lock; /* fd, -1: none */
 	int source_count; /* names the table functions */
+	_Atomic bool inlines; /* DuckLake was told that Tarn's own rows stay in the catalog (ledger.c) */
 };
 
 struct lake_session {

@@ -13,17 +13,23 @@
 #include "lake/ledger.h"
 
 /* The table that holds a lane's row: of the lane where many processes write, of the stream elsewhere. */
+static const char *name_table(const struct lake_session *session, const struct lane_key *key, int32_t partition,
+                              char *name, size_t size)
+{
+	if (lake_has_many_writers(session->lake))
+		snprintf(name, size, "offsets_%s_%d", key->stream, partition);
+	else
+		snprintf(name, size, "offsets_%s", key->stream);
+	return name;
+}
+
 static void append_table(struct buffer *sql, const struct lake_session *session, const struct lane_key *key,
                          int32_t partition)
 {
 	char name[256];
 
-	if (lake_has_many_writers(session->lake))
-		snprintf(name, sizeof name, "offsets_%s_%d", key->stream, partition);
-	else
-		snprintf(name, sizeof name, "offsets_%s", key->stream);
 	buffer_text(sql, "lake.tarn.");
-	buffer_sql_name(sql, name);
+	buffer_sql_name(sql, name_table(session, key, partition, name, sizeof name));
 }
 
 /* Lanes i..end-1 share a table, so that one statement serves them all. */
@@ -144,6 +150,80 @@ int lanes_advance(struct lake_session *session, const struct lane_key *key, cons
 			return -1;
 	}
 	return 0;
+}
+
+/* ---- old versions */
+
+/* The catalog's tables of the lanes' inlined rows, one a schema that each had; and the newest snapshot that is at least
+ * grace_ms old: null where none is. */
+static int find_versions(struct lake_session *session, const struct lane_key *key, const struct lake_lane *lanes,
+                         int count, int64_t grace_ms, struct duck_rows *ret_tables, struct error *err)
+{
+	OWNED_BUFFER struct buffer sql = {0};
+	char name[256];
+
+	buffer_init(&sql, 1 << 20);
+	buffer_printf(&sql,
+	              "SELECT i.table_name, (SELECT max(snapshot_id) FROM __ducklake_metadata_lake.ducklake_snapshot "
+	              "WHERE snapshot_time::TIMESTAMPTZ <= now() - INTERVAL %" PRId64 " MILLISECOND) FROM "
+	              "__ducklake_metadata_lake.ducklake_inlined_data_tables i JOIN "
+	              "__ducklake_metadata_lake.ducklake_table t ON t.table_id = i.table_id JOIN "
+	              "__ducklake_metadata_lake.ducklake_schema s ON s.schema_id = t.schema_id WHERE t.end_snapshot IS "
+	              "NULL AND s.end_snapshot IS NULL AND s.schema_name = 'tarn' AND t.table_name IN (",
+	              grace_ms);
+	for (int i = 0; i < count; i = table_end(session, i, count)) {
+		buffer_text(&sql, i ? ", " : "");
+		buffer_sql_text(&sql, name_table(session, key, lanes[i].partition, name, sizeof name));
+	}
+	buffer_char(&sql, ')');
+	return duck_query(session->connection, buffer_string(&sql), ret_tables, err);
+}
+
+/* Of a server the server's own DELETE: the scanner's reads first and then deletes by ctid. */
+static int prune_table(struct lake_session *session, const char *table, int64_t snapshot, struct error *err)
+{
+	bool server = lake_has_many_writers(session->lake);
+	OWNED_BUFFER struct buffer sql = {0}, remove = {0};
+
+	buffer_init(&sql, 4096);
+	buffer_init(&remove, 4096);
+	buffer_text(&remove, server ? "DELETE FROM public." : "DELETE FROM __ducklake_metadata_lake.");
+	buffer_sql_name(&remove, table);
+	buffer_printf(&remove, " WHERE end_snapshot <= %" PRId64, snapshot);
+	if (!server)
+		return duck_exec(session->connection, buffer_string(&remove), NULL, err);
+	buffer_text(&sql, "CALL postgres_execute('__ducklake_metadata_lake', ");
+	buffer_sql_text(&sql, buffer_string(&remove));
+	buffer_char(&sql, ')');
+	return duck_exec(session->connection, buffer_string(&sql), NULL, err);
+}
+
+static int prune_in_transaction(struct lake_session *session, const struct lane_key *key, const struct lake_lane *lanes,
+                                int count, int64_t grace_ms, struct error *err)
+{
+	OWNED_DUCK_ROWS struct duck_rows tables = {0};
+
+	if (find_versions(session, key, lanes, count, grace_ms, &tables, err))
+		return -1;
+	for (int64_t i = 0; i < tables.row_count; i++)
+		if (duck_cell(&tables, i, 1) &&
+		    prune_table(session, duck_cell(&tables, i, 0), duck_cell_int(&tables, i, 1), err))
+			return -1;
+	return fault_error(FAULT_PRUNE_AFTER, err) ? -1 : 0;
+}
+
+int lanes_prune(struct lake_session *session, const struct lane_key *key, const struct lake_lane *lanes, int count,
+                int64_t grace_ms, struct error *err)
+{
+	if (!count || !lake_has_snapshots(session->lake))
+		return 0;
+	if (lake_begin(session, err))
+		return -1;
+	if (prune_in_transaction(session, key, lanes, count, grace_ms, err)) {
+		lake_rollback(session);
+		return -1;
+	}
+	return lake_commit(session, NULL, err) == COMMIT_DONE ? 0 : -1;
 }
 
 /* ---- claiming */

@@ -11,6 +11,11 @@
  *     count is a CONFLICT. A zombie that read late sees the winner's offset, changes 0 rows, and its COMMIT would
  * succeed.
  *  3. An UPDATE, never an append: inserts do not conflict and so fence nobody off.
+ *  4. What lanes_prune removes no snapshot of the last LANE_GRACE_MS sees; it never touches a row that holds, so the
+ *     fence reads the same with it and without.
+ *
+ * DuckLake keeps every version of an inlined row, and reads them all to find the one that holds: a commit would take
+ * longer with each one before it. lanes_prune bounds them. What a lane's offset once was the ledger says.
  */
 #ifndef TARN_LAKE_LANE_H
 #define TARN_LAKE_LANE_H
@@ -62,5 +67,17 @@ int lanes_advance(struct lake_session *session, const struct lane_key *key, cons
  * epoch -1 where there is no row). */
 int lanes_read(struct lake_session *session, const struct lane_key *key, const struct lake_lane *lanes, int count,
                struct lake_lane *ret_lanes, struct error *err);
+
+/* Versions of one table after which it is time to prune, and how long those that ended are kept: a reader of a SQLite
+ * catalog is not isolated from what is deleted, and finds no row where its snapshot's was. */
+#define LANE_VERSIONS 1000
+#define LANE_GRACE_MS 10000
+
+/*
+ * Between commits, in a transaction of its own: removes the versions of the lanes' rows that ended grace_ms ago or
+ * earlier. Errors: as DuckDB gives them; nothing has changed then, or the outcome is unknown and does not matter.
+ */
+int lanes_prune(struct lake_session *session, const struct lane_key *key, const struct lake_lane *lanes, int count,
+                int64_t grace_ms, struct error *err);
 
 #endif

@@ -28,25 +28,38 @@ static const char *const tables[] = {
  * Each commit adds a row a lane to the ledger and changes one a lane in the offsets: kept in the catalog, they make no
  * small files, and take a third of the time. Said of the schema, for tables that come later; quarantine holds whole
  * messages, and those belong in files. Two processes may both say it: it is said twice, to the same effect.
+ *
+ * DuckLake reads its options when it attaches. What another process has said since is in the catalog and not in force
+ * here: so each process says once what the catalog has, which may be another's choice.
  */
 static int inline_schema(struct lake_session *session, struct error *err)
 {
-	static const char *const options[] = {
-	        "CALL lake.set_option('data_inlining_row_limit', '0', schema => 'tarn', table_name => 'quarantine')",
-	        "CALL lake.set_option('data_inlining_row_limit', '10000', schema => 'tarn')",
+	static const struct {
+		const char *scope, *where, *value;
+	} options[] = {
+	        {"tarn.quarantine", "schema => 'tarn', table_name => 'quarantine'", "0"},
+	        {"tarn", "schema => 'tarn'", "10000"},
 	};
 	OWNED_DUCK_ROWS struct duck_rows rows = {0};
 
-	if (!lake_has_snapshots(session->lake))
+	if (!lake_has_snapshots(session->lake) || session->lake->inlines)
 		return 0;
 	if (duck_query(session->connection,
-	               "SELECT value FROM ducklake_options('lake') WHERE option_name = 'data_inlining_row_limit' AND "
-	               "scope = 'SCHEMA' AND scope_entry = 'tarn'",
+	               "SELECT scope_entry, value FROM ducklake_options('lake') WHERE option_name = "
+	               "'data_inlining_row_limit' AND scope_entry IN ('tarn', 'tarn.quarantine')",
 	               &rows, err))
 		return -1;
-	for (size_t i = 0; i < COUNT_OF(options) && !rows.row_count; i++)
-		if (duck_exec(session->connection, options[i], NULL, err))
+	for (size_t i = 0; i < COUNT_OF(options); i++) {
+		const char *value = options[i].value;
+
+		for (int64_t r = 0; r < rows.row_count; r++)
+			if (!strcmp(duck_cell(&rows, r, 0), options[i].scope))
+				value = duck_cell(&rows, r, 1);
+		if (duck_execf(session->connection, err, "CALL lake.set_option('data_inlining_row_limit', '%s', %s)",
+		               value, options[i].where))
 			return -1;
+	}
+	session->lake->inlines = true;
 	return 0;
 }
 

@@ -259,6 +259,7 @@ static void note_commit(struct stream *stream, const struct attempt *attempt)
 	stream->problem[0] = 0;
 	pthread_mutex_unlock(&stream->queue.lock);
 	stream->unmerged += attempt->rows || attempt->quarantined;
+	stream->lane_versions += lake_has_many_writers(stream->lake) ? 1 : attempt->ledger_count;
 	metric_add(stream->metrics, METRIC_ROWS_COMMITTED, attempt->rows);
 	metric_add(stream->metrics, METRIC_MESSAGES_COMMITTED, attempt->messages);
 	metric_add(stream->metrics, METRIC_QUARANTINED, attempt->quarantined);

@@ -144,6 +144,7 @@ static int init_lanes(struct stream *stream, struct error *err)
 {
 	stream->lane_count = LANES_MAX;
 	stream->careful_units = INT64_MAX;
+	stream->lane_versions = LANE_VERSIONS;
 	stream->lanes = calloc(LANES_MAX, sizeof *stream->lanes);
 	stream->generations = calloc(LANES_MAX, sizeof *stream->generations);
 	if (!stream->lanes || !stream->generations)

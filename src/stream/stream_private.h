@@ -103,6 +103,7 @@ struct stream {
 	struct lake_session *session;
 	struct targets targets;
 	int64_t others_asked_ms;
+	int64_t lane_versions; /* of an offsets table, that commits left since the last lanes_prune */
 	int64_t unmerged; /* commits that wrote files since the last look at small ones */
 	int64_t cleaned_ms; /* when files that merges replaced were last deleted */
 	int64_t careful_units; /* the most messages of a window while a lane is careful */
@@ -143,8 +144,8 @@ int targets_prepare(struct stream *stream, struct batch_schema *schema, struct e
 void targets_allow(struct stream *stream, const struct batch_schema *schema);
 /* Inserts what the open window gives, closes it, and inserts what stood aside. schema NULL: the window has no rows. */
 int targets_insert(struct stream *stream, struct batch_schema *schema, int64_t *ret_rows, struct error *err);
-/* upkeep.c, on the committer's thread, between commits: merges small files where enough of them may have come. What
- * fails is logged and tried again later; no commit depends on it. */
+/* upkeep.c, on the committer's thread, between commits: prunes the lanes' rows and merges small files where enough of
+ * them may have come. What fails is logged and tried again later; no commit depends on it. */
 void upkeep(struct stream *stream);
 
 /* Moves the lane; a move that the picture above has not is a bug and aborts. Lock held. */

@@ -1,13 +1,16 @@
 /*
- * upkeep.c - between commits: small files become larger ones, and files that were replaced are deleted.
+ * upkeep.c - between commits: old versions of the lanes' rows go, small files become larger ones, and files that were
+ * replaced are deleted.
  *
- * On the committer's thread, for both are transactions of the same catalog; the reader goes on meanwhile. Bounded: a
- * look after MERGE_FILES commits, and what one merge writes (lake/merge.h).
+ * On the committer's thread, for all are transactions of the same catalog; the reader goes on meanwhile. Bounded: a
+ * look after LANE_VERSIONS versions and after MERGE_FILES commits, and what one merge writes (lake/merge.h).
  */
 #include <inttypes.h>
+#include <stdlib.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/owned.h"
 #include "lake/merge.h"
 #include "stream/stream_private.h"
 
@@ -41,7 +44,30 @@ static int clean_up(struct stream *stream, struct error *err)
 	return lake_merge_cleanup(stream->session, err);
 }
 
-void upkeep(struct stream *stream)
+/* A process begins with a look at what the ones before it left (stream.c). */
+static void prune_lanes(struct stream *stream)
+{
+	OWNED_FREE struct lake_lane *lanes = NULL;
+	struct error err = {0};
+	int count = 0;
+
+	if (stream->lane_versions < LANE_VERSIONS || !(lanes = calloc((size_t)stream->lane_count, sizeof *lanes)))
+		return;
+	pthread_mutex_lock(&stream->queue.lock);
+	for (int i = 0; i < stream->lane_count; i++)
+		if (stream->lanes[i].state != LANE_FREE)
+			lanes[count++] = stream->lanes[i].lake;
+	pthread_mutex_unlock(&stream->queue.lock);
+	if (!count)
+		return;
+	stream->lane_versions = 0;
+	if (lanes_prune(stream->session, &stream->key, lanes, count, LANE_GRACE_MS, &err))
+		log_event(EVENT_LAKE, FIELDS(LOG_TEXT("stream", stream->spec->name)),
+		          "old versions of the lanes' rows were not removed, which is tried again later: %s",
+		          err.message);
+}
+
+static void merge(struct stream *stream)
 {
 	struct error err = {0};
 
@@ -52,4 +78,10 @@ void upkeep(struct stream *stream)
 	    merge_table(stream, "tarn", "quarantine", &err) || clean_up(stream, &err))
 		log_event(EVENT_LAKE, FIELDS(LOG_TEXT("stream", stream->spec->name)),
 		          "small files were not merged, which is tried again later: %s", err.message);
+}
+
+void upkeep(struct stream *stream)
+{
+	prune_lanes(stream);
+	merge(stream);
 }

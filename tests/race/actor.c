@@ -152,13 +152,29 @@ static int advance_badly(struct mind *mind, unsigned bypass, struct error *err)
 	return 0;
 }
 
+/* The lane's one version is in a new table: what this transaction did to the old one is gone from it. */
+static int swap_table(struct mind *mind, struct error *err)
+{
+	OWNED_BUFFER struct buffer sql = {0};
+	char table[128];
+
+	snprintf(table, sizeof table, "lake.tarn.offsets_%s_%d", mind->stream, mind->lanes[0].partition);
+	buffer_init(&sql, 65536);
+	buffer_printf(&sql,
+	              "CREATE OR REPLACE TABLE %s AS SELECT * REPLACE (%" PRId64 "::BIGINT AS next_offset) FROM %s",
+	              table, mind->next[0], table);
+	return duck_exec(connection(mind), buffer_string(&sql), NULL, err);
+}
+
 static int update(struct mind *mind, unsigned bypass, struct error *err)
 {
 	for (int i = 0; i < mind->count; i++)
 		mind->next[i] = mind->lanes[i].next_offset + ROUND_OFFSETS;
 	if (insert_rows(mind, err) || book(mind, err))
 		return -1;
-	if (bypass & ~(unsigned)(NO_LOCK | NO_FENCE))
+	if (bypass & SWAPPED && !strcmp(mind->name, "actor1"))
+		return swap_table(mind, err);
+	if (bypass & ~(unsigned)(NO_LOCK | NO_FENCE | SWAPPED))
 		return advance_badly(mind, bypass, err);
 	return lanes_advance(mind->session, &mind->key, mind->lanes, mind->next, mind->count, err);
 }
@@ -249,7 +265,7 @@ static int act(struct mind *mind, const struct race_call *call, struct race_repl
 		snprintf(mind->stream, sizeof mind->stream, "%.60s", call->text);
 		snprintf(mind->table, sizeof mind->table, "rows_%s", mind->stream);
 		mind->key = (struct lane_key){.stream = mind->stream, .topic = "topic"};
-		return 0;
+		return ledger_create(mind->session, err);
 	case OP_CLAIM: return claim(mind, call, err);
 	case OP_BELIEVE:
 		memcpy(mind->lanes, call->lanes, sizeof mind->lanes);
@@ -271,6 +287,7 @@ static int act(struct mind *mind, const struct race_call *call, struct race_repl
 		return 0;
 	case OP_SQL: return duck_exec(connection(mind), call->text, &reply->values[0], err);
 	case OP_QUERY: return query(mind, call->text, reply, err);
+	case OP_PRUNE: return lanes_prune(mind->session, &mind->key, mind->lanes, mind->count, call->values[0], err);
 	case OP_BENCH: return bench(mind, call->values[0], reply, err);
 	}
 	return error_set(err, ERROR_FATAL, 0, "no such step");

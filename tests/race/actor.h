@@ -27,7 +27,8 @@
 #define ROUND_OFFSETS 3 /* of a lane, that one commit takes */
 
 enum race_op {
-	OP_WORLD, /* text: the stream's name; its rows go to lake.main.rows_NAME */
+	OP_WORLD, /* text: the stream's name; its rows go to lake.main.rows_NAME. Makes Tarn's own tables, as each
+	             process does */
 	OP_CLAIM, /* lanes: partitions. Answers with lanes */
 	OP_BELIEVE, /* lanes: what this actor takes for the lake's state */
 	OP_REREAD, /* answers with lanes, and believes them */
@@ -38,6 +39,7 @@ enum race_op {
 	OP_ROLLBACK,
 	OP_SQL, /* text. Answers with values[0]: rows changed */
 	OP_QUERY, /* text. Answers with the first row as values */
+	OP_PRUNE, /* values[0]: the grace in milliseconds */
 	OP_BENCH, /* values[0]: commits. Answers with microseconds a step as values */
 };
 
@@ -50,6 +52,7 @@ enum race_bypass {
 	APPENDED = 16, /* offsets as a log: the newest row counts, and INSERT says the next */
 	ONE_TABLE = 32, /* one table of offsets for all lanes */
 	BLIND = 64, /* the UPDATE compares nothing */
+	SWAPPED = 128, /* actor 1 makes the lane's table anew, with the next offset in it, instead of the UPDATE */
 };
 
 struct race_call {

@@ -21,6 +21,8 @@
 #define DUCKDB (1 << BACKEND_DUCKDB)
 #define PLAIN_FILE (1 << BACKEND_FILE)
 #define ONE_WRITER (SQLITE | DUCKDB | PLAIN_FILE)
+#define LAKES (POSTGRES | SQLITE | DUCKDB)
+#define ROWS (1 << 8) /* only where the offsets are rows in the catalog */
 #define EVERY (POSTGRES | ONE_WRITER)
 
 static const struct {
@@ -28,17 +30,22 @@ static const struct {
 	int backends;
 	race_case *run;
 } cases[] = {
+        {"first-start", POSTGRES | ROWS, case_first_start},
         {"interleavings", EVERY, case_interleavings},
         {"together", EVERY, case_together},
         {"apart", POSTGRES, case_apart},
         {"stopped", POSTGRES, case_stopped},
         {"epochs", EVERY, case_epochs},
         {"flush", POSTGRES, case_flush},
+        {"prune", LAKES | ROWS, case_prune},
         {"second-writer", ONE_WRITER, case_second_writer},
         {"trap-late-read", EVERY, trap_late_read},
         {"trap-epoch", EVERY, trap_epoch},
         {"trap-appended-offsets", POSTGRES, trap_appended},
         {"trap-one-table", POSTGRES, trap_one_table},
+        {"trap-swapped-table", POSTGRES | ROWS, trap_swapped_table},
+        {"trap-prune-live", LAKES | ROWS, trap_prune_live},
+        {"trap-prune-young", SQLITE | ROWS, trap_prune_young},
         {"trap-no-lock", SQLITE, trap_no_lock},
         {"trap-no-lock-two-processes", SQLITE, trap_no_lock_two_processes},
         {"trap-commit-after-failure", EVERY, trap_commit_after_failure},
@@ -117,7 +124,8 @@ int main(int argc, char **argv)
 		char why[512] = "";
 		int64_t began = clock_monotonic_ms();
 
-		if (!(cases[i].backends & 1 << catalog.backend.type) || !wanted(cases[i].name, argv + at, argc - at))
+		if (!(cases[i].backends & 1 << catalog.backend.type) || (in_files && cases[i].backends & ROWS) ||
+		    !wanted(cases[i].name, argv + at, argc - at))
 			continue;
 		failed += report(backend, cases[i].name, cases[i].run(&race, why), why, began);
 	}

@@ -192,6 +192,26 @@ int case_epochs(const struct race *race, char *why)
 
 /* ---- maintenance and a second process */
 
+/* Each process attached before any had made Tarn's tables: all keep Tarn's rows in the catalog. */
+int case_first_start(const struct race *race, char *why)
+{
+	struct world world;
+	struct race_reply reply;
+	int64_t files[8] = {0};
+	int failed = world_open(&world, race->catalog, shape_of(race), false, race->seed);
+
+	for (int who = 0; !failed && who < 3; who++)
+		failed = step(&world, who, OP_REREAD, &reply) || world_agree(&world, NULL) ||
+		         !commits_alone(&world, who);
+	failed = failed || world_query(&world, files,
+	                               "SELECT count(*) FROM __ducklake_metadata_lake.ducklake_data_file f JOIN "
+	                               "__ducklake_metadata_lake.ducklake_table t ON t.table_id = f.table_id WHERE "
+	                               "t.table_name LIKE 'offsets%%' OR t.table_name = 'ledger'");
+	if (!failed && files[0])
+		failed = world_fail(&world, "%" PRId64 " files of offsets and ledger", files[0]);
+	return world_end(&world, failed ? -1 : 0, why);
+}
+
 /* Inlined rows are written to files by a third connection, between any two steps or during one. */
 int case_flush(const struct race *race, char *why)
 {
@@ -234,6 +254,51 @@ int case_flush(const struct race *race, char *why)
 	}
 	tally_print(&tally, "flush");
 	printf("# flush: %d of %d flushes failed\n", flushes_failed, tally.rounds);
+	return world_end(&world, failed || expect_clean(&world, &tally) ? -1 : 0, why);
+}
+
+int count_versions(struct world *world, int64_t *ret_all, int64_t *ret_old)
+{
+	bool many = world->catalog->backend.type == BACKEND_POSTGRES;
+	int64_t found[8];
+
+	if (world_query(
+	            world, found,
+	            "SELECT i.table_id, i.schema_version FROM __ducklake_metadata_lake.ducklake_inlined_data_tables "
+	            "i JOIN __ducklake_metadata_lake.ducklake_table t ON t.table_id = i.table_id WHERE "
+	            "t.end_snapshot IS NULL AND t.table_name = 'offsets_%s%s'",
+	            world->stream, many ? "_0" : ""))
+		return -1;
+	if (world_query(world, found,
+	                "SELECT count(*), count(end_snapshot) FROM "
+	                "__ducklake_metadata_lake.ducklake_inlined_data_%" PRId64 "_%" PRId64,
+	                found[0], found[1]))
+		return -1;
+	*ret_all = found[0];
+	*ret_old = found[1];
+	return 0;
+}
+
+/* Old versions of the lane's row are removed by a third session, between any two steps or during one. */
+int case_prune(const struct race *race, char *why)
+{
+	struct world world;
+	struct tally tally = {0};
+	int64_t before = 0, all = 0, old = 0;
+	int failed = world_open(&world, race->catalog, shape_of(race), false, race->seed);
+
+	/* So that there is something to remove in every round, the first included. */
+	for (int i = 0; !failed && i < 3; i++)
+		failed = world_agree(&world, NULL) || !commits_alone(&world, 0);
+	failed = failed || count_versions(&world, &before, &old);
+	world.prunes = true;
+	failed = failed || race_rounds(&world, race->rounds, 0, &tally) || count_versions(&world, &all, &old);
+	tally_print(&tally, "prune");
+	printf("# prune: %" PRId64 " versions before, %" PRId64 " after %d rounds, %" PRId64 " of them old\n", before,
+	       all, tally.rounds, old);
+	/* One a commit is left since the last prune, and what that one's snapshot did not see as old. */
+	if (!failed && (before < 4 || all - old != 1 || old > 4))
+		failed = world_fail(&world, "%" PRId64 " versions of one lane, %" PRId64 " of them old", all, old);
 	return world_end(&world, failed || expect_clean(&world, &tally) ? -1 : 0, why);
 }
 

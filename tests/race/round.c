@@ -373,19 +373,36 @@ static int level(struct world *world, unsigned bypass, int64_t from)
 	return 0;
 }
 
+/* Left to run where it waits for a lock, or when `at_once`. */
+static bool send_prune(struct world *world, bool at_once, struct race_reply *reply)
+{
+	actor_send(&world->crew.actors[2], &(struct race_call){.op = OP_PRUNE});
+	return !at_once && actor_wait(&world->crew.actors[2], world->begin_patience_ms, reply) == 1;
+}
+
 int race_round(struct world *world, const int *order, unsigned bypass, const struct pause *pause, struct tally *tally)
 {
 	struct side sides[2] = {{.actor = &world->crew.actors[0]},
 	                        {.actor = &world->crew.actors[1], .partition = world->apart}};
+	int prune = world->prunes ? (int)race_random(world, 2 * STEP_COUNT) : -1;
+	struct race_reply pruned;
 	struct lake_lane lane;
+	bool answered = true;
 
 	if (world_agree(world, &lane))
 		return -1;
-	for (int i = 0; i < 2 * STEP_COUNT; i++)
+	for (int i = 0; i < 2 * STEP_COUNT; i++) {
+		if (i == prune)
+			answered = send_prune(world, race_random(world, 2), &pruned);
 		take_slot(world, &sides[order[i]], pause && pause->step >= 0 && pause->side == order[i] ? pause : NULL,
 		          bypass, tally);
+	}
 	if (drain(world, sides, bypass, tally))
 		return -1;
+	if (!answered && actor_wait(&world->crew.actors[2], STUCK_MS, &pruned) != 1)
+		return world_fail(world, "no answer to a prune");
+	if (prune >= 0 && pruned.failed)
+		return world_fail(world, "prune: %s", pruned.error.message);
 	tally->rounds++;
 	tally->one_winner += sides[0].won + sides[1].won == 1 + world->apart;
 	tally->no_winner += !sides[0].won && !sides[1].won;

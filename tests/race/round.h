@@ -24,6 +24,7 @@ struct world {
 	char stream[64];
 	int lane_count; /* that the actors own together: 1, or 2 with a lane each (`apart`) */
 	bool apart;
+	bool prunes; /* in every round, at any of its steps, actor 2 removes old versions of the lanes' rows */
 	bool together; /* both COMMITs are sent before either is waited for */
 	int begin_patience_ms, step_patience_ms; /* after which a step counts as waiting for the other actor */
 	unsigned seed;

@@ -112,6 +112,120 @@ int trap_one_table(const struct race *race, char *why)
 	       expect(tally.conflicts > 0, why, "two lanes in one table never met: no teeth");
 }
 
+/*
+ * The other way to be rid of old versions: the commit makes the lane's table anew. DuckLake forgets what a transaction
+ * did to a table that it drops, and a drop conflicts with no UPDATE that came before it.
+ */
+int trap_swapped_table(const struct race *race, char *why)
+{
+	struct tally tally;
+
+	return tally_rounds(race, "a new table instead of the UPDATE", SWAPPED, &tally, why) ||
+	       expect(tally.doubled > 0, why, "with a new table instead of the UPDATE no round doubled: no teeth");
+}
+
+/* ---- old versions of the lanes' rows */
+
+/* One commit by actor 0, as the lake is. */
+static int commit_once(struct world *world, struct lake_lane *ret_before)
+{
+	static const enum race_op steps[] = {OP_BEGIN, OP_READ, OP_UPDATE, OP_COMMIT};
+	struct race_reply reply;
+
+	if (world_agree(world, ret_before))
+		return -1;
+	for (int i = 0; i < 4; i++)
+		if (actor_call(&world->crew.actors[0], &(struct race_call){.op = steps[i]}, &reply))
+			return world_fail(world, "step %d: %s", i, reply.error.message);
+	return 0;
+}
+
+/* Every version that began, or (guarded) those that ended as well. */
+static int prune_lane(struct world *world, bool guarded)
+{
+	struct race_reply reply;
+	int64_t found[8];
+
+	if (guarded)
+		return actor_call(&world->crew.actors[2], &(struct race_call){.op = OP_PRUNE}, &reply)
+		               ? world_fail(world, "prune: %s", reply.error.message)
+		               : 0;
+	if (world_query(
+	            world, found,
+	            "SELECT i.table_id, i.schema_version FROM __ducklake_metadata_lake.ducklake_inlined_data_tables "
+	            "i JOIN __ducklake_metadata_lake.ducklake_table t ON t.table_id = i.table_id WHERE "
+	            "t.end_snapshot IS NULL AND starts_with(t.table_name, 'offsets_%s')",
+	            world->stream))
+		return -1;
+	return world_sql(world, "DELETE FROM __ducklake_metadata_lake.ducklake_inlined_data_%" PRId64 "_%" PRId64,
+	                 found[0], found[1]);
+}
+
+/* Without its row a lane is a new one, and starts where the topic does. */
+int trap_prune_live(const struct race *race, char *why)
+{
+	struct race_call claim = {.op = OP_CLAIM, .count = 1};
+	struct world world;
+	int failed = world_open(&world, race->catalog, shape_of(race), false, race->seed);
+
+	for (int guarded = 1; guarded >= 0 && !failed; guarded--) {
+		struct tally tally = {0};
+		struct race_reply reply;
+		struct lake_lane lane;
+
+		failed = commit_once(&world, &lane) || commit_once(&world, &lane) || prune_lane(&world, guarded) ||
+		         actor_call(&world.crew.actors[0], &claim, &reply) ||
+		         actor_call(&world.crew.actors[2], &claim, &reply) || commit_once(&world, &lane) ||
+		         judge(&world, 0, 0, &tally);
+		printf("# a lane claimed after its %s versions were removed: goes on at %" PRId64 ", doubled %d\n",
+		       guarded ? "old" : "", lane.next_offset, tally.doubled);
+		if (!failed && guarded && tally_bad(&tally))
+			failed = world_fail(&world, "removing old versions broke a lane");
+		if (!failed && !guarded && !tally.doubled)
+			failed = world_fail(&world, "without the row that holds nothing doubled: no teeth");
+	}
+	return world_end(&world, failed ? -1 : 0, why);
+}
+
+/* A reader's transaction, a commit, a prune: what does the reader find of the lane? */
+static int read_across(struct world *world, int64_t grace_ms, int64_t *ret_rows)
+{
+	struct actor *reader = &world->crew.actors[1];
+	struct race_call prune = {.op = OP_PRUNE, .values = {grace_ms}};
+	struct race_call begin = {.op = OP_BEGIN, .bypass = NO_LOCK}, end = {.op = OP_ROLLBACK, .bypass = NO_LOCK};
+	struct race_call query = {.op = OP_QUERY};
+	struct race_reply reply;
+	struct lake_lane lane;
+
+	snprintf(query.text, sizeof query.text, "SELECT count(*) FROM lake.tarn.offsets_%s", world->stream);
+	if (actor_call(reader, &begin, &reply) || actor_call(reader, &query, &reply))
+		return world_fail(world, "the reader: %s", reply.error.message);
+	if (commit_once(world, &lane) || actor_call(&world->crew.actors[2], &prune, &reply))
+		return world_fail(world, "prune: %s", reply.error.message);
+	if (actor_call(reader, &query, &reply))
+		return world_fail(world, "the reader: %s", reply.error.message);
+	*ret_rows = reply.values[0];
+	return actor_call(reader, &end, &reply);
+}
+
+/* DuckLake's reads of a SQLite catalog are not of one moment: only that old versions stay a while helps readers. */
+int trap_prune_young(const struct race *race, char *why)
+{
+	struct world world;
+	int64_t bare = -1, guarded = -1;
+	int failed = world_open(&world, race->catalog, shape_of(race), false, race->seed);
+
+	failed = failed || read_across(&world, 0, &bare) || read_across(&world, LANE_GRACE_MS, &guarded);
+	printf("# a reader across a prune finds %" PRId64 " rows of its snapshot's lane without the grace, %" PRId64
+	       " with it\n",
+	       bare, guarded);
+	if (!failed && bare)
+		failed = world_fail(&world, "without the grace the reader found its row: no teeth");
+	if (!failed && guarded != 1)
+		failed = world_fail(&world, "the grace does not help readers");
+	return world_end(&world, failed ? -1 : 0, why);
+}
+
 /* Two writers of a catalog that has room for one, in this shape, with and without the catalog lock. */
 static int unlocked(const struct race *race, enum crew_shape shape, char *why)
 {
