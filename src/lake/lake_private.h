@@ -4,6 +4,7 @@
 
 #include "lake/duck.h"
 #include "lake/lake.h"
+#include "lake/object_store.h"
 #include "lake/spill.h"
 
 struct lake {
@@ -13,6 +14,7 @@ struct lake {
 	struct spill spill;
 	int writer_lock; /* fd, -1: none */
 	int source_count; /* names the table functions */
+	struct object_store_keys keys;
 };
 
 struct lake_session {

@@ -75,6 +75,10 @@ class Proxy:
         except OSError:
             pass
 
+    def refuses(self, piece):
+        """What the client is answered instead of the server's word; None: nothing."""
+        return None
+
     def forward(self, client, server):
         trapped = False
         while self.open:
@@ -84,6 +88,11 @@ class Proxy:
                 if not piece:
                     return
                 from_server = side is server
+                answer = None if from_server else self.refuses(piece)
+                if answer:
+                    self.refused += 1
+                    client.sendall(answer)
+                    return
                 if not from_server and self.trap and self.trap in piece:
                     trapped, self.trap = True, b""
                 elif from_server and trapped:

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # s3.sh start DIR | stop DIR | restart DIR: a real S3 server (SeaweedFS, all its parts in one process) on 127.0.0.1.
 #
-# start wipes DIR, waits until the server answers, and prints one line: ENDPOINT KEY SECRET.
+# start wipes DIR, waits until the server answers, and prints one line: ENDPOINT KEY SECRET. The same secret goes with
+# KEY-2 and KEY-3, which may do the same, and with "reader", which may not write.
 # restart keeps DIR's data and port, prints ENDPOINT, and starts a server that was stopped as well.
 # The pid is in DIR/pid, what the server said in DIR/server.log. It has no bucket yet.
 set -euo pipefail
@@ -10,7 +11,8 @@ set -euo pipefail
 write_config() { # DIR KEY SECRET
 	cat >"$1/s3.json" <<-END
 		{"identities": [
-		  {"name": "tarn", "credentials": [{"accessKey": "$2", "secretKey": "$3"}],
+		  {"name": "tarn", "credentials": [{"accessKey": "$2", "secretKey": "$3"},
+		    {"accessKey": "$2-2", "secretKey": "$3"}, {"accessKey": "$2-3", "secretKey": "$3"}],
 		   "actions": ["Admin", "Read", "Write", "List", "Tagging"]},
 		  {"name": "reader", "credentials": [{"accessKey": "reader", "secretKey": "$3"}], "actions": ["Read", "List"]}]}
 	END
