@@ -391,9 +391,10 @@ int lake_begin(struct lake_session *session, struct error *err)
 
 /* Files that DuckLake would delete at a failed COMMIT, which only a server can have done all the same. Where all rows
  * were published (publish.h) there are none. */
-static bool may_have_inserted(const struct lake_session *session)
+static bool may_delete_files(const struct lake_session *session)
 {
-	return lake_has_many_writers(session->lake) && (session->inserts || !session->published.size);
+	return lake_has_many_writers(session->lake) && !session->files_closed &&
+	       (session->inserts || !session->published.size);
 }
 
 enum commit_outcome lake_commit(struct lake_session *session, const char *note, struct error *err)
@@ -415,7 +416,7 @@ enum commit_outcome lake_commit(struct lake_session *session, const char *note, 
 		lake_rollback(session);
 		return COMMIT_UNKNOWN;
 	}
-	pins_take(may_have_inserted(session) ? session->lake->catalog->data_path : NULL, session->begun_ms, &pins);
+	pins_take(may_delete_files(session) ? session->lake->catalog->data_path : NULL, session->begun_ms, &pins);
 	failed = duck_exec(session->connection, "COMMIT", NULL, err);
 	pins_drop(&pins, failed && err->kind != ERROR_CONFLICT);
 	if (failed) {

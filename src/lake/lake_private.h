@@ -25,6 +25,7 @@ struct lake_session {
 	bool in_transaction;
 	int64_t begun_ms; /* wall time */
 	bool inserts; /* DuckLake wrote data files in this transaction (pin.h) */
+	bool files_closed; /* its DuckDB reaches no files any more (apart.h) */
 	struct buffer published; /* the files that publish_rows wrote in this transaction, each with its final 0 */
 };
 
