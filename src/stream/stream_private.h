@@ -12,6 +12,7 @@
 #include "lake/ledger.h"
 #include "stream/queue.h"
 #include "stream/stream.h"
+#include "stream/telling.h"
 #include "wire/source.h"
 
 #define GATHER_MS 20 /* how long rows of JSON messages wait for more */
@@ -101,6 +102,7 @@ struct stream {
 	/* Owned by the committer thread. */
 	struct lake_session *session;
 	struct targets targets;
+	struct telling telling;
 	int64_t others_asked_ms;
 	int64_t unmerged; /* commits that wrote files since the last look at small ones */
 	int64_t cleaned_ms; /* when files that merges replaced were last deleted */
