@@ -91,6 +91,7 @@ struct stream {
 	/* Owned by the reader thread. */
 	int64_t started_ms;
 	int64_t untroubled_ms; /* until when reading went well; 0: it does */
+	int64_t heard_ms, asked_ms; /* when the broker last gave a sign of life; when it was last asked for one */
 	bool targets_read; /* the queue drains for good */
 	struct source *source;
 	struct lake_session *claims;

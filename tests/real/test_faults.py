@@ -12,8 +12,9 @@ import support
 from support import LONG, Stream, places, unique
 
 POINTS = re.findall(r'^FAULT_POINT\(\w+, "([^"]+)"', (support.ROOT / "src/base/fault.def").read_text(), re.MULTILINE)
-# Those are of another source (test_files.py), of merges (test_merge.py), and of `tarn quarantine` (test_quarantine.py).
-POINTS = [p for p in POINTS if not p.startswith(("file", "resolve.")) and p != "merge.after"]
+# Those are of another source (test_files.py), of merges (test_merge.py), of `tarn quarantine` (test_quarantine.py), and of
+# a broker that is gone (test_outages.py).
+POINTS = [p for p in POINTS if not p.startswith(("file", "resolve.", "once.")) and p != "merge.after"]
 PARTITIONS = 2
 
 # Several occurrences of a point: begin and commit are passed by making the tables and by claiming lanes as well.
