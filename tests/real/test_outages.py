@@ -82,15 +82,10 @@ def test_postgres_outage(kafka, own_postgres, make_lake):
     assert "password" not in process.text()
 
 
-def test_no_broker(make_lake):
-    lake = make_lake("sqlite", "127.0.0.1:1", "nowhere")
-    process = lake.start("--once")
-    assert process.wait(60) == LATER
-    assert "nowhere" in process.text() and "127.0.0.1:1" in process.text()
-
-
-def test_no_topic(kafka, make_lake):
-    """--once gives a missing topic some seconds; without --once it is waited for, and may come."""
+def test_no_broker_and_no_topic(kafka, make_lake):
+    """--once gives a missing topic, and a broker that does not answer, some seconds; without --once a topic is waited for, and
+    may come."""
+    nowhere = make_lake("sqlite", "127.0.0.1:1", "nowhere").start("--once")
     lake = make_lake("sqlite", kafka.address, support.unique("missing"))
     once = lake.start("--once")
     waiting = make_lake("sqlite", kafka.address, support.unique("later"))
@@ -105,6 +100,8 @@ def test_no_topic(kafka, make_lake):
     waiting.assert_exactly_once(seqs)
     assert once.wait(60) == LATER
     assert "does not exist" in once.text()
+    assert nowhere.wait(60) == LATER
+    assert "nowhere" in nowhere.text() and "127.0.0.1:1" in nowhere.text()
 
 
 def test_topic_made_anew(kafka, make_lake):
