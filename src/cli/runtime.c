@@ -276,7 +276,7 @@ void runtime_free(struct runtime *runtime)
 	if (!runtime)
 		return;
 	http_stop(runtime->http);
-	for (int i = 0; i < runtime->stream_count; i++)
+	for (int i = 0; runtime->streams && i < runtime->stream_count; i++)
 		if (runtime->streams[i].stream)
 			stream_halt(runtime->streams[i].stream);
 	for (int i = 0; i < runtime->stream_count; i++)

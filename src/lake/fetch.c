@@ -20,6 +20,7 @@ struct fetch {
 	struct spill spill;
 	struct duck *duck; /* NULL: not opened, or it broke */
 	struct duck_connection *connection; /* to object stores; NULL: none was needed */
+	struct object_store_keys keys;
 	int copies;
 };
 
@@ -89,8 +90,10 @@ static int connect_to_stores(struct fetch *fetch, struct error *err)
 {
 	struct duck_connection *connection;
 
-	if (fetch->connection)
+	if (fetch->connection) {
+		object_store_renew(fetch->options.catalog, NULL, &fetch->keys, fetch->connection);
 		return 0;
+	}
 	if (open_duck(fetch, err))
 		return -1;
 	connection = duck_connect(fetch->duck, err);
@@ -121,8 +124,10 @@ int fetch_list(struct fetch *fetch, const char *pattern,
 	buffer_text(&sql, ") ORDER BY 1");
 	if (duck_query(fetch->connection, buffer_string(&sql), &rows, err)) {
 		/* DuckDB's word for a pattern that nothing matches. */
-		if (!strstr(err->message, "No files found"))
+		if (!strstr(err->message, "No files found")) {
+			object_store_doubt(&fetch->keys);
 			return -1;
+		}
 		*err = (struct error){0};
 		return 0;
 	}
@@ -151,6 +156,7 @@ int fetch_copy(struct fetch *fetch, const char *name, char **ret_path, struct er
 	buffer_text(&sql, " (FORMAT blob)");
 	if (duck_exec(fetch->connection, buffer_string(&sql), NULL, err)) {
 		unlink(path);
+		object_store_doubt(&fetch->keys);
 		duck_tell_memory(err);
 		if (err->kind == ERROR_MEMORY) {
 			err->kind = ERROR_INVALID;

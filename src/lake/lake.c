@@ -372,6 +372,8 @@ int lake_begin(struct lake_session *session, struct error *err)
 {
 	if (fault_error(FAULT_BEGIN_BEFORE, err))
 		return -1;
+	object_store_renew(session->lake->catalog, session->lake->catalog->data_path, &session->lake->keys,
+	                   session->connection);
 	if (session->catalog_lock >= 0 && lock_wait(session->catalog_lock, err))
 		return -1;
 	session->in_transaction = true;
@@ -389,9 +391,10 @@ int lake_begin(struct lake_session *session, struct error *err)
 
 /* Files that DuckLake would delete at a failed COMMIT, which only a server can have done all the same. Where all rows
  * were published (publish.h) there are none. */
-static bool may_have_inserted(const struct lake_session *session)
+static bool may_delete_files(const struct lake_session *session)
 {
-	return lake_has_many_writers(session->lake) && (session->inserts || !session->published.size);
+	return lake_has_many_writers(session->lake) && !session->files_closed &&
+	       (session->inserts || !session->published.size);
 }
 
 enum commit_outcome lake_commit(struct lake_session *session, const char *note, struct error *err)
@@ -413,11 +416,13 @@ enum commit_outcome lake_commit(struct lake_session *session, const char *note, 
 		lake_rollback(session);
 		return COMMIT_UNKNOWN;
 	}
-	pins_take(may_have_inserted(session) ? session->lake->catalog->data_path : NULL, session->begun_ms, &pins);
+	pins_take(may_delete_files(session) ? session->lake->catalog->data_path : NULL, session->begun_ms, &pins);
 	failed = duck_exec(session->connection, "COMMIT", NULL, err);
 	pins_drop(&pins, failed && err->kind != ERROR_CONFLICT);
-	if (failed)
+	if (failed) {
 		duck_tell_memory(err);
+		object_store_doubt(&session->lake->keys);
+	}
 	/* After a failed COMMIT the transaction is over as well. */
 	end_transaction(session, failed && err->kind == ERROR_CONFLICT);
 	if (!failed && fault_error(FAULT_COMMIT_AFTER, err))
@@ -427,6 +432,7 @@ enum commit_outcome lake_commit(struct lake_session *session, const char *note, 
 
 void lake_rollback(struct lake_session *session)
 {
+	object_store_doubt(&session->lake->keys);
 	/* "no transaction is active" is what a transaction that failed in its COMMIT answers. */
 	duck_exec(session->connection, "ROLLBACK", NULL, NULL);
 	end_transaction(session, true);

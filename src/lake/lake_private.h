@@ -4,6 +4,7 @@
 
 #include "lake/duck.h"
 #include "lake/lake.h"
+#include "lake/object_store.h"
 #include "lake/spill.h"
 
 struct lake {
@@ -14,6 +15,7 @@ struct lake {
 	int writer_lock; /* fd, -1: none */
 	int source_count; /* names the table functions */
 	_Atomic bool inlines; /* DuckLake was told that Tarn's own rows stay in the catalog (ledger.c) */
+	struct object_store_keys keys;
 };
 
 struct lake_session {
@@ -24,6 +26,7 @@ struct lake_session {
 	bool in_transaction;
 	int64_t begun_ms; /* wall time */
 	bool inserts; /* DuckLake wrote data files in this transaction (pin.h) */
+	bool files_closed; /* its DuckDB reaches no files any more (apart.h) */
 	struct buffer published; /* the files that publish_rows wrote in this transaction, each with its final 0 */
 };
 

@@ -6,8 +6,8 @@
 #include "base/buffer.h"
 #include "base/fault.h"
 #include "base/owned.h"
+#include "lake/apart.h"
 #include "lake/lake_private.h"
-#include "lake/object_store.h"
 
 #define MIB ((int64_t)1 << 20)
 
@@ -15,7 +15,7 @@
 static const int64_t tiers[] = {1 * MIB, 8 * MIB, 64 * MIB};
 
 struct merge {
-	struct lake_session *session; /* of the lake, or of the one that is open for this alone */
+	struct lake_session *session;
 	const char *schema, *table;
 	struct merge_report *report;
 };
@@ -73,37 +73,31 @@ static int call_merge(const struct merge *merge, size_t tier, struct error *err)
 	return fault_error(FAULT_MERGE_AFTER, err) ? -1 : 0;
 }
 
-static int merge_tier(const struct merge *merge, size_t tier, struct error *err)
+/* On a session of the lake, or where the catalog is a server of one that is open for this alone. */
+static int merge_in(struct apart *apart, const struct merge *merge, size_t tier, struct error *err)
 {
-	const struct lake *lake = merge->session->lake;
+	struct merge here = *merge;
 
-	if (lake_begin(merge->session, err))
+	here.session = apart->session;
+	if (lake_begin(here.session, err))
 		return -1;
-	if (call_merge(merge, tier, err) ||
-	    (lake_has_many_writers(lake) &&
-	     duck_execf(merge->session->connection, err, "SET disabled_filesystems = '%s'",
-	                object_store_used(lake->catalog) ? "S3FileSystem" : "LocalFileSystem"))) {
-		lake_rollback(merge->session);
+	if (call_merge(&here, tier, err)) {
+		lake_rollback(here.session);
 		return -1;
 	}
-	return lake_commit(merge->session, NULL, err) == COMMIT_DONE ? 0 : -1;
+	return apart_commit(apart, NULL, err) == COMMIT_DONE ? 0 : -1;
 }
 
-/* In a DuckDB for this alone, which ends with it. */
-static int merge_apart(const struct merge *merge, size_t tier, struct error *err)
+static int merge_tier(const struct merge *merge, size_t tier, struct error *err)
 {
-	const struct lake *lake = merge->session->lake;
-	struct merge apart = *merge;
-	struct lake *opened = lake_open(lake->catalog, &lake->options, err);
+	struct apart apart;
 	int failed;
 
-	if (!opened)
+	if (apart_open(merge->session, &apart, err))
 		return -1;
-	apart.session = lake_session_new(opened, err);
-	failed = !apart.session || merge_tier(&apart, tier, err);
-	lake_session_free(apart.session);
-	lake_close(opened);
-	return failed ? -1 : 0;
+	failed = merge_in(&apart, merge, tier, err);
+	apart_close(&apart);
+	return failed;
 }
 
 int lake_merge(struct lake_session *session, const char *schema, const char *table, struct merge_report *ret_report,
@@ -120,7 +114,7 @@ int lake_merge(struct lake_session *session, const char *schema, const char *tab
 	for (size_t i = 0; i < COUNT_OF(tiers); i++) {
 		if (counts[i] < MERGE_FILES)
 			continue;
-		if (lake_has_many_writers(session->lake) ? merge_apart(&merge, i, err) : merge_tier(&merge, i, err))
+		if (merge_tier(&merge, i, err))
 			return -1;
 	}
 	return 0;

@@ -10,8 +10,8 @@
  * MERGE_GRACE_HOURS later, for readers that still go by them: at least one hour later, for in a SQLite catalog DuckLake
  * compares dates alone (tried: with one hour it deleted files that were seconds old).
  *
- * Where the catalog is a server a COMMIT's answer can be lost, and DuckLake would delete a file that is committed
- * (publish.h): there the merge runs in a DuckDB of its own, whose file systems are closed before its COMMIT.
+ * Where the catalog is a server a COMMIT's answer can be lost, and DuckLake would delete a file that is committed:
+ * there the merge runs apart (apart.h).
  */
 #ifndef TARN_LAKE_MERGE_H
 #define TARN_LAKE_MERGE_H

@@ -1,12 +1,18 @@
 #include "lake/object_store.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/buffer.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/owned.h"
 #include "lake/lake_private.h"
+
+#define RENEW_MS 120000
+#define RENEW_AGAIN_MS 10000 /* where the instance gave none */
+#define RENEW_SOONEST_MS 1000
 
 bool object_store_used(const struct spec_catalog *catalog)
 {
@@ -80,7 +86,14 @@ static int create_secret(const struct spec_catalog *catalog, const char *scope, 
 	buffer_char(&sql, ')');
 	if (!buffer_ok(&sql))
 		return error_no_memory(err);
-	return duck_exec(connection, buffer_string(&sql), NULL, err);
+	if (duck_exec(connection, buffer_string(&sql), NULL, err) == 0)
+		return 0;
+	/* DuckDB's words for it say neither what was asked nor what to do. */
+	if (strstr(err->message, "Secret Validation Failure"))
+		return error_set(err, ERROR_INVALID, 0,
+		                 "neither a profile, a web identity, the container nor the instance gives keys: give "
+		                 "this machine or pod a role, or choose another spec.objectStore.credentials.type");
+	return -1;
 }
 
 int object_store_open(const struct spec_catalog *catalog, const char *scope, struct duck_connection *connection,
@@ -96,6 +109,35 @@ int object_store_open(const struct spec_catalog *catalog, const char *scope, str
 		if (duck_execf(connection, err, "SET %s = %s", settings[i][0], settings[i][1]))
 			return -1;
 	return create_secret(catalog, scope, connection, err) ? error_wrap(err, "object store") : 0;
+}
+
+void object_store_renew(const struct spec_catalog *catalog, const char *scope, struct object_store_keys *keys,
+                        struct duck_connection *connection)
+{
+	int64_t now = clock_monotonic_ms(), next = atomic_load(&keys->next_ms);
+	struct error err = {0};
+
+	if (!object_store_used(catalog) || catalog->store.credentials != CREDENTIALS_INSTANCE || now < next)
+		return;
+	/* Of several threads one asks. */
+	if (!atomic_compare_exchange_strong(&keys->next_ms, &next, now + RENEW_MS))
+		return;
+	atomic_store(&keys->asked_ms, now);
+	if (!next) /* the database has just been opened with its keys */
+		return;
+	if (create_secret(catalog, scope, connection, &err) == 0)
+		return;
+	atomic_store(&keys->next_ms, now + RENEW_AGAIN_MS);
+	log_event(EVENT_LAKE, FIELDS(LOG_TEXT("catalog", catalog->name)),
+	          "the instance gives no new keys for the object store, the old ones stay: %s", err.message);
+}
+
+void object_store_doubt(struct object_store_keys *keys)
+{
+	int64_t soonest = atomic_load(&keys->asked_ms) + RENEW_SOONEST_MS;
+
+	if (soonest < atomic_load(&keys->next_ms))
+		atomic_store(&keys->next_ms, soonest);
 }
 
 int object_store_check(const struct spec_catalog *catalog, struct duck_connection *connection, struct error *err)

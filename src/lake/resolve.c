@@ -53,19 +53,19 @@ int resolver_init(struct resolver *resolver, struct lake_session *session, struc
 
 /* ---- a transaction */
 
-int resolve_begin(struct resolver *resolver, struct error *err)
+int resolve_begin(struct resolver *resolver, struct apart *apart, struct error *err)
 {
 	OWNED_DUCK_ROWS struct duck_rows rows = {0};
 
-	if (lake_begin(resolver->session, err))
+	if (lake_begin(apart->session, err))
 		return -1;
-	resolver->session->inserts = true; /* DuckLake writes what is deleted to files of its own */
-	if (duck_query(resolver->session->connection, "SELECT turn FROM lake.tarn.resolution_turn", &rows, err)) {
-		lake_rollback(resolver->session);
+	resolver->apart = apart;
+	if (duck_query(apart->session->connection, "SELECT turn FROM lake.tarn.resolution_turn", &rows, err)) {
+		lake_rollback(apart->session);
 		return -1;
 	}
 	if (rows.row_count != 1) {
-		lake_rollback(resolver->session);
+		lake_rollback(apart->session);
 		return error_set(err, ERROR_FATAL, 0, "tarn.resolution_turn has %" PRId64 " rows and should have one",
 		                 rows.row_count);
 	}
@@ -75,22 +75,23 @@ int resolve_begin(struct resolver *resolver, struct error *err)
 
 enum commit_outcome resolve_commit(struct resolver *resolver, const char *note, struct error *err)
 {
+	struct lake_session *session = resolver->apart->session;
 	OWNED_BUFFER struct buffer sql = {0};
 	int64_t changed = 0;
 
 	buffer_init(&sql, 4096);
 	buffer_printf(&sql, "UPDATE lake.tarn.resolution_turn SET turn = turn + 1 WHERE turn = %" PRId64,
 	              resolver->turn);
-	if (duck_exec(resolver->session->connection, buffer_string(&sql), &changed, err)) {
-		lake_rollback(resolver->session);
+	if (duck_exec(session->connection, buffer_string(&sql), &changed, err)) {
+		lake_rollback(session);
 		return COMMIT_UNKNOWN;
 	}
 	if (changed != 1) {
-		lake_rollback(resolver->session);
+		lake_rollback(session);
 		error_set(err, ERROR_CONFLICT, 0, "another process resolves messages of this quarantine");
 		return COMMIT_UNKNOWN;
 	}
-	return lake_commit(resolver->session, note, err);
+	return apart_commit(resolver->apart, note, err);
 }
 
 /* " WHERE ..." for these messages; partitions and offsets apart from the keys, for the statistics of files. */
@@ -133,7 +134,7 @@ static int remove_messages(struct resolver *resolver, const struct resolution *r
 	append_messages(&sql, resolutions, count);
 	if (!buffer_ok(&sql))
 		return error_no_memory(err);
-	if (duck_exec(resolver->session->connection, buffer_string(&sql), &removed, err))
+	if (duck_exec(resolver->apart->session->connection, buffer_string(&sql), &removed, err))
 		return -1;
 	if (removed != count)
 		return error_set(err, ERROR_CONFLICT, 0,
@@ -170,7 +171,7 @@ int resolve_replayed(struct resolver *resolver, const char *table, const struct 
 
 	if (remove_messages(resolver, resolutions, count, err))
 		return -1;
-	appender = duck_appender_open(resolver->session->connection, "lake", "tarn", "resolutions", err);
+	appender = duck_appender_open(resolver->apart->session->connection, "lake", "tarn", "resolutions", err);
 	if (!appender)
 		return -1;
 	for (int i = 0; i < count; i++) {
@@ -240,7 +241,7 @@ static void append_discard(struct buffer *sql, const struct resolver *resolver,
 static int discard_messages(struct resolver *resolver, const struct quarantine_selection *selection,
                             const char *because, int64_t *ret_messages, struct error *err)
 {
-	struct duck_connection *connection = resolver->session->connection;
+	struct duck_connection *connection = resolver->apart->session->connection;
 	OWNED_BUFFER struct buffer sql = {0};
 	int64_t noted = 0, removed = 0;
 
@@ -277,20 +278,33 @@ static int count_mine(struct resolver *resolver, int64_t *ret_messages, struct e
 	return 0;
 }
 
-static int discard_once(struct resolver *resolver, const struct quarantine_selection *selection, const char *because,
-                        int64_t *ret_messages, struct error *err)
+static int discard_in(struct resolver *resolver, struct apart *apart, const struct quarantine_selection *selection,
+                      const char *because, int64_t *ret_messages, struct error *err)
 {
-	if (resolve_begin(resolver, err))
+	if (resolve_begin(resolver, apart, err))
 		return -1;
 	if (discard_messages(resolver, selection, because, ret_messages, err)) {
-		lake_rollback(resolver->session);
+		lake_rollback(apart->session);
 		return -1;
 	}
 	if (!*ret_messages) {
-		lake_rollback(resolver->session);
+		lake_rollback(apart->session);
 		return 0;
 	}
 	return resolve_commit(resolver, NULL, err) == COMMIT_DONE ? 0 : -1;
+}
+
+static int discard_once(struct resolver *resolver, const struct quarantine_selection *selection, const char *because,
+                        int64_t *ret_messages, struct error *err)
+{
+	struct apart apart;
+	int failed;
+
+	if (apart_open(resolver->session, &apart, err))
+		return -1;
+	failed = discard_in(resolver, &apart, selection, because, ret_messages, err);
+	apart_close(&apart);
+	return failed;
 }
 
 int resolve_discard(struct resolver *resolver, const struct quarantine_selection *selection, const char *because,

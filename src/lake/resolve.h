@@ -14,7 +14,9 @@
  *  3. A COMMIT that fails has an unknown outcome: resolve_outcome asks the lake, by `by`, a name that no other attempt
  *     has.
  *
- * Order of one transaction: resolve_begin -> append_rows -> resolve_replayed -> resolve_commit, or lake_rollback.
+ * Order of one transaction: apart_open -> resolve_begin -> append_rows -> resolve_replayed -> resolve_commit, or
+ * lake_rollback -> apart_close. DuckLake writes what is deleted to files of its own, which a COMMIT whose answer is
+ * lost must not take along: hence apart.h.
  */
 #ifndef TARN_LAKE_RESOLVE_H
 #define TARN_LAKE_RESOLVE_H
@@ -23,11 +25,13 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "lake/apart.h"
 #include "lake/lake.h"
 #include "lake/quarantine.h"
 
 struct resolver {
-	struct lake_session *session; /* borrowed */
+	struct lake_session *session; /* borrowed: what asks the lake what became of a transaction */
+	struct apart *apart; /* what the open transaction runs on; borrowed */
 	char by[128]; /* of this process and no other: resolved_by */
 	int64_t turn; /* as the open transaction saw it */
 };
@@ -35,7 +39,8 @@ struct resolver {
 /* Makes the tables where they are absent, also beside another process that does. */
 int resolver_init(struct resolver *resolver, struct lake_session *session, struct error *err);
 
-int resolve_begin(struct resolver *resolver, struct error *err);
+/* apart: open until resolve_commit or lake_rollback; of no more use after the former (apart.h). */
+int resolve_begin(struct resolver *resolver, struct apart *apart, struct error *err);
 
 /* A message of a batch that leaves, and how many rows it became. */
 struct resolution {

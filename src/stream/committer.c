@@ -178,10 +178,25 @@ static void portion_add(struct stream *stream, struct portion *portion, const st
 	        .fingerprint = unit->fingerprint,
 	};
 	portion->bytes += (int64_t)message->size;
+	if (!telling_one(&stream->telling, unit->reason, clock_monotonic_ms()))
+		return;
 	log_event(EVENT_QUARANTINE,
 	          FIELDS(LOG_TEXT("stream", stream->spec->name), LOG_NUMBER("partition", message->partition),
 	                 LOG_NUMBER("offset", message->offset), LOG_TEXT("reason", unit->reason)),
 	          "partition %d offset %" PRId64 " goes to quarantine", message->partition, message->offset);
+}
+
+/* all: also of kinds whose time is not over. */
+static void tell_rest(struct stream *stream, bool all)
+{
+	char kind[TELLING_KIND_SIZE];
+	int64_t untold;
+
+	while (telling_rest(&stream->telling, clock_monotonic_ms(), all, kind, &untold))
+		log_event(EVENT_QUARANTINE_MORE,
+		          FIELDS(LOG_TEXT("stream", stream->spec->name), LOG_TEXT("reason", kind),
+		                 LOG_NUMBER("messages", untold)),
+		          "%" PRId64 " more messages went to quarantine: %s", untold, kind);
 }
 
 static int portion_write(struct stream *stream, struct portion *portion, struct error *err)
@@ -571,8 +586,10 @@ void *committer_main(void *opaque)
 				pause_ms = smaller(pause_ms * 2, RETRY_MAX_MS);
 			}
 		}
+		tell_rest(stream, false);
 		if (is_finished(stream))
 			stream_stop(stream);
 	}
+	tell_rest(stream, true);
 	return NULL;
 }

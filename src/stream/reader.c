@@ -23,6 +23,8 @@
 #define RECLAIM_AFTER_MS 5000
 #define RETRY_MS 200
 #define ONCE_PATIENCE_MS 15000
+#define SILENCE_ASK_MS 5000
+#define SILENCE_MAX_MS 300000 /* a broker that went away after the start of --once (commands.def says five minutes) */
 
 struct lane *stream_lane(struct stream *stream, int32_t partition, struct error *err)
 {
@@ -339,6 +341,7 @@ static int set_targets(struct stream *stream, struct error *err)
 			return -1;
 		metric_put(lane->metrics, METRIC_HIGH_WATERMARK, lane->target);
 	}
+	stream->heard_ms = clock_monotonic_ms();
 	pthread_mutex_lock(&stream->queue.lock);
 	stream->targets_set = true;
 	pthread_mutex_unlock(&stream->queue.lock);
@@ -360,13 +363,17 @@ static void drain_at_targets(struct stream *stream)
 static int poll_once(struct stream *stream, struct error *err)
 {
 	struct message message = {.offset = -1};
+	enum poll_result polled;
 
 	/* Another process reads the files: what would be read here could not be committed. */
 	if (stream->files && stream->lanes[0].state == LANE_CONFLICTED) {
 		clock_sleep_ms(POLL_MS);
 		return take_flush(stream, err);
 	}
-	switch (stream->source->ops->poll(stream->source, stream->gathered ? GATHER_MS : POLL_MS, &message, err)) {
+	polled = stream->source->ops->poll(stream->source, stream->gathered ? GATHER_MS : POLL_MS, &message, err);
+	if (polled != POLL_ERROR && polled != POLL_NOTHING)
+		stream->heard_ms = clock_monotonic_ms();
+	switch (polled) {
 	case POLL_ERROR: return -1;
 	case POLL_NOTHING: return take_flush(stream, err);
 	case POLL_LANE_END: return take_flush(stream, err) || lane_end(stream, &message, err) ? -1 : 0;
@@ -433,6 +440,50 @@ static bool survives(struct stream *stream, const struct error *err)
 	return true;
 }
 
+static int64_t offsets_left(struct stream *stream)
+{
+	int64_t left = 0;
+
+	pthread_mutex_lock(&stream->queue.lock);
+	for (int i = 0; i < stream->lane_count; i++) {
+		const struct lane *lane = &stream->lanes[i];
+		int64_t from = lane->lake.next_offset > lane->low ? lane->lake.next_offset : lane->low;
+
+		left += lane->target > from ? lane->target - from : 0;
+	}
+	pthread_mutex_unlock(&stream->queue.lock);
+	return left;
+}
+
+/*
+ * With --once there is an end to waiting for a broker that went away. It lives while it gives anything, or says how
+ * many partitions the topic has; and while what it gave is being committed its silence does not matter.
+ */
+static bool is_forsaken(struct stream *stream, struct error *err)
+{
+	int64_t now = clock_monotonic_ms();
+	struct error why = {0};
+	int32_t count;
+
+	if (!stream->finish || !stream->targets_set || stream->files)
+		return false;
+	if (atomic_load(&stream->queue.in_flight) > 0)
+		stream->heard_ms = now;
+	if (now < stream->heard_ms + SILENCE_ASK_MS || now < stream->asked_ms + SILENCE_ASK_MS)
+		return false;
+	if (stream->source->ops->partition_count(stream->source, &count, &why) == 0)
+		stream->heard_ms = clock_monotonic_ms();
+	stream->asked_ms = clock_monotonic_ms();
+	if (!why.kind || (now < stream->heard_ms + SILENCE_MAX_MS && !fault_hit(FAULT_ONCE_SILENT)))
+		return false;
+	*err = why;
+	err->kind = ERROR_TRANSIENT;
+	error_wrap(err,
+	           "no word from the broker for %" PRId64 " s, and %" PRId64 " offsets are left: the next run goes on",
+	           (now - stream->heard_ms) / 1000, offsets_left(stream));
+	return true;
+}
+
 void *reader_main(void *opaque)
 {
 	struct stream *stream = opaque;
@@ -442,6 +493,10 @@ void *reader_main(void *opaque)
 
 	stream->started_ms = clock_monotonic_ms();
 	while (!stream->stop && !stream->halt) {
+		if (is_forsaken(stream, &err)) {
+			stream_fail(stream, &err);
+			break;
+		}
 		if (read_once(stream, &err) == 0) {
 			if (troubled)
 				stream_problem(stream, NULL);

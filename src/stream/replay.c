@@ -29,7 +29,8 @@ struct portion {
 
 struct replay {
 	const struct spec_stream *spec;
-	struct lake_session *session;
+	struct lake_session *session; /* what reads */
+	struct apart apart; /* what writes, with `target`: both are opened when they are needed */
 	const struct replay_options *options;
 	struct replay_report *report;
 	char table_name[256]; /* SCHEMA.TABLE */
@@ -191,6 +192,30 @@ static int64_t row_bytes(const struct list *list, int64_t rows)
 
 /* ---- one transaction */
 
+static void close_writer(struct replay *replay)
+{
+	append_target_free(TAKE(replay->target));
+	apart_close(&replay->apart);
+}
+
+static int open_writer(struct replay *replay, struct error *err)
+{
+	const struct spec_stream *spec = replay->spec;
+	bool inferred = spec->format == FORMAT_JSON && !spec->json.column_count;
+
+	if (replay->target)
+		return 0;
+	if (replay->options->dry_run)
+		replay->apart = (struct apart){.session = replay->session};
+	else if (apart_open(replay->session, &replay->apart, err))
+		return -1;
+	replay->target = append_target_new(replay->apart.session, spec->schema, spec->table, inferred, err);
+	if (replay->target)
+		return 0;
+	close_writer(replay);
+	return -1;
+}
+
 static int prepare(struct replay *replay, const struct list *list, struct batch_schema *schema, struct error *err)
 {
 	bool created;
@@ -235,10 +260,10 @@ static int commit(struct replay *replay, const struct list *list, struct feed *f
 	char note[256];
 
 	*ret_reach = REACHED_ROWS;
-	if (resolve_begin(&replay->resolver, err))
+	if (resolve_begin(&replay->resolver, &replay->apart, err))
 		return -1;
 	if (fill_transaction(replay, list, feed, schema, rows, err)) {
-		lake_rollback(replay->session);
+		lake_rollback(replay->apart.session);
 		return -1;
 	}
 	snprintf(note, sizeof note, "{\"stream\":\"%s\",\"rows\":%" PRId64 ",\"replayed\":%d}", replay->spec->name,
@@ -271,6 +296,8 @@ static int attempt(struct replay *replay, struct list *list, enum reach *ret_rea
 	*ret_reach = REACHED_TABLE;
 	failed = open_feed(replay, list, &feed, err);
 	rows = list_rows(list);
+	if (!failed && list->count)
+		failed = open_writer(replay, err);
 	if (!failed && feed.set.schema)
 		schema = batch_schema_retain(feed.set.schema);
 	if (!failed && list->count && rows)
@@ -281,6 +308,8 @@ static int attempt(struct replay *replay, struct list *list, enum reach *ret_rea
 		note_done(replay, list);
 	batch_set_release(&feed.set);
 	batch_schema_release(schema);
+	if (apart_is_over(&replay->apart))
+		close_writer(replay);
 	return failed ? -1 : 0;
 }
 
@@ -476,7 +505,6 @@ static int replay_portion(struct replay *replay, const char *where, struct error
 static int open_parts(struct replay *replay, struct error *err)
 {
 	const struct spec_stream *spec = replay->spec;
-	bool inferred = spec->format == FORMAT_JSON && !spec->json.column_count;
 
 	snprintf(replay->table_name, sizeof replay->table_name, "%s.%s", spec->schema, spec->table);
 	if (spec->format == FORMAT_JSON)
@@ -484,9 +512,6 @@ static int open_parts(struct replay *replay, struct error *err)
 	else
 		replay->decoder = batch_decoder_new(&replay->counters, err);
 	if (!replay->json && !replay->decoder)
-		return -1;
-	replay->target = append_target_new(replay->session, spec->schema, spec->table, inferred, err);
-	if (!replay->target)
 		return -1;
 	return replay->options->dry_run ? 0 : resolver_init(&replay->resolver, replay->session, err);
 }
@@ -505,7 +530,7 @@ int replay_stream(const struct spec_stream *spec, struct lake_session *session, 
 	report->messages += plan.messages;
 	for (int i = 0; i < plan.count && !failed && !stopped(&replay); i++)
 		failed = replay_portion(&replay, plan.wheres[i], err);
-	append_target_free(replay.target);
+	close_writer(&replay);
 	batch_decoder_free(replay.decoder);
 	json_decoder_free(replay.json);
 	return failed ? error_wrap(err, "stream %s", spec->name) : 0;

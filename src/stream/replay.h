@@ -1,7 +1,8 @@
 /*
  * replay.h - messages out of quarantine into their table, after the manifest or the table was mended.
  *
- *     portion: read from quarantine -> decode as the manifest says now -> group by schema -> one transaction a group
+ *     portion: read from quarantine -> decode as the manifest says now -> group by schema -> one transaction a group,
+ *     on Postgres each in a DuckDB of its own (lake/apart.h)
  *
  * Invariants:
  *  1. A message's rows, its removal from quarantine and the note that it was replayed commit in one lake transaction

@@ -12,6 +12,7 @@
 #include "lake/ledger.h"
 #include "stream/queue.h"
 #include "stream/stream.h"
+#include "stream/telling.h"
 #include "wire/source.h"
 
 #define GATHER_MS 20 /* how long rows of JSON messages wait for more */
@@ -90,6 +91,7 @@ struct stream {
 	/* Owned by the reader thread. */
 	int64_t started_ms;
 	int64_t untroubled_ms; /* until when reading went well; 0: it does */
+	int64_t heard_ms, asked_ms; /* when the broker last gave a sign of life; when it was last asked for one */
 	bool targets_read; /* the queue drains for good */
 	struct source *source;
 	struct lake_session *claims;
@@ -102,6 +104,7 @@ struct stream {
 	/* Owned by the committer thread. */
 	struct lake_session *session;
 	struct targets targets;
+	struct telling telling;
 	int64_t others_asked_ms;
 	int64_t lane_versions; /* of an offsets table, that commits left since the last lanes_prune */
 	int64_t unmerged; /* commits that wrote files since the last look at small ones */

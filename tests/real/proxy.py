@@ -14,7 +14,8 @@ class Proxy:
     delay_s     before each piece is passed on
     cut         the share of pieces at which a connection is cut instead: of what the client sends, or of the answers
     answer_cut  the same, of the answers alone: the server has done what the client is never told
-    trap        a client's piece that holds these bytes is passed on, and the connection cut at its answer; once
+    trap        texts that clients send, in this order: the piece with the last one is passed on, and the connection cut at
+                its answer; once
     refuse      the share of new connections that get `refusal` as their answer, or are closed where it is empty
     """
 
@@ -23,7 +24,7 @@ class Proxy:
         self.target = (host, int(port))
         self.rate, self.delay_s, self.cut, self.answer_cut, self.refuse, self.refusal = None, 0, 0, 0, 0, b""
         self.cuts = self.refused = 0
-        self.trap = b""
+        self.trap = []
         self.random = random.Random(seed)
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.address = "127.0.0.1:%d" % self.listener.getsockname()[1]
@@ -75,6 +76,17 @@ class Proxy:
         except OSError:
             pass
 
+    def spring(self, piece):
+        """Is this the piece that the trap was set for?"""
+        at = 0
+        while self.trap and (found := piece.find(self.trap[0], at)) >= 0:
+            at = found + len(self.trap.pop(0))
+        return not self.trap
+
+    def refuses(self, piece):
+        """What the client is answered instead of the server's word; None: nothing."""
+        return None
+
     def forward(self, client, server):
         trapped = False
         while self.open:
@@ -84,8 +96,13 @@ class Proxy:
                 if not piece:
                     return
                 from_server = side is server
-                if not from_server and self.trap and self.trap in piece:
-                    trapped, self.trap = True, b""
+                answer = None if from_server else self.refuses(piece)
+                if answer:
+                    self.refused += 1
+                    client.sendall(answer)
+                    return
+                if not from_server and self.trap:
+                    trapped = self.spring(piece)
                 elif from_server and trapped:
                     self.cuts += 1
                     return

@@ -117,7 +117,7 @@ def test_an_answer_that_breaks_duckdb(behind_proxy):
     DuckDB refuses everything from then on."""
     lake, proxy, process, stream = behind_proxy
     for i in range(6 if LONG else 2):
-        proxy.trap = b'"next_offset"'
+        proxy.trap = [b'"next_offset"']
         process.wait_event("lake_anew", count=i + 1, timeout_s=20)
         commits_go_on(process)
     support.eventually("ready again", lambda: process.get("/readyz")[0] == 200)

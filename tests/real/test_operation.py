@@ -157,3 +157,20 @@ def test_watched(kafka, make_lake):
     for record in (json.loads(line) for line in process.text().splitlines()):
         assert {"ts", "level", "event", "message"} <= record.keys(), record
     lake.assert_exactly_once(seqs)
+
+
+def test_many_bad_messages_and_few_lines(kafka, make_lake):
+    """A topic full of them must not fill the log: the first of each kind of reason, and how many more. None is lost."""
+    topic = kafka.topic()
+    producer = kafka.producer()
+    lake = make_lake("sqlite", kafka.address, topic)
+    for _ in range(300):
+        producer.raw(topic, b"no arrow")
+    for _ in range(3):
+        producer.raw(topic, None)
+    producer.flush()
+    process = lake.once()
+    told, more = process.events("quarantine"), process.events("quarantine_more")
+    assert len(told) == 8 and [r["offset"] for r in told] == [0, 1, 2, 3, 4, 300, 301, 302], told
+    assert [r["messages"] for r in more] == [295] and more[0]["stream"] == "events", more
+    assert len(lake.quarantine()) == 303

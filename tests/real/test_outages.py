@@ -1,5 +1,6 @@
 """Servers that go away and come back in the middle of ingest: Tarn recovers by itself, nothing is lost or doubled."""
 
+import re
 import signal
 import time
 
@@ -43,6 +44,26 @@ def test_once_outlives_an_outage(own_kafka, make_lake):
     lake.assert_exactly_once(seqs)
 
 
+def test_once_does_not_wait_for_ever(own_kafka, make_lake):
+    """A broker that does not come back ends it, with what is left; the next run goes on. In the long form after the five
+    minutes that an installation would wait."""
+    topic = own_kafka.topic(3)
+    producer = own_kafka.producer()
+    lake = make_lake("sqlite", own_kafka.address, topic, memory="32Mi")
+    seqs = producer.events(topic, 300, rows=10, partitions=3, note_bytes=5000)
+    process = lake.start("--once", faults="insert.chunk:3:sleep=3000" + ("" if LONG else ",once.silent:1:error"))
+    process.wait_event("lane_assigned", count=3, timeout_s=60)
+    own_kafka.stop()
+    assert process.wait(400 if LONG else 60) == LATER, process.tail()
+    told = re.search(r"no word from the broker for (\d+) s, and (\d+) offsets are left: the next run goes on", process.text())
+    assert told and int(told[1]) >= (300 if LONG else 5), process.tail()
+    answer = lake.assert_consistent()
+    assert 0 < int(told[2]) == 300 - answer["table_rows"] // 10, (told[0], answer)
+    own_kafka.restart()
+    lake.once()
+    lake.assert_exactly_once(seqs)
+
+
 def test_postgres_outage(kafka, own_postgres, make_lake):
     topic = kafka.topic(3)
     lake = make_lake("postgres", kafka.address, topic, server=own_postgres)
@@ -61,15 +82,10 @@ def test_postgres_outage(kafka, own_postgres, make_lake):
     assert "password" not in process.text()
 
 
-def test_no_broker(make_lake):
-    lake = make_lake("sqlite", "127.0.0.1:1", "nowhere")
-    process = lake.start("--once")
-    assert process.wait(60) == LATER
-    assert "nowhere" in process.text() and "127.0.0.1:1" in process.text()
-
-
-def test_no_topic(kafka, make_lake):
-    """--once gives a missing topic some seconds; without --once it is waited for, and may come."""
+def test_no_broker_and_no_topic(kafka, make_lake):
+    """--once gives a missing topic, and a broker that does not answer, some seconds; without --once a topic is waited for, and
+    may come."""
+    nowhere = make_lake("sqlite", "127.0.0.1:1", "nowhere").start("--once")
     lake = make_lake("sqlite", kafka.address, support.unique("missing"))
     once = lake.start("--once")
     waiting = make_lake("sqlite", kafka.address, support.unique("later"))
@@ -84,6 +100,8 @@ def test_no_topic(kafka, make_lake):
     waiting.assert_exactly_once(seqs)
     assert once.wait(60) == LATER
     assert "does not exist" in once.text()
+    assert nowhere.wait(60) == LATER
+    assert "nowhere" in nowhere.text() and "127.0.0.1:1" in nowhere.text()
 
 
 def test_topic_made_anew(kafka, make_lake):

@@ -107,15 +107,13 @@ def test_a_wrong_password(secure, make_lake):
     lake.assert_exactly_once(seqs)
 
 
-def test_a_broker_that_nobody_vouches_for(secure, make_lake, folder):
+def test_a_broker_that_is_not_believed_or_does_not_believe(secure, make_lake, folder):
+    """Nobody vouches for its certificate; and no TLS where it asks for TLS. Both are waited for, so both at once."""
     other = certificates(folder / "other")
     lake, _ = lake_of(secure, make_lake, ssl_ca_location=str(other / "ca.pem"))
-    process = lake.start("--once")
-    assert process.wait(90) == support.LATER, process.tail()
-    assert "certificate" in process.text(), process.tail()
-
-
-def test_no_tls_where_it_is_asked_for(secure, make_lake):
+    stranger = lake.start("--once")
     lake, _ = lake_of(secure, make_lake, security_protocol="plaintext")
-    process = lake.start("--once")
-    assert process.wait(90) == support.LATER, process.tail()
+    plain = lake.start("--once")
+    for process in stranger, plain:
+        assert process.wait(90) == support.LATER, process.tail()
+    assert "certificate" in stranger.text(), stranger.tail()

@@ -52,7 +52,7 @@ write_config() { # DIR PORT
 }
 
 java_kafka() { # DIR CLASS ARGUMENT...
-	exec java -Xms64m "-Xmx${KAFKA_TEST_HEAP:-384m}" -XX:+UseSerialGC -Xshare:auto -Djava.awt.headless=true \
+	exec java -Xms64m "-Xmx${KAFKA_TEST_HEAP:-384m}" -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xshare:auto -Djava.awt.headless=true \
 		"-Dlog4j2.configurationFile=$1/log4j2.yaml" -cp "$DEPS/kafka/*" "${@:2}"
 }
 

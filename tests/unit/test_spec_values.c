@@ -4,6 +4,8 @@
 #include <limits.h>
 #include <stdint.h>
 
+#include "batch/json.h"
+#include "spec/kinds.h"
 #include "spec/values.h"
 
 struct number_case {
@@ -167,7 +169,78 @@ static void texts(void)
 	}
 }
 
+/* What a manifest may say of a column's type is what batch/ takes, and no more: else it would be refused only when the
+ * stream starts. */
+static void agree(const char *text)
+{
+	const char *wrong = value_column(text);
+	enum json_type type;
+	int precision, scale;
+
+	if (!wrong != json_type_parse(text, &type, &precision, &scale))
+		CHECK_FAIL("'%s': %s for the manifest, and not for batch/, or the other way round", text,
+		           wrong ? wrong : "right");
+}
+
+static void column_types(void)
+{
+	static const char *const names[] = {
+#define JSON_TYPE(id, name, duckdb, kind, zone, right) name,
+#include "batch/json_types.def"
+#undef JSON_TYPE
+	};
+	static const char *const odd[] = {
+	        "",
+	        "Boolean",
+	        "BIGINT",
+	        "int",
+	        "text",
+	        "bigint ",
+	        " bigint",
+	        "epoch_us",
+	        "decimal",
+	        "decimal()",
+	        "decimal(5)",
+	        "decimal(5,)",
+	        "json[]",
+	        "decimal(5,2",
+	        "decimal(5,2)x",
+	        "decimal(5,2) ",
+	        "decimal (5,2)",
+	        "decimal( 5,2)",
+	        "uuid",
+	        "decimal(5, 2)",
+	        "decimal(5 ,2)",
+	        "decimal(+5,2)",
+	        "decimal(05,02)",
+	        "decimal(100,2)",
+	        "blob",
+	        "decimal(-1,0)",
+	        "decimal(5,-1)",
+	        "decimal(5.0,2)",
+	        "DECIMAL(5,2)",
+	        "decimal(5,2,1)",
+	};
+	char text[64];
+
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		agree(names[i]);
+		/* Said to who writes manifests, too; and right but for the decimal, which wants its digits. */
+		CHECK_HAS(type_right(TYPE_COLUMN), names[i]);
+		CHECK_INT(!value_column(names[i]), strcmp(names[i], "decimal") != 0);
+	}
+	for (size_t i = 0; i < sizeof odd / sizeof *odd; i++)
+		agree(odd[i]);
+	for (int precision = -2; precision < 110; precision++) {
+		for (int scale = -2; scale < 110; scale++) {
+			snprintf(text, sizeof text, "decimal(%d,%d)", precision, scale);
+			agree(text);
+		}
+	}
+}
+
 int main(int argc, char **argv)
 {
-	return CHECK_MAIN(argc, argv, TEST(durations), TEST(quantities), TEST(integers), TEST(texts));
+	return CHECK_MAIN(argc, argv, TEST(durations), TEST(quantities), TEST(integers), TEST(texts),
+	                  TEST(column_types));
 }
