@@ -437,6 +437,11 @@ def rows_turn(point):
     return 3 if point.startswith(("begin", "commit")) else 1
 
 
+def turns(point):
+    """Which occurrences of a point a test of kills tries: in the sample up to that of the rows."""
+    return [1, 2, 3, 5] if LONG else range(1, rows_turn(point) + 1)
+
+
 def attach(target, options="", store=None, **config):
     """Another program than tarn: DuckDB from PyPI, with what ATTACH finds at `target` as lake."""
     con = duckdb.connect(config={"extension_directory": EXTENSIONS, "autoinstall_known_extensions": "false",

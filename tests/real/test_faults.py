@@ -18,12 +18,6 @@ POINTS = [p for p in POINTS if not p.startswith(("file", "resolve.", "once.")) a
 PARTITIONS = 2
 
 
-def turns(point):
-    """Which occurrences of a point are tried: in the sample up to that of the rows, for begin and commit are passed by making
-    the tables and by claiming lanes as well."""
-    return [1, 2, 3, 5] if LONG else range(1, support.rows_turn(point) + 1)
-
-
 def dies(lake, faults):
     """Runs until the fault kills it. False: it ended, for the point was not passed so often."""
     process = lake.once(faults=faults, expect=None)
@@ -42,7 +36,7 @@ def test_kill_at_every_point(kafka, make_lake, record_property, backend):
     seqs, bad, kills, missed = [], 0, 0, []
     # A new lake is made anew under the first kills; from then on each kill meets a lake with rows.
     for nth in range(1, 6):
-        for point in [p for p in POINTS if nth in turns(p)]:
+        for point in [p for p in POINTS if nth in support.turns(p)]:
             seqs += producer.events(topic, 3, rows=4, partitions=PARTITIONS)
             producer.raw(topic, b"no arrow", partition=0)
             producer.flush()

@@ -5,7 +5,7 @@
 # KEY-2 and KEY-3, which may do the same, and with "reader", which may not write.
 # restart keeps DIR's data and port, prints ENDPOINT, and starts a server that was stopped as well.
 # The pid is in DIR/pid, what the server said in DIR/server.log. It has no bucket yet. stop kills: its own way to end takes
-# 25 seconds, and what it acknowledged is the system's to keep.
+# 25 seconds, and what it acknowledged is the system's to keep. Each bucket takes seven volumes, of which none is preallocated.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
@@ -26,7 +26,7 @@ try_start() { # DIR PORT: 0 ready, 1 a port was taken in between
 		-master.port=$((port + 1)) -master.port.grpc=$((port + 2)) -volume.port=$((port + 3)) \
 		-volume.port.grpc=$((port + 4)) -filer -filer.port=$((port + 5)) -filer.port.grpc=$((port + 6)) \
 		-s3 -s3.port="$port" -s3.port.grpc=$((port + 7)) -s3.config="$dir/s3.json" -master.volumeSizeLimitMB=1024 \
-		-volume.max=50 -master.telemetry=false -master.electionTimeout=1s -s3.port.iceberg=0 -s3.port.lance=0 \
+		-volume.max=1000 -master.telemetry=false -master.electionTimeout=1s -s3.port.iceberg=0 -s3.port.lance=0 \
 		>"$dir/server.log" 2>&1 </dev/null &
 	pid=$!
 	disown "$pid"
