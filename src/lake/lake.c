@@ -90,8 +90,9 @@ static int prepare_files(struct lake *lake, struct error *err)
 /* What one of DuckDB's threads takes to write a row group, with some to spare: 16 threads on 112 MiB ran out of it. */
 #define THREAD_BYTES ((int64_t)32 << 20)
 
-static int duck_threads(const struct lake_options *options)
+int lake_threads(const struct lake *lake)
 {
+	const struct lake_options *options = &lake->options;
 	int64_t threads = sysconf(_SC_NPROCESSORS_ONLN);
 
 	if (options->threads)
@@ -108,7 +109,7 @@ static struct duck *open_duck(struct lake *lake, struct error *err)
 	struct duck_setting settings[8];
 	int count = 0;
 
-	snprintf(threads, sizeof threads, "%d", duck_threads(options));
+	snprintf(threads, sizeof threads, "%d", lake_threads(lake));
 	settings[count++] = (struct duck_setting){"extension_directory", lake_extension_folder()};
 	settings[count++] = (struct duck_setting){"autoinstall_known_extensions", "false"};
 	settings[count++] = (struct duck_setting){"autoload_known_extensions", "false"};

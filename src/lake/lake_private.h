@@ -32,6 +32,8 @@ struct lake_session {
 
 /* Statements in a transaction of their own: all or none. */
 int lake_execute_all(struct lake_session *session, const char *const *statements, size_t count, struct error *err);
+/* Of DuckDB. */
+int lake_threads(const struct lake *lake);
 /* The folder of an absolute path with its parents, where absent. */
 int lake_make_folders(const char *path, struct error *err);
 const char *lake_extension_folder(void);

@@ -88,16 +88,21 @@ static int merge_in(struct apart *apart, const struct merge *merge, size_t tier,
 	return apart_commit(apart, NULL, err) == COMMIT_DONE ? 0 : -1;
 }
 
+/* One thread: two would hold twice as many row groups beside what the stream has in memory, and beside a busy stream
+ * are no sooner done. */
 static int merge_tier(const struct merge *merge, size_t tier, struct error *err)
 {
 	struct apart apart;
+	struct error ignored;
 	int failed;
 
 	if (apart_open(merge->session, &apart, err))
 		return -1;
-	failed = merge_in(&apart, merge, tier, err);
+	failed = duck_exec(apart.session->connection, "SET threads = 1", NULL, err) ||
+	         merge_in(&apart, merge, tier, err);
+	duck_execf(apart.session->connection, &ignored, "SET threads = %d", lake_threads(apart.session->lake));
 	apart_close(&apart);
-	return failed;
+	return failed ? -1 : 0;
 }
 
 int lake_merge(struct lake_session *session, const char *schema, const char *table, struct merge_report *ret_report,

@@ -3,7 +3,8 @@
  * replaced are deleted.
  *
  * On the committer's thread, for all are transactions of the same catalog; the reader goes on meanwhile. Bounded: a
- * look after LANE_VERSIONS versions and after MERGE_FILES commits, and what one merge writes (lake/merge.h).
+ * look after LANE_VERSIONS versions and after MERGE_FILES commits (MERGE_LATEST for a
+ * stream that is behind), and what one merge writes (lake/merge.h).
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -15,6 +16,7 @@
 #include "stream/stream_private.h"
 
 #define CLEANUP_EVERY_MS (10 * 60 * 1000)
+#define MERGE_LATEST 64 /* commits: a stream that is never up to date merges all the same */
 
 static int merge_table(struct stream *stream, const char *schema, const char *table, struct error *err)
 {
@@ -67,11 +69,23 @@ static void prune_lanes(struct stream *stream)
 		          err.message);
 }
 
+/* The next commit is ready: its rows are worth more than larger files, which commits of so many rows make anyway. */
+static bool is_behind(struct stream *stream)
+{
+	bool behind;
+
+	pthread_mutex_lock(&stream->queue.lock);
+	behind = stream->queue.queued_bytes >= stream->queue.bound / 4;
+	pthread_mutex_unlock(&stream->queue.lock);
+	return behind;
+}
+
 static void merge(struct stream *stream)
 {
 	struct error err = {0};
 
-	if (!stream->spec->merge_files || stream->unmerged < MERGE_FILES)
+	if (!stream->spec->merge_files || stream->unmerged < MERGE_FILES ||
+	    (stream->unmerged < MERGE_LATEST && is_behind(stream)))
 		return;
 	stream->unmerged = 0;
 	if (merge_table(stream, stream->spec->schema, stream->spec->table, &err) ||
