@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <time.h>
 
 #include "base/log.h"
@@ -175,27 +176,44 @@ int duck_exec(struct duck_connection *connection, const char *sql, int64_t *ret_
 	return failed;
 }
 
-/* DuckDB tells no type of an error in preparing but in its words. */
+/* The C API tells the type of a result's error alone. Of others the words: "Constraint Error: ...". */
 static int type_in_words(const char *message)
 {
 	static const struct {
 		const char *words;
 		int type;
 	} known[] = {
-	        {"INTERNAL Error", DUCKDB_ERROR_INTERNAL},
-	        {"FATAL Error", DUCKDB_ERROR_FATAL},
+	        {"Invalid Error", DUCKDB_ERROR_INVALID},
+	        {"Out of Range Error", DUCKDB_ERROR_OUT_OF_RANGE},
+	        {"Conversion Error", DUCKDB_ERROR_CONVERSION},
+	        {"Mismatch Type Error", DUCKDB_ERROR_MISMATCH_TYPE},
+	        {"Invalid type Error", DUCKDB_ERROR_INVALID_TYPE},
+	        {"Serialization Error", DUCKDB_ERROR_SERIALIZATION},
+	        {"TransactionContext Error", DUCKDB_ERROR_TRANSACTION},
+	        {"Not implemented Error", DUCKDB_ERROR_NOT_IMPLEMENTED},
+	        {"Catalog Error", DUCKDB_ERROR_CATALOG},
+	        {"Parser Error", DUCKDB_ERROR_PARSER},
+	        {"Constraint Error", DUCKDB_ERROR_CONSTRAINT},
+	        {"Binder Error", DUCKDB_ERROR_BINDER},
 	        {"IO Error", DUCKDB_ERROR_IO},
 	        {"HTTP Error", DUCKDB_ERROR_HTTP},
-	        {"Catalog Error", DUCKDB_ERROR_CATALOG},
-	        {"TransactionContext Error", DUCKDB_ERROR_TRANSACTION},
-	        {"Invalid Error", DUCKDB_ERROR_INVALID},
+	        {"INTERRUPT Error", DUCKDB_ERROR_INTERRUPT},
+	        {"FATAL Error", DUCKDB_ERROR_FATAL},
+	        {"INTERNAL Error", DUCKDB_ERROR_INTERNAL},
+	        {"Invalid Input Error", DUCKDB_ERROR_INVALID_INPUT},
 	        {"Out of Memory Error", DUCKDB_ERROR_OUT_OF_MEMORY},
+	        {"Invalid Configuration Error", DUCKDB_INVALID_CONFIGURATION},
 	};
 
 	for (size_t i = 0; message && i < COUNT_OF(known); i++)
-		if (!strncmp(message, known[i].words, strlen(known[i].words)))
+		if (!strncasecmp(message, known[i].words, strlen(known[i].words)))
 			return known[i].type;
-	return DUCKDB_ERROR_BINDER;
+	return DUCKDB_ERROR_UNKNOWN_TYPE;
+}
+
+static int fail_in_words(const char *message, struct error *err)
+{
+	return duck_fail(type_in_words(message), message, err);
 }
 
 int duck_exec_long(struct duck_connection *connection, const char *sql, int64_t *ret_changed, struct error *err)
@@ -208,24 +226,24 @@ int duck_exec_long(struct duck_connection *connection, const char *sql, int64_t 
 	int failed = 0;
 
 	if (duckdb_prepare(connection->handle, sql, &statement) == DuckDBError) {
-		duck_fail(type_in_words(duckdb_prepare_error(statement)), duckdb_prepare_error(statement), err);
+		fail_in_words(duckdb_prepare_error(statement), err);
 		duckdb_destroy_prepare(&statement);
 		return -1;
 	}
-	if (duckdb_pending_prepared(statement, &pending) == DuckDBError) {
-		failed = duck_fail(type_in_words(duckdb_pending_error(pending)), duckdb_pending_error(pending), err);
-	} else {
-		while (!duckdb_pending_execution_is_finished(state) && state != DUCKDB_PENDING_ERROR) {
-			if (state == DUCKDB_PENDING_NO_TASKS_AVAILABLE)
-				nanosleep(&pause, NULL);
-			state = duckdb_pending_execute_task(pending);
-		}
-		if (duckdb_execute_pending(pending, &result) == DuckDBError)
-			failed = duck_fail((int)duckdb_result_error_type(&result), duckdb_result_error(&result), err);
-		else if (ret_changed)
-			*ret_changed = (int64_t)duckdb_rows_changed(&result);
-		duckdb_destroy_result(&result);
+	if (duckdb_pending_prepared(statement, &pending) == DuckDBError)
+		state = DUCKDB_PENDING_ERROR;
+	while (!duckdb_pending_execution_is_finished(state) && state != DUCKDB_PENDING_ERROR) {
+		if (state == DUCKDB_PENDING_NO_TASKS_AVAILABLE)
+			nanosleep(&pause, NULL);
+		state = duckdb_pending_execute_task(pending);
 	}
+	if (state == DUCKDB_PENDING_ERROR)
+		failed = fail_in_words(duckdb_pending_error(pending), err);
+	else if (duckdb_execute_pending(pending, &result) == DuckDBError)
+		failed = duck_fail((int)duckdb_result_error_type(&result), duckdb_result_error(&result), err);
+	else if (ret_changed)
+		*ret_changed = (int64_t)duckdb_rows_changed(&result);
+	duckdb_destroy_result(&result);
 	duckdb_destroy_pending(&pending);
 	duckdb_destroy_prepare(&statement);
 	return failed;

@@ -75,7 +75,7 @@ static enum poll_result take_message(struct kafka_source *source, rd_kafka_messa
 {
 	struct lane *lane = lane_at(source, m->partition);
 
-	if (lane && lane->state == LANE_READING && m->offset >= lane->position)
+	if (lane && lane->state == LANE_READING && !lane->astray && m->offset >= lane->position)
 		return give_out(lane, m, ret);
 	rd_kafka_message_destroy(m);
 	return POLL_NOTHING;
@@ -186,6 +186,8 @@ static int settle(struct kafka_source *source, int timeout_ms, struct error *err
 	}
 	if (source->assign_all && !source->all_assigned && lanes_all(source, timeout_ms, err))
 		return -1;
+	if (source->astray && lanes_bring_back(source, err))
+		return -1;
 	return source->asking ? lanes_ask(source, err) : 0;
 }
 
@@ -197,8 +199,8 @@ static enum poll_result kafka_poll(struct source *base, int timeout_ms, struct m
 	int left = timeout_ms;
 
 	err = err ? err : &unused;
-	if (source->ahead_count && must_hear(source) && ahead_fetch(source, 0, err) < 0)
-		return POLL_ERROR;
+	if (source->ahead_count && must_hear(source))
+		ahead_fetch(source, 0);
 	for (;;) {
 		rd_kafka_message_t *m = source->ahead_count ? ahead_next(source) : NULL;
 		enum poll_result result = m ? take_event(source, m, ret, err) : POLL_NOTHING;
@@ -212,18 +214,15 @@ static enum poll_result kafka_poll(struct source *base, int timeout_ms, struct m
 		else
 			deadline = clock_monotonic_ms() + timeout_ms;
 		left = left > 0 ? left : 0;
-		if ((source->failed || source->asking || source->assign_all) && settle(source, left, err))
+		if ((source->failed || source->asking || source->astray || source->assign_all) &&
+		    settle(source, left, err))
 			return POLL_ERROR;
 		if (source->paused_count && all_quiet(source)) {
 			clock_sleep_ms(left);
 			return POLL_NOTHING;
 		}
-		switch (ahead_fetch(source, left, err)) {
-		case -1: return POLL_ERROR;
-		case 0:
-			if (!left && !source->failed)
-				return POLL_NOTHING;
-		}
+		if (!ahead_fetch(source, left) && !left && !source->failed)
+			return POLL_NOTHING;
 	}
 }
 
@@ -277,6 +276,7 @@ static int kafka_seek(struct source *base, int32_t partition, int64_t offset, st
 	list = lanes_list(source, partition, offset);
 	error = rd_kafka_seek_partitions(source->rk, list, KAFKA_ASK_MS);
 	done = !error && !list->elems[0].err;
+	lane->astray &= !done;
 	if (error)
 		rd_kafka_error_destroy(error);
 	rd_kafka_topic_partition_list_destroy(list);

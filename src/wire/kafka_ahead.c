@@ -25,21 +25,22 @@ rd_kafka_message_t *ahead_next(struct kafka_source *source)
 	return m;
 }
 
+static void lead_astray(struct kafka_source *source, struct lane *lane)
+{
+	lane_drop_ahead(source, lane);
+	lane->astray = source->astray = true;
+}
+
 /* A lane was dropped (given, taken, sought) in a callback while messages were taken: which of them are from before, no
  * one can tell. They are read again. */
-static int drop_doubtful(struct kafka_source *source, int64_t drops, struct error *err)
+static void drop_doubtful(struct kafka_source *source, int64_t drops)
 {
 	for (int i = 0; i < source->ahead_count; i++) {
 		struct lane *lane = source->ahead[i] ? lane_at(source, source->ahead[i]->partition) : NULL;
-		int32_t partition = lane ? source->ahead[i]->partition : 0;
 
-		if (!lane || lane->dropped <= drops)
-			continue;
-		lane_drop_ahead(source, lane);
-		if (lane->state == LANE_READING && lane_reassign(source, partition, lane, err))
-			return -1;
+		if (lane && lane->dropped > drops)
+			lead_astray(source, lane);
 	}
-	return 0;
 }
 
 /* Behind the message that came, those that are there already. */
@@ -71,16 +72,13 @@ static void pause_lanes(struct kafka_source *source, int from)
 }
 
 /* Full of paused lanes' messages, although they are paused: the lane that has one more reads on from its position. */
-static int make_room(struct kafka_source *source, rd_kafka_message_t *m, struct error *err)
+static void make_room(struct kafka_source *source, rd_kafka_message_t *m)
 {
 	struct lane *lane = lane_at(source, m->partition);
-	int32_t partition = m->partition;
 
 	rd_kafka_message_destroy(m);
-	if (!lane || lane->state != LANE_READING)
-		return 0;
-	lane_drop_ahead(source, lane);
-	return lane_reassign(source, partition, lane, err);
+	if (lane)
+		lead_astray(source, lane);
 }
 
 static void close_gaps(struct kafka_source *source)
@@ -94,7 +92,7 @@ static void close_gaps(struct kafka_source *source)
 	source->ahead_count = kept;
 }
 
-int ahead_fetch(struct kafka_source *source, int timeout_ms, struct error *err)
+bool ahead_fetch(struct kafka_source *source, int timeout_ms)
 {
 	rd_kafka_message_t *m = rd_kafka_consumer_poll(source->rk, timeout_ms);
 	int64_t drops = source->drops;
@@ -102,18 +100,20 @@ int ahead_fetch(struct kafka_source *source, int timeout_ms, struct error *err)
 
 	source->fetched_ms = clock_monotonic_ms();
 	if (!m)
-		return 0;
+		return false;
 	close_gaps(source);
-	if (source->ahead_count == AHEAD_MAX)
-		return make_room(source, m, err) ? -1 : 1;
+	if (source->ahead_count == AHEAD_MAX) {
+		make_room(source, m);
+		return true;
+	}
 	from = source->ahead_count;
 	source->ahead[source->ahead_count++] = m;
 	if (!m->err && !source->one_by_one)
 		take_ready(source, m->len);
-	if (source->drops > drops && drop_doubtful(source, drops, err))
-		return -1;
+	if (source->drops > drops)
+		drop_doubtful(source, drops);
 	pause_lanes(source, from);
-	return 1;
+	return true;
 }
 
 void ahead_drop_all(struct kafka_source *source)

@@ -83,6 +83,7 @@ static void set_state(struct kafka_source *source, struct lane *lane, enum lane_
 			forget_pause(source, lane);
 		lane_set_pause(source, lane, PAUSE_NONE);
 		lane_drop_ahead(source, lane);
+		lane->astray = false;
 	}
 	source->reading_count += (state == LANE_READING) - (lane->state == LANE_READING);
 	source->asking |= state == LANE_ASKING;
@@ -139,6 +140,7 @@ static int assign_whole(struct kafka_source *source, struct error *err)
 		if (lane->state != LANE_READING)
 			continue;
 		lane_drop_ahead(source, lane);
+		lane->astray = true; /* until this has succeeded */
 		rd_kafka_topic_partition_list_add(all, source->topic, i)->offset = lane->position;
 		if (lane->pause == PAUSE_REAL)
 			rd_kafka_topic_partition_list_add(paused, source->topic, i);
@@ -148,9 +150,12 @@ static int assign_whole(struct kafka_source *source, struct error *err)
 		code = rd_kafka_pause_partitions(source->rk, paused);
 	rd_kafka_topic_partition_list_destroy(all);
 	rd_kafka_topic_partition_list_destroy(paused);
+	source->astray |= code != 0;
 	if (code)
 		return error_set(err, ERROR_TRANSIENT, (int)code, "topic %s: assign: %s", source->topic,
 		                 rd_kafka_err2str(code));
+	for (int32_t i = 0; i < source->lane_count; i++)
+		source->lanes[i].astray = false;
 	return 0;
 }
 
@@ -177,7 +182,19 @@ int lane_reassign(struct kafka_source *source, int32_t partition, struct lane *l
 	if (!result && lane->pause == PAUSE_REAL)
 		rd_kafka_pause_partitions(source->rk, list);
 	rd_kafka_topic_partition_list_destroy(list);
+	lane->astray = result != 0;
+	source->astray |= lane->astray;
 	return result;
+}
+
+int lanes_bring_back(struct kafka_source *source, struct error *err)
+{
+	for (int32_t i = 0; i < source->lane_count; i++)
+		if (source->lanes[i].astray && source->lanes[i].state == LANE_READING &&
+		    lane_reassign(source, i, &source->lanes[i], err))
+			return -1;
+	source->astray = false;
+	return 0;
 }
 
 int lanes_ask(struct kafka_source *source, struct error *err)

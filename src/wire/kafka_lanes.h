@@ -12,7 +12,8 @@
  *  4. reading_count and paused_count are what counting the lanes would give.
  *  5. A lane's position is the offset of the next message to be given out, or less: assigning it there loses nothing.
  *  6. Messages (and ends) of a lane that were taken from librdkafka and not given out (`ahead`) follow the position
- * without a gap. Where a lane's position is set anew its messages are dropped: lane_drop_ahead, always.
+ * without a gap. Where a lane's position is set anew its messages are dropped: lane_drop_ahead, always. Where they are
+ * dropped and the position stays, the lane is astray until it is assigned there again.
  *
  * Not thread-safe: all of it runs on the polling thread.
  */
@@ -32,6 +33,8 @@ struct lane {
 	enum lane_state state;
 	enum lane_pause pause;
 	int64_t position;
+	bool astray; /* librdkafka reads elsewhere: nothing is given out before the lane is assigned at its position
+	                again */
 	int64_t dropped; /* of kafka_source's drops, the last of this lane */
 };
 
@@ -48,6 +51,7 @@ struct kafka_source {
 	bool all_assigned, closing;
 	bool given_late; /* the last lanes were given while closing */
 	bool asking; /* some lane is LANE_ASKING */
+	bool astray; /* some lane is */
 	struct lane *lanes; /* by partition */
 	int32_t lane_count, reading_count, paused_count;
 	/* Taken from librdkafka many at once, for a call a message would cost more than most small messages do. The
@@ -77,12 +81,14 @@ void lane_drop_ahead(struct kafka_source *source, struct lane *lane);
 
 /* The oldest event that may be given out, now the caller's; NULL: none. */
 rd_kafka_message_t *ahead_next(struct kafka_source *source);
-/* Waits for an event, and takes what else is ready. 1: some are there; 0: none came in time; -1: error. */
-int ahead_fetch(struct kafka_source *source, int timeout_ms, struct error *err);
+/* Waits for an event, and takes what else is ready. False: none came in time. */
+bool ahead_fetch(struct kafka_source *source, int timeout_ms);
 void ahead_drop_all(struct kafka_source *source);
 
 /* ---- kafka_lanes.c */
 
+/* Assigns the lanes that are astray at their positions. */
+int lanes_bring_back(struct kafka_source *source, struct error *err);
 /* Reads on from lane->position by taking the lane out of the assignment and in again: works where a seek is refused. */
 int lane_reassign(struct kafka_source *source, int32_t partition, struct lane *lane, struct error *err);
 int lane_error(struct kafka_source *source, int32_t partition, const char *what, rd_kafka_resp_err_t code,
