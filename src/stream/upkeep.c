@@ -46,14 +46,15 @@ static int clean_up(struct stream *stream, struct error *err)
 	return lake_merge_cleanup(stream->session, err);
 }
 
-/* A process begins with a look at what the ones before it left (stream.c). */
+/* After its first commit a process looks at what the ones before it left (stream.c). */
 static void prune_lanes(struct stream *stream)
 {
 	OWNED_FREE struct lake_lane *lanes = NULL;
 	struct error err = {0};
 	int count = 0;
 
-	if (stream->lane_versions < LANE_VERSIONS || !(lanes = calloc((size_t)stream->lane_count, sizeof *lanes)))
+	if (!stream->commits || stream->lane_versions < LANE_VERSIONS ||
+	    !(lanes = calloc((size_t)stream->lane_count, sizeof *lanes)))
 		return;
 	pthread_mutex_lock(&stream->queue.lock);
 	for (int i = 0; i < stream->lane_count; i++)

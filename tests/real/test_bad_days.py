@@ -77,7 +77,7 @@ def test_s3_has_bad_days(kafka, s3, make_lake, proxies, record_property, backend
     process = lake.start()
     stream = Stream(kafka.producer(), topic, 3, rows=20, per_second=60)
     process.wait_event("commit", timeout_s=60)
-    live_through(process, proxy, STORE_DAYS.values(), 12 if LONG else 4)
+    live_through(process, proxy, STORE_DAYS.values(), 12 if LONG else 3)
     support.settle(lake, stream, process, SETTLE_S)
     record_property("cuts", proxy.cuts)
     record_property("refused", proxy.refused)
@@ -104,7 +104,7 @@ def test_postgres_has_bad_days(behind_proxy, record_property):
     """Lost answers above all: the server has committed, and its client is never told."""
     lake, proxy, process, stream = behind_proxy
     days = {"delay_s": 0.02, "rate": 500_000}, {"answer_cut": 0.02}, {"cut": 0.02}, {"refuse": 0.5}
-    live_through(process, proxy, days, 15 if LONG else 5)
+    live_through(process, proxy, days, 15 if LONG else 3)
     support.settle(lake, stream, process, SETTLE_S)
     record_property("cuts", proxy.cuts)
     record_property("retries", len(process.events("commit_retry")))
@@ -136,7 +136,7 @@ def test_kafka_has_bad_days(folder, proxies, make_lake, record_property):
         stream = Stream(kafka.producer(), topic, 3, per_second=60)
         process.wait_event("commit", timeout_s=60)
         days = {"delay_s": 0.05, "rate": 200_000}, {"answer_cut": 0.05}, {"cut": 0.05}, {"refuse": 0.5}
-        live_through(process, proxy, days, 15 if LONG else 5)
+        live_through(process, proxy, days, 15 if LONG else 3)
         support.settle(lake, stream, process, SETTLE_S)
         record_property("cuts", proxy.cuts)
         assert proxy.cuts

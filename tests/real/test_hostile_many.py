@@ -11,7 +11,7 @@ from test_json import json_lake
 
 import support
 
-COUNT = 10_000 if support.LONG else 1_500
+COUNT = 10_000 if support.LONG else 600
 RUN = 25  # messages of one schema in a row: a new one ends a window, so each its own would be a commit a message
 MEMORY = "256Mi"
 BOUND_BYTES = 418_000_000  # what bench/memory.sh holds a process of this memory to

@@ -41,7 +41,7 @@ def test_a_trickle(kafka, make_lake, place):
     lake.assert_exactly_once(range(producer.next_seq))
 
 
-@pytest.mark.parametrize("place", support.places("duckdb", "postgres", all=PLACES))
+@pytest.mark.parametrize("place", support.places("postgres", all=PLACES))
 def test_killed_while_merging(kafka, make_lake, place):
     topic = kafka.topic(2)
     producer = kafka.producer()

@@ -84,7 +84,7 @@ def two_sorts(kafka, make_lake, backend, good=3, missing=4, wrong=2):
     return lake
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", support.places("duckdb", "postgres", all=BACKENDS))
 def test_a_life_in_quarantine(kafka, make_lake, backend):
     """Listed, shown, replayed after the manifest was mended; what is still refused stays, until it is discarded."""
     lake = two_sorts(kafka, make_lake, backend)
@@ -204,7 +204,7 @@ def message(**columns):
     return support.ipc(pa.record_batch(list(columns.values()), names=list(columns)))
 
 
-@pytest.mark.parametrize("backend", support.places("sqlite", "postgres", all=BACKENDS))
+@pytest.mark.parametrize("backend", support.places("postgres", all=BACKENDS))
 def test_arrow_messages_of_many_schemas(kafka, make_lake, backend):
     """Columns that the table could not take until its owner changed it; columns that are new; rows that DuckDB refuses, alone."""
     topic = kafka.topic(2)
@@ -241,7 +241,7 @@ def test_arrow_messages_of_many_schemas(kafka, make_lake, backend):
     adds_up(lake, 78, 0, replayed=19, discarded=2)
 
 
-@pytest.mark.parametrize("backend", ["sqlite", "postgres"])
+@pytest.mark.parametrize("backend", support.places("sqlite", all=["sqlite", "postgres"]))
 def test_inferred_columns_that_the_table_refuses(kafka, make_lake, backend):
     """What DuckDB refuses of many is found by halves; columns that the table has not are added with the rows."""
     topic = kafka.topic()
@@ -279,7 +279,7 @@ def many(kafka, make_lake, backend, count, partitions=4, **more):
     return lake
 
 
-@pytest.mark.parametrize("backend", support.places("sqlite", "postgres", all=BACKENDS))
+@pytest.mark.parametrize("backend", support.places("sqlite", all=BACKENDS))
 def test_five_thousand_messages(kafka, make_lake, record_property, backend):
     lake = many(kafka, make_lake, backend, 5000)
     mended(lake, LENIENT)
@@ -305,7 +305,7 @@ def bad_messages(lake, producer, number):
     lake.once()
 
 
-@pytest.mark.parametrize("backend", support.places("postgres", "file", all=BACKENDS))
+@pytest.mark.parametrize("backend", support.places("postgres", all=BACKENDS))
 def test_killed_at_every_point(kafka, make_lake, record_property, backend):
     """All of a portion or nothing: after each kill verify adds up, and the next replay does what is left."""
     topic = kafka.topic(2)
@@ -352,7 +352,7 @@ def test_discard_fails_at_every_point(kafka, make_lake, backend, action):
     assert lake.read("SELECT count(*), count(DISTINCT (\"partition\", \"offset\")) FROM lake.tarn.resolutions") == [(messages, messages)]
 
 
-@pytest.mark.parametrize("backend", support.places("sqlite", "postgres", all=BACKENDS))
+@pytest.mark.parametrize("backend", support.places("file", all=BACKENDS))
 def test_errors_are_tried_again(kafka, make_lake, backend):
     """One error at each point, also behind a COMMIT that succeeded: the lake is asked, and each row comes once."""
     lake = many(kafka, make_lake, backend, 300)
@@ -424,7 +424,7 @@ def test_a_running_stream_keeps_its_catalog(kafka, make_lake):
     adds_up(lake, 7, 2, replayed=4)
 
 
-@pytest.mark.parametrize("point", ["resolve.removed", "insert.after", "commit.before"])
+@pytest.mark.parametrize("point", support.places("commit.before", all=["resolve.removed", "insert.after", "commit.before"]))
 def test_one_of_two_replays_that_meet_loses(kafka, make_lake, point):
     """A replay that stops before its COMMIT while another replays the same: it finds them gone."""
     lake = many(kafka, make_lake, "postgres", 40)
