@@ -91,7 +91,7 @@ static enum poll_result take_error_event(struct kafka_source *source, const rd_k
 	switch ((int)m->err) {
 	case RD_KAFKA_RESP_ERR__PARTITION_EOF:
 	case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
-		if (!lane || lane->state != LANE_READING)
+		if (!lane || lane->state != LANE_READING || lane->astray)
 			return POLL_NOTHING;
 		*ret = (struct message){.partition = m->partition, .offset = m->offset, .timestamp_ms = -1};
 		if (m->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET)
