@@ -467,6 +467,8 @@ int json_add(struct json_decoder *decoder, const uint8_t *payload, size_t size, 
 	return failed;
 }
 
+#define ARRAY_BYTES 256 /* an array's heads, and its buffers' least sizes */
+
 int64_t json_rows(const struct json_decoder *decoder)
 {
 	return decoder->columns.rows;
@@ -474,7 +476,7 @@ int64_t json_rows(const struct json_decoder *decoder)
 
 int64_t json_bytes(const struct json_decoder *decoder)
 {
-	return columns_bytes(&decoder->columns);
+	return columns_bytes(&decoder->columns) + ARRAY_BYTES * (int64_t)decoder->columns.count;
 }
 
 int json_take(struct json_decoder *decoder, void (*let_go)(void *), void *opaque, struct batch_set *ret_set,

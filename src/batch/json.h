@@ -80,7 +80,7 @@ int json_learn(struct json_decoder *decoder, const char *const *names, const cha
  * Errors: CORRUPT (what is wrong, in which line and at which byte), FATAL (memory). */
 int json_add(struct json_decoder *decoder, const uint8_t *payload, size_t size, int64_t ingested_us, struct error *err);
 
-/* What was added since the last json_take. Bytes: of values, about. */
+/* What was added since the last json_take. Bytes: of values and of the arrays that they will be, about. */
 int64_t json_rows(const struct json_decoder *decoder);
 int64_t json_bytes(const struct json_decoder *decoder);
 

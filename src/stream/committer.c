@@ -162,7 +162,7 @@ static void portion_add(struct stream *stream, struct portion *portion, const st
 	const struct message *message = &unit->held->message;
 	struct buffer *headers = &portion->headers[portion->count];
 
-	buffer_init(headers, 1 << 24);
+	buffer_init(headers, BUFFER_DEFAULT_MAXIMUM);
 	message_headers_json(message, headers);
 	portion->rows[portion->count++] = (struct quarantine_row){
 	        .partition = message->partition,

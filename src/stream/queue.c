@@ -24,7 +24,7 @@ struct held_message *held_made(struct queue *queue, int64_t bytes)
 
 struct held_message *held_new(struct queue *queue, struct message *message)
 {
-	struct held_message *held = held_made(queue, (int64_t)message->size);
+	struct held_message *held = held_made(queue, (int64_t)message->size + HELD_BYTES);
 
 	if (!held)
 		return NULL;
@@ -180,7 +180,10 @@ static bool wants(const struct queue *queue, const struct unit *unit)
 		return false;
 	if (window->bytes >= window->max_bytes || window->units >= window->max_units)
 		return false;
-	return !unit->set.schema || unit->reason || is_own(window, unit) || may_stand_aside(queue, unit);
+	/* They are written when the window is closed, and in memory until then. */
+	if (unit->reason)
+		return window->quarantined_bytes < queue->bound / 2;
+	return !unit->set.schema || is_own(window, unit) || may_stand_aside(queue, unit);
 }
 
 /* Books the unit into the window. */
@@ -201,6 +204,7 @@ static void take(struct queue *queue, struct unit *unit)
 	if (unit->reason) {
 		/* Its arrays, if it has any, go with it: letting go of them here could want the lock. */
 		lane->quarantined++;
+		window->quarantined_bytes += unit->held->bytes;
 		*window->quarantined_tail = unit;
 		window->quarantined_tail = &unit->next;
 	} else if (unit->set.schema) {
@@ -448,6 +452,7 @@ void queue_window_clear(struct queue *queue)
 	window->quarantined_tail = &window->quarantined;
 	aside = TAKE(window->aside);
 	window->aside_tail = &window->aside;
+	window->quarantined_bytes = 0;
 	window->aside_bytes = 0;
 	batch_schema_release(window->schema);
 	window->schema = NULL;

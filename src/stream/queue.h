@@ -14,8 +14,9 @@
  *  1. A unit is taken under the lock that also tests "window closed".
  *  2. A window closes between units only: once one array of a unit is given, all of them are.
  *  3. A unit whose lane changed hands (its generation is old) is dropped, never taken.
- *  4. Bytes in flight = payload bytes pushed and not yet released; queue_wait_room holds the reader at the bound, but
- *     never while the queue is empty (the last messages may stay pinned by an idle window).
+ *  4. Bytes in flight = bytes pushed and not yet released, each message with what is kept beside it (HELD_BYTES);
+ *     queue_wait_room holds the reader at the bound, but never while the queue is empty (the last messages may stay
+ *     pinned by an idle window).
  *  5. Only lanes that were fenced when the window opened are taken.
  *
  * Life cycle: queue_init -> (queue_push | queue_window_begin -> queue_window_allow... ->
@@ -51,6 +52,9 @@ struct unit {
 	struct held_message *held; /* the message itself: its bytes may still have to go to quarantine; NULL: several */
 };
 
+/* A held message's part of the heap beside its payload: the unit, the library's message, the arrays' heads. */
+#define HELD_BYTES 1024
+
 void unit_free(struct unit *unit);
 
 #define WINDOW_OTHERS 7
@@ -81,6 +85,7 @@ struct window {
 	struct unit *current; /* arrays of it are being given out */
 	struct unit *quarantined; /* taken, to be written; owned */
 	struct unit **quarantined_tail;
+	int64_t quarantined_bytes;
 	int64_t first_arrived_ms;
 };
 

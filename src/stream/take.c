@@ -82,10 +82,13 @@ static const char *refused(struct stream *stream, const struct message *message)
 	return fault_hit(FAULT_DECODE) ? "fault injected at decode" : NULL;
 }
 
-static int give_reason(struct unit *unit, const char *reason, struct error *err)
+/* The unit's message goes to quarantine: nothing else may hold it. */
+static int refuse(struct unit *unit, const char *reason, struct error *err)
 {
 	unit->reason = strdup(reason);
-	return unit->reason ? 0 : error_no_memory(err);
+	if (!unit->reason)
+		return error_no_memory(err);
+	return message_keep(&unit->held->message, err);
 }
 
 /* ---- Arrow: a unit a message */
@@ -99,7 +102,7 @@ static int decode(struct stream *stream, struct unit *unit, struct error *err)
 	struct error why = {0};
 
 	if (reason)
-		return give_reason(unit, reason, err);
+		return refuse(unit, reason, err);
 	bytes.opaque = held_retain(held);
 	if (ipc_decode(stream->decoder, bytes, &unit->set, &why) == 0) {
 		unit->messages = 1;
@@ -108,7 +111,7 @@ static int decode(struct stream *stream, struct unit *unit, struct error *err)
 	held_release(held);
 	memcpy(unit->fingerprint, batch_decoder_fingerprint(stream->decoder), sizeof unit->fingerprint);
 	if (why.kind != ERROR_FATAL)
-		return give_reason(unit, why.message, err);
+		return refuse(unit, why.message, err);
 	*err = why;
 	return -1;
 }
@@ -166,7 +169,7 @@ static int take_refused(struct stream *stream, struct message *message, const ch
 	unit->skipped = message->offset - unit->from;
 	unit->bytes = (int64_t)message->size;
 	unit->held = held_new(&stream->queue, message);
-	if (!unit->held || give_reason(unit, reason, err)) {
+	if (!unit->held || refuse(unit, reason, err)) {
 		unit_free(unit);
 		return error_no_memory(err);
 	}

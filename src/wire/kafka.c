@@ -399,14 +399,15 @@ static rd_kafka_conf_t *make_conf(struct kafka_source *source, const struct kafk
 {
 	const char *protocol = kafka_property_get(config->properties, config->property_count, "group.protocol");
 	bool kip848 = protocol && !strcasecmp(protocol, "consumer");
-	char prefetch_kb[24];
+	char prefetch_kb[24], response[24], share[24];
 	const struct kafka_rule defaults[] = {
 	        {"client.id", config->client_id ? config->client_id : "tarn", NULL},
 	        {"isolation.level", "read_committed", NULL},
-	        /* A live message keeps its whole fetch response in memory, so responses are small... */
-	        {"fetch.max.bytes", KAFKA_MESSAGE_BYTES_MAX, NULL},
+	        /* librdkafka counts what is queued before it asks, not what the answer adds to it: that is unpacked as
+	         * a whole, to several times its size, and a live message keeps all of it. So answers are small... */
+	        {"fetch.max.bytes", response, NULL},
 	        /* ... and hold more than one lane. A larger message still comes, alone (KIP-74). */
-	        {"fetch.message.max.bytes", "4194304", NULL},
+	        {"fetch.message.max.bytes", share, NULL},
 	        {"queued.max.messages.kbytes", prefetch_kb, NULL},
 	        /* A full queue is empty again within milliseconds; librdkafka would look after a second. */
 	        {"fetch.queue.backoff.ms", "10", NULL},
@@ -428,8 +429,11 @@ static rd_kafka_conf_t *make_conf(struct kafka_source *source, const struct kafk
 	};
 	const struct kafka_rules rules = {defaults, (int)COUNT_OF(defaults) - kip848, owned, COUNT_OF(owned)};
 	int64_t kb = config->prefetch_bytes > 0 ? config->prefetch_bytes / 1024 : 65536;
+	int64_t response_kb = kb / 8 < 1024 ? 1024 : kb / 8 > 16384 ? 16384 : kb / 8;
 	rd_kafka_conf_t *conf;
 
+	snprintf(response, sizeof response, "%lld", (long long)response_kb * 1024);
+	snprintf(share, sizeof share, "%lld", (long long)response_kb * 256);
 	snprintf(prefetch_kb, sizeof prefetch_kb, "%lld", (long long)(kb < 1 ? 1 : kb > 2097151 ? 2097151 : kb));
 	conf = kafka_conf_new(&source->client, &rules, config->properties, config->property_count, err);
 	if (!conf)

@@ -6,7 +6,8 @@
  * wire/ knows nothing of columns or of the lake; stream/ joins them.
  *
  * Invariants:
- *  1. A message's payload, key and headers stay where they are until message_release; nothing is copied out.
+ *  1. A message's payload, key and headers stay where they are until message_release; nothing is copied out, but by
+ *     message_keep.
  *  2. `assigned` is called before the first message of a lane and says where to start: the lake's offset wins over
  *     anything that the source remembers (DESIGN invariant 2).
  *  3. When `revoked` returns, no further message of that lane is delivered until it is assigned again.
@@ -60,6 +61,10 @@ static inline void message_headers_json(const struct message *message, struct bu
 	if (message->headers)
 		message->headers(message, out);
 }
+
+/* Copies the message's bytes into a block of their own and lets go of what it came with: a few messages that wait for a
+ * commit would keep all that was fetched with them in memory. -1: out of memory, and the message is as it was. */
+int message_keep(struct message *message, struct error *err);
 
 enum poll_result {
 	POLL_ERROR = -1,

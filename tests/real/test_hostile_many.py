@@ -4,6 +4,7 @@ bound of memory holds."""
 import json
 import random
 import re
+import subprocess
 
 import pyarrow as pa
 import pytest
@@ -168,4 +169,19 @@ def test_arrow(kafka, make_lake, rng, record_property):
     process = watch(lake)
     assert_accounted(lake, expected, rows, process)
     record_property("quarantined", len(expected))
+    record_property("rss_mb", process.peak_rss // 1_000_000)
+
+
+@pytest.mark.parametrize("share", ["0.05", "1"])
+def test_bad_ones_among_many_small(kafka, make_lake, record_property, share):
+    """What waits to go to quarantine does not keep the fetched answers that it came in, nor more of itself than is counted."""
+    topic = kafka.topic(4)
+    subprocess.run([support.TARN, "produce", "--brokers", kafka.address, "--topic", topic, "--shape", "telecom", "--format", "json",
+                    "--count", "1200000", "--bad", share, "--property", "compression.type=lz4"], check=True, capture_output=True)
+    lake = json_lake(make_lake, "sqlite", kafka, topic, {}, memory=MEMORY, freshness="1s")
+    process = watch(lake)
+    answer = lake.verify(topic=True)
+    bad = sum(lane["quarantined"] for lane in answer["lanes"])
+    assert answer["passed"] and bad > 0 and answer["table_rows"] + bad == 1_200_000, answer
+    assert process.peak_rss < BOUND_BYTES, f"{process.peak_rss} bytes at its peak"
     record_property("rss_mb", process.peak_rss // 1_000_000)

@@ -228,6 +228,28 @@ static void quarantine_goes_along_in_order(void)
 	queue_release(&queue);
 }
 
+/* They are written when the window is closed: until then they are in memory, and keep the reader from its room. */
+static void a_window_takes_half_of_the_bound_of_quarantine(void)
+{
+	start(8 * HELD_BYTES);
+	for (int i = 0; i < 6; i++) {
+		struct unit *bad = message_unit(0, i, &red, 1, 0);
+
+		bad->reason = strdup("cannot be stored");
+		queue_push(&queue, bad);
+	}
+	open_window(1 << 20, INT64_MAX, 60000);
+	CHECK_INT(pull_all(), 0); /* and does not wait for more */
+	queue_window_close(&queue);
+	CHECK_INT(queue.window.lanes[0].quarantined, 4);
+	queue_window_clear(&queue);
+	open_window(1 << 20, INT64_MAX, 20);
+	CHECK_INT(pull_all(), 0);
+	queue_window_close(&queue);
+	CHECK_INT(queue.window.lanes[0].quarantined, 2);
+	queue_release(&queue);
+}
+
 static void time_ends_it(void)
 {
 	int64_t before = clock_monotonic_ms(), took;
@@ -344,7 +366,8 @@ int main(int argc, char **argv)
 	return CHECK_MAIN(argc, argv, TEST(takes_a_prefix_up_to_the_bytes), TEST(another_schema_ends_it),
 	                  TEST(allowed_schemas_stand_aside), TEST(a_lane_that_changed_hands_is_dropped),
 	                  TEST(a_lane_that_came_later_waits_for_the_next_window), TEST(quarantine_goes_along_in_order),
-	                  TEST(time_ends_it), TEST(many_threads_share_it_and_all_end),
-	                  TEST(the_reader_waits_at_the_bound), TEST(a_refused_schema_becomes_quarantine),
-	                  TEST(gathered_messages_are_read_again), TEST(one_message_a_window_when_careful));
+	                  TEST(a_window_takes_half_of_the_bound_of_quarantine), TEST(time_ends_it),
+	                  TEST(many_threads_share_it_and_all_end), TEST(the_reader_waits_at_the_bound),
+	                  TEST(a_refused_schema_becomes_quarantine), TEST(gathered_messages_are_read_again),
+	                  TEST(one_message_a_window_when_careful));
 }

@@ -57,6 +57,68 @@ static const char *next(struct source *source)
 	return text;
 }
 
+static void count_release(struct message *message)
+{
+	++*(int *)message->owner;
+}
+
+static void two_headers(const struct message *message, struct buffer *out)
+{
+	buffer_text(out, "[[\"a\",\"1\"],[\"b\",null]]");
+}
+
+static void a_kept_message_holds_nothing_of_what_it_came_with(void)
+{
+	OWNED_BUFFER struct buffer headers = {0};
+	uint8_t payload[] = "payload", key[] = "key";
+	char broken[] = "it is cut";
+	int released = 0;
+	struct error err = {0};
+	struct message message = {.partition = 3,
+	                          .offset = 8,
+	                          .timestamp_ms = 5,
+	                          .payload = payload,
+	                          .size = 7,
+	                          .key = key,
+	                          .key_size = 3,
+	                          .broken = broken,
+	                          .owner = &released,
+	                          .release = count_release,
+	                          .headers = two_headers};
+
+	CHECK_INT(message_keep(&message, &err), 0);
+	CHECK_INT(released, 1);
+	memset(payload, 'x', sizeof payload);
+	memset(key, 'x', sizeof key);
+	memset(broken, 'x', sizeof broken - 1);
+	CHECK(message.size == 7 && !memcmp(message.payload, "payload", 7));
+	CHECK(message.key_size == 3 && !memcmp(message.key, "key", 3));
+	CHECK_TEXT(message.broken, "it is cut");
+	CHECK_INT(message.offset, 8);
+	buffer_init(&headers, 1000);
+	message_headers_json(&message, &headers);
+	CHECK_TEXT(buffer_string(&headers), "[[\"a\",\"1\"],[\"b\",null]]");
+	/* And once more, of what is kept. */
+	CHECK_INT(message_keep(&message, &err), 0);
+	CHECK(message.size == 7 && !memcmp(message.payload, "payload", 7));
+	message_release(&message);
+	CHECK_INT(released, 1);
+}
+
+static void a_kept_tombstone_is_one(void)
+{
+	struct message message = {.offset = 1};
+	struct error err = {0};
+	OWNED_BUFFER struct buffer headers = {0};
+
+	CHECK_INT(message_keep(&message, &err), 0);
+	CHECK(!message.payload && !message.key && !message.broken);
+	buffer_init(&headers, 1000);
+	message_headers_json(&message, &headers);
+	CHECK_INT(headers.size, 0);
+	message_release(&message);
+}
+
 static void replays_in_order(void)
 {
 	struct reader reader = {.start = {10, 0, 0}};
@@ -183,7 +245,8 @@ static void pace_keeps_its_bounds(void)
 
 int main(int argc, char **argv)
 {
-	return CHECK_MAIN(argc, argv, TEST(replays_in_order), TEST(starts_pauses_and_seeks),
+	return CHECK_MAIN(argc, argv, TEST(a_kept_message_holds_nothing_of_what_it_came_with),
+	                  TEST(a_kept_tombstone_is_one), TEST(replays_in_order), TEST(starts_pauses_and_seeks),
 	                  TEST(refuses_falling_offsets), TEST(headers_tell_text_from_bytes),
 	                  TEST(pace_keeps_its_bounds));
 }
