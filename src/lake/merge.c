@@ -101,12 +101,14 @@ static int merge_tier(const struct merge *merge, size_t tier, struct error *err)
 	failed = duck_exec(apart.session->connection, "SET threads = 1", NULL, err) ||
 	         merge_in(&apart, merge, tier, err);
 	duck_execf(apart.session->connection, &ignored, "SET threads = %d", lake_threads(apart.session->lake));
+	/* Else the stream's own files are cut to it. */
+	duck_exec(apart.session->connection, "RESET ducklake_target_file_size", NULL, &ignored);
 	apart_close(&apart);
 	return failed ? -1 : 0;
 }
 
-int lake_merge(struct lake_session *session, const char *schema, const char *table, struct merge_report *ret_report,
-               struct error *err)
+int lake_merge(struct lake_session *session, const char *schema, const char *table, bool small_only,
+               struct merge_report *ret_report, struct error *err)
 {
 	struct merge merge = {.session = session, .schema = schema, .table = table, .report = ret_report};
 	int64_t counts[COUNT_OF(tiers)];
@@ -116,11 +118,15 @@ int lake_merge(struct lake_session *session, const char *schema, const char *tab
 		return 0;
 	if (count_tiers(&merge, counts, err))
 		return -1;
-	for (size_t i = 0; i < COUNT_OF(tiers); i++) {
+	for (size_t i = 0; i < COUNT_OF(tiers) - small_only; i++) {
+		int64_t before = ret_report->files_before, merged;
+
 		if (counts[i] < MERGE_FILES)
 			continue;
 		if (merge_tier(&merge, i, err))
 			return -1;
+		merged = ret_report->files_before - before;
+		ret_report->more |= merged && counts[i] - merged >= MERGE_FILES;
 	}
 	return 0;
 }

@@ -197,6 +197,7 @@ static void take(struct queue *queue, struct unit *unit)
 	lane->to = unit->to;
 	lane->skipped += unit->skipped;
 	lane->lost += unit->lost;
+	window->taken_ms = clock_monotonic_ms();
 	window->bytes += unit->bytes;
 	window->units += unit->messages > 1 ? unit->messages : 1;
 	if (window->first_arrived_ms == 0)
@@ -260,9 +261,28 @@ static int give_array(struct queue *queue, struct ArrowArray *ret_array)
 	return 0;
 }
 
+bool queue_is_behind(const struct queue *queue)
+{
+	return queue->queued_bytes >= queue->bound / 4 || atomic_load(&queue->waiting) > queue->window.units / 2;
+}
+
 static bool open_and_in_time(const struct queue *queue)
 {
-	return queue->window.open && clock_monotonic_ms() < queue->window.deadline_ms;
+	const struct window *window = &queue->window;
+	int64_t now = clock_monotonic_ms();
+
+	if (!window->open || now < window->deadline_ms)
+		return window->open;
+	return now < window->latest_ms && now < window->taken_ms + WINDOW_PAUSE_MS && !queue->drain &&
+	       queue_is_behind(queue);
+}
+
+/* When to look again whether there is something to take. */
+static int64_t look_ms(const struct window *window)
+{
+	int64_t left = window->deadline_ms - clock_monotonic_ms();
+
+	return left > 0 ? left : 20;
 }
 
 int queue_pull(void *opaque, struct ArrowArray *ret_array)
@@ -300,7 +320,7 @@ int queue_pull(void *opaque, struct ArrowArray *ret_array)
 			pthread_cond_broadcast(&queue->changed);
 			break;
 		}
-		until = clock_deadline(window->deadline_ms - clock_monotonic_ms());
+		until = clock_deadline(look_ms(window));
 		pthread_cond_clockwait(&queue->changed, &queue->lock, CLOCK_MONOTONIC, &until);
 	}
 	pthread_mutex_unlock(&queue->lock);
@@ -380,6 +400,8 @@ void queue_window_open(struct queue *queue, struct batch_schema *schema, int64_t
                        int64_t freshness_ms)
 {
 	struct window *window = &queue->window;
+	int64_t longest_ms =
+	        freshness_ms * WINDOW_BEHIND < WINDOW_BEHIND_MS ? freshness_ms * WINDOW_BEHIND : WINDOW_BEHIND_MS;
 
 	pthread_mutex_lock(&queue->lock);
 	window->schema = schema;
@@ -387,6 +409,7 @@ void queue_window_open(struct queue *queue, struct batch_schema *schema, int64_t
 	window->max_units = max_units;
 	window->bytes = window->rows = window->units = window->first_arrived_ms = 0;
 	window->deadline_ms = clock_monotonic_ms() + freshness_ms;
+	window->latest_ms = clock_monotonic_ms() + longest_ms;
 	window->open = true;
 	pthread_mutex_unlock(&queue->lock);
 }

@@ -81,7 +81,9 @@ struct window {
 	int64_t bytes, rows;
 	int64_t max_bytes, max_units;
 	int64_t units; /* messages, and stretches without one */
-	int64_t deadline_ms;
+	int64_t deadline_ms; /* it ends then, */
+	int64_t latest_ms; /* or where the stream is behind at the latest then, */
+	int64_t taken_ms; /* or when nothing was taken for WINDOW_PAUSE_MS since this */
 	struct unit *current; /* arrays of it are being given out */
 	struct unit *quarantined; /* taken, to be written; owned */
 	struct unit **quarantined_tail;
@@ -96,6 +98,7 @@ struct queue {
 	struct unit *head, **tail;
 	int64_t queued_bytes;
 	_Atomic int64_t in_flight;
+	_Atomic int64_t waiting; /* messages that the source has and that are not read yet, about */
 	int64_t bound; /* bytes */
 	int drain; /* how many want windows to close at the queue's end instead of waiting */
 	struct window window;
@@ -125,7 +128,15 @@ bool queue_wait_work(struct queue *queue, int timeout_ms, int64_t enough_bytes, 
 void queue_window_begin(struct queue *queue, const bool *fenced);
 /* Units of that schema may stand aside. Between queue_window_begin and queue_window_open; at most WINDOW_OTHERS. */
 void queue_window_allow(struct queue *queue, const char *fingerprint);
-/* The window takes fenced lanes' units whose schema is `schema` (or that hold no rows). Takes the reference. */
+/* More waits than half of what the last window took: its rows cannot be fresh whatever is done. With the lock held. */
+bool queue_is_behind(const struct queue *queue);
+
+/* The window takes fenced lanes' units whose schema is `schema` (or that hold no rows). Takes the reference. A queue
+ * that is behind goes on for up to WINDOW_BEHIND times as long, which makes larger files; not beyond WINDOW_BEHIND_MS.
+ */
+#define WINDOW_BEHIND 8
+#define WINDOW_BEHIND_MS 10000
+#define WINDOW_PAUSE_MS 200
 void queue_window_open(struct queue *queue, struct batch_schema *schema, int64_t max_bytes, int64_t max_units,
                        int64_t freshness_ms);
 /* append_pull's and duck_pull's next: 1 and an array, or 0 when the window is closed. Any thread. */

@@ -21,6 +21,7 @@
 #define CLAIM_PATIENCE_MS 60000
 #define DRAIN_PATIENCE_MS 30000
 #define RECLAIM_AFTER_MS 5000
+#define BACKLOG_EVERY_MS 100
 #define RETRY_MS 200
 #define ONCE_PATIENCE_MS 15000
 #define SILENCE_ASK_MS 5000
@@ -401,6 +402,23 @@ static int poll_unit(struct stream *stream, struct error *err)
 	return 0;
 }
 
+/* Counts what waits behind what was read. */
+static void note_backlog(struct stream *stream)
+{
+	int64_t now = clock_monotonic_ms(), waiting = 0;
+
+	if (now < stream->backlog_ms + BACKLOG_EVERY_MS)
+		return;
+	stream->backlog_ms = now;
+	for (int i = 0; i < stream->lane_top; i++) {
+		const struct lane *lane = &stream->lanes[i];
+		int64_t high = lane->state == LANE_READING ? stream->source->ops->cached_high(stream->source, i) : -1;
+
+		waiting += high > lane->read_next ? high - lane->read_next : 0;
+	}
+	atomic_store(&stream->queue.waiting, waiting);
+}
+
 static bool passes(const struct error *err)
 {
 	return err->kind == ERROR_TRANSIENT || err->kind == ERROR_CONFLICT;
@@ -419,6 +437,7 @@ static int read_once(struct stream *stream, struct error *err)
 		return -1;
 	}
 	drain_at_targets(stream);
+	note_backlog(stream);
 	return poll_unit(stream, err);
 }
 

@@ -100,6 +100,7 @@ struct stream {
 	struct unit *gathered; /* JSON messages whose rows are in `json`; NULL: none are */
 	int64_t now_us; /* of the wall clock, a few messages old at most */
 	int64_t gathered_ms; /* since when */
+	int64_t backlog_ms; /* when queue.waiting was last counted */
 
 	/* Owned by the committer thread. */
 	struct lake_session *session;
@@ -109,6 +110,7 @@ struct stream {
 	int64_t lane_versions; /* of an offsets table, that commits left since the last lanes_prune */
 	int64_t unmerged; /* commits that wrote files since the last look at small ones */
 	int64_t cleaned_ms; /* when files that merges replaced were last deleted */
+	int64_t trimmed_ms; /* when free memory was last given back */
 	int64_t careful_units; /* the most messages of a window while a lane is careful */
 };
 

@@ -1,12 +1,13 @@
 /*
- * upkeep.c - between commits: old versions of the lanes' rows go, small files become larger ones, and files that were
- * replaced are deleted.
+ * upkeep.c - between commits: old versions of the lanes' rows go, small files become larger ones, files that were
+ * replaced are deleted, and memory that is free is given back.
  *
  * On the committer's thread, for all are transactions of the same catalog; the reader goes on meanwhile. Bounded: a
- * look after LANE_VERSIONS versions and after MERGE_FILES commits (MERGE_LATEST for a
- * stream that is behind), and what one merge writes (lake/merge.h).
+ * look after LANE_VERSIONS versions and after MERGE_FILES commits (MERGE_LATEST for a stream that is behind), and what
+ * one merge writes (lake/merge.h).
  */
 #include <inttypes.h>
+#include <malloc.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -16,15 +17,18 @@
 #include "stream/stream_private.h"
 
 #define CLEANUP_EVERY_MS (10 * 60 * 1000)
+#define TRIM_EVERY_MS 5000
 #define MERGE_LATEST 64 /* commits: a stream that is never up to date merges all the same */
 
-static int merge_table(struct stream *stream, const char *schema, const char *table, struct error *err)
+static int merge_table(struct stream *stream, const char *schema, const char *table, bool small_only, bool *more,
+                       struct error *err)
 {
 	int64_t started_ms = clock_monotonic_ms();
 	struct merge_report report;
 
-	if (lake_merge(stream->session, schema, table, &report, err))
+	if (lake_merge(stream->session, schema, table, small_only, &report, err))
 		return -1;
+	*more |= report.more;
 	metric_add(stream->metrics, METRIC_MERGE_MS, clock_monotonic_ms() - started_ms);
 	if (!report.files_before)
 		return 0;
@@ -70,33 +74,48 @@ static void prune_lanes(struct stream *stream)
 		          err.message);
 }
 
-/* The next commit is ready: its rows are worth more than larger files, which commits of so many rows make anyway. */
 static bool is_behind(struct stream *stream)
 {
 	bool behind;
 
 	pthread_mutex_lock(&stream->queue.lock);
-	behind = stream->queue.queued_bytes >= stream->queue.bound / 4;
+	behind = queue_is_behind(&stream->queue);
 	pthread_mutex_unlock(&stream->queue.lock);
 	return behind;
 }
 
+/* The rows that wait are worth more than larger files, which a stream that is behind makes anyway (queue.h). It merges
+ * later, and small files alone. What is too much for one merge goes on after the next commit. */
 static void merge(struct stream *stream)
 {
+	bool behind = is_behind(stream), more = false;
 	struct error err = {0};
 
-	if (!stream->spec->merge_files || stream->unmerged < MERGE_FILES ||
-	    (stream->unmerged < MERGE_LATEST && is_behind(stream)))
+	if (!stream->spec->merge_files || stream->unmerged < (behind ? MERGE_LATEST : MERGE_FILES))
 		return;
 	stream->unmerged = 0;
-	if (merge_table(stream, stream->spec->schema, stream->spec->table, &err) ||
-	    merge_table(stream, "tarn", "quarantine", &err) || clean_up(stream, &err))
+	if (merge_table(stream, stream->spec->schema, stream->spec->table, behind, &more, &err) ||
+	    merge_table(stream, "tarn", "quarantine", behind, &more, &err) || clean_up(stream, &err))
 		log_event(EVENT_LAKE, FIELDS(LOG_TEXT("stream", stream->spec->name)),
 		          "small files were not merged, which is tried again later: %s", err.message);
+	else if (more)
+		stream->unmerged = MERGE_LATEST;
+}
+
+/* What was freed stays in the arenas of the threads that asked for it, between what is in use. */
+static void give_back_memory(struct stream *stream)
+{
+	if (clock_monotonic_ms() < stream->trimmed_ms + TRIM_EVERY_MS)
+		return;
+	stream->trimmed_ms = clock_monotonic_ms();
+#ifdef __GLIBC__
+	malloc_trim(0);
+#endif
 }
 
 void upkeep(struct stream *stream)
 {
 	prune_lanes(stream);
 	merge(stream);
+	give_back_memory(stream);
 }

@@ -1,7 +1,10 @@
 """Files stay large: small ones become larger ones between commits, and nothing else changes."""
 
+import base64
+import os
 import signal
 
+import pyarrow as pa
 import pytest
 
 import support
@@ -39,6 +42,28 @@ def test_a_trickle(kafka, make_lake, place):
                       f"{snapshots[-1]})")[0]
     assert added[0] == producer.next_seq and added[1] >= 20, added
     lake.assert_exactly_once(range(producer.next_seq))
+
+
+def test_what_comes_after_a_merge_is_one_file(kafka, make_lake):
+    """A merge has a size for its own files, which must not cut those of later commits."""
+    topic = kafka.topic(2, max_message_bytes=16777216)
+    producer = kafka.producer()
+    lake = make_lake("sqlite", kafka.address, topic, freshness="200ms")
+    process = lake.start()
+    trickle(kafka, lake, process, producer, 9)
+    process.wait_event("merge", timeout_s=30)
+    seqs = range(producer.next_seq, producer.next_seq + 40 * 10_000)
+    process.send(signal.SIGSTOP)
+    for first in seqs[::10_000]:
+        rows = range(first, first + 10_000)
+        notes = pa.array([base64.b64encode(os.urandom(48)).decode() for _ in rows])
+        message = pa.ipc.open_stream(support.events(first, len(rows))).read_all().set_column(4, support.SCHEMA.field(4), notes)
+        producer.raw(topic, support.ipc(message.combine_chunks().to_batches()[0]))
+    producer.flush()
+    process.send(signal.SIGCONT)
+    support.eventually("all is in", lambda: lake.verify(topic=True)["table_rows"] == seqs.stop, 60, 0.5)
+    process.drain()
+    assert max(files(lake)) > 12 << 20, sorted(files(lake))[-5:]
 
 
 @pytest.mark.parametrize("place", support.places("postgres", all=PLACES))
