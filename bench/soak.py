@@ -45,7 +45,7 @@ SHAPES = {
     "arrow": ["--shape", "posthog", "--format", "arrow"],
     "json": ["--shape", "telecom", "--format", "json", "-X", "compression.type=lz4"],
 }
-BEHIND = {"arrow": 40, "json": 2_000_000}  # messages, at which the producer is stopped; it goes on at a quarter
+BEHIND = {"arrow": 2_000, "json": 2_000_000}  # messages, at which the producer is stopped; it goes on at a quarter
 
 
 def fields(shape):

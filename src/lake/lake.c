@@ -106,7 +106,7 @@ static struct duck *open_duck(struct lake *lake, struct error *err)
 {
 	const struct lake_options *options = &lake->options;
 	char threads[16], memory[32];
-	struct duck_setting settings[8];
+	struct duck_setting settings[10];
 	int count = 0;
 
 	snprintf(threads, sizeof threads, "%d", lake_threads(lake));
@@ -124,6 +124,9 @@ static struct duck *open_duck(struct lake *lake, struct error *err)
 		snprintf(memory, sizeof memory, "%" PRId64 "B", options->memory_bytes);
 		settings[count++] = (struct duck_setting){"memory_limit", memory};
 	}
+	/* A writer reads a file once, to merge it: what is kept of it grows with each commit. */
+	if (options->writer)
+		settings[count++] = (struct duck_setting){"enable_external_file_cache", "false"};
 	/* Half the size of what DuckDB would choose for such texts, and less work: as the lakes' Parquet. */
 	if (lake->catalog->backend.type == BACKEND_FILE)
 		settings[count++] = (struct duck_setting){"force_compression", "zstd"};

@@ -111,6 +111,7 @@ int lake_merge(struct lake_session *session, const char *schema, const char *tab
                struct merge_report *ret_report, struct error *err)
 {
 	struct merge merge = {.session = session, .schema = schema, .table = table, .report = ret_report};
+	size_t tier_count = small_only ? COUNT_OF(tiers) - 1 : COUNT_OF(tiers);
 	int64_t counts[COUNT_OF(tiers)];
 
 	*ret_report = (struct merge_report){0};
@@ -118,7 +119,7 @@ int lake_merge(struct lake_session *session, const char *schema, const char *tab
 		return 0;
 	if (count_tiers(&merge, counts, err))
 		return -1;
-	for (size_t i = 0; i < COUNT_OF(tiers) - small_only; i++) {
+	for (size_t i = 0; i < tier_count; i++) {
 		int64_t before = ret_report->files_before, merged;
 
 		if (counts[i] < MERGE_FILES)
