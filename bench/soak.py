@@ -1,11 +1,11 @@
-"""soak.py [SECONDS [json|arrow]]: ten minutes (600) at full rate on a real broker: does memory grow, do files pile up?
+"""soak.py [SECONDS [json|arrow|trickle]]: ten minutes (600) at full rate on a real broker: does memory grow, do files pile up?
 
 A producer beside `tarn run` into a SQLite-catalogued lake, all of it in a temporary folder, which is removed: telecom events as
-JSON, a message each, or PostHog events as Arrow. The producer is stopped while the stream is far behind and goes on when it
-has caught up, so that it is never idle and the topic's retention never overtakes it. Each five seconds the process's resident
-memory and the table's files are noted. Prints a line of JSON: the median of memory in each fifth of the time and its slope over
-the last four, the most small files at any moment, and what `tarn verify` says of it all at the end. Ten minutes take up to
-40 GB of disk.
+JSON, a message each, or PostHog events as Arrow; or a trickle of the former, for as many commits as can be. The producer is
+stopped while the stream is far behind and goes on when it has caught up, so that it is never idle and the topic's retention
+never overtakes it. Each five seconds the process's resident memory and the table's files are noted. Prints a line of JSON: the
+median of memory in each fifth of the time and its slope over the last four, the most small files at any moment, and what
+`tarn verify` says of it all at the end. Ten minutes take up to 40 GB of disk.
 """
 
 import json
@@ -39,13 +39,14 @@ metadata: {name: events}
 spec:
   table: events
   kafka: {brokers: "%s", topic: soak, group: soak}
-  commit: {freshness: 1s}
+  commit: {freshness: %s}
 %s"""
 SHAPES = {
     "arrow": ["--shape", "posthog", "--format", "arrow"],
     "json": ["--shape", "telecom", "--format", "json", "-X", "compression.type=lz4"],
+    "trickle": ["--shape", "telecom", "--format", "json", "--rate", "2000"],
 }
-BEHIND = {"arrow": 2_000, "json": 2_000_000}  # messages, at which the producer is stopped; it goes on at a quarter
+BEHIND = {"arrow": 2_000, "json": 2_000_000, "trickle": 2_000_000}  # messages, at which the producer is stopped; it goes on at a quarter
 
 
 def fields(shape):
@@ -118,7 +119,7 @@ def soak(folder, seconds, shape):
     admin = AdminClient({"bootstrap.servers": broker})
     admin.create_topics([NewTopic("soak", PARTITIONS, 1, config=limits)])["soak"].result(30)
     with open(f"{folder}/tarn.yaml", "w") as manifest:
-        manifest.write(MANIFEST % (broker, fields(shape)))
+        manifest.write(MANIFEST % (broker, "100ms" if shape == "trickle" else "1s", fields(shape)))
     log = open(f"{folder}/tarn.log", "w")
     run = subprocess.Popen([TARN, "run", f"{folder}/tarn.yaml", "--listen", "127.0.0.1:0"], stderr=log)
     produce = subprocess.Popen([TARN, "produce", "--brokers", broker, "--topic", "soak", "--partitions", str(PARTITIONS),
@@ -149,6 +150,7 @@ def soak(folder, seconds, shape):
         "shape": shape,
         "seconds": seconds,
         "seconds_idle": round(throttle.idle_s, 1),
+        "commits": sum('"event":"commit"' in line for line in open(f"{folder}/tarn.log")),
         "rows": verified["table_rows"],
         "rows_per_second": round(verified["table_rows"] / seconds),
         "verified": verified["passed"],
