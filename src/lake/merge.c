@@ -49,15 +49,11 @@ static int count_tiers(const struct merge *merge, int64_t *ret_counts, struct er
 	return 0;
 }
 
-/* The next tier's end bounds what is written: the last tier's files grow to its end. */
 static int call_merge(const struct merge *merge, size_t tier, struct error *err)
 {
 	OWNED_BUFFER struct buffer sql = {0};
 	OWNED_DUCK_ROWS struct duck_rows rows = {0};
-	int64_t target = tiers[tier + 1 < COUNT_OF(tiers) ? tier + 1 : tier];
 
-	if (duck_execf(merge->session->connection, err, "SET ducklake_target_file_size = '%" PRId64 "B'", target))
-		return -1;
 	buffer_init(&sql, 65536);
 	buffer_text(&sql,
 	            "SELECT sum(files_processed), sum(files_created) FROM ducklake_merge_adjacent_files('lake', ");
@@ -89,20 +85,34 @@ static int merge_in(struct apart *apart, const struct merge *merge, size_t tier,
 }
 
 /* One thread: two would hold twice as many row groups beside what the stream has in memory, and beside a busy stream
- * are no sooner done. */
+ * are no sooner done. The next tier's end bounds what is written: the last tier's files grow to its end. */
+static int set_up(struct duck_connection *connection, size_t tier, struct error *err)
+{
+	int64_t target = tiers[tier + 1 < COUNT_OF(tiers) ? tier + 1 : tier];
+
+	if (duck_exec(connection, "SET threads = 1", NULL, err))
+		return -1;
+	return duck_execf(connection, err, "SET ducklake_target_file_size = '%" PRId64 "B'", target);
+}
+
+/* The stream's own inserts come by the same connection: the size would cut their files. */
+static void set_back(struct duck_connection *connection, const struct lake *lake)
+{
+	struct error ignored;
+
+	duck_execf(connection, &ignored, "SET threads = %d", lake_threads(lake));
+	duck_exec(connection, "RESET ducklake_target_file_size", NULL, &ignored);
+}
+
 static int merge_tier(const struct merge *merge, size_t tier, struct error *err)
 {
 	struct apart apart;
-	struct error ignored;
 	int failed;
 
 	if (apart_open(merge->session, &apart, err))
 		return -1;
-	failed = duck_exec(apart.session->connection, "SET threads = 1", NULL, err) ||
-	         merge_in(&apart, merge, tier, err);
-	duck_execf(apart.session->connection, &ignored, "SET threads = %d", lake_threads(apart.session->lake));
-	/* Else the stream's own files are cut to it. */
-	duck_exec(apart.session->connection, "RESET ducklake_target_file_size", NULL, &ignored);
+	failed = set_up(apart.session->connection, tier, err) || merge_in(&apart, merge, tier, err);
+	set_back(apart.session->connection, apart.session->lake);
 	apart_close(&apart);
 	return failed ? -1 : 0;
 }
