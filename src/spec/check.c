@@ -32,7 +32,7 @@ static int line_of(const struct document *document, const char *path)
 
 static const char *name_of(const struct checking *c, const struct document *document)
 {
-	char *item = fill_item(c->manifest, document->kind, document->index);
+	char *item = document_item(c->manifest, document->kind, document->index);
 
 	return *(char **)(void *)(item + spec_kinds[document->kind].name_target);
 }
@@ -129,20 +129,22 @@ static int no_catalog(const struct checking *c, const struct document *document,
 	               "is missing, and the file has several catalogs; would be one of %.200s", buffer_string(&names));
 }
 
-static int resolve_catalog(const struct checking *c, const struct document *document, struct spec_stream *stream)
+/* *reference: the name that was given, or NULL; the name of the only one then. */
+static int resolve_catalog(const struct checking *c, const struct document *document, char **reference,
+                           struct spec_catalog **ret_catalog)
 {
 	struct manifest *manifest = c->manifest;
 
-	for (int i = 0; i < manifest->catalog_count && stream->catalog_ref; i++)
-		if (same_text(manifest->catalogs[i].name, stream->catalog_ref))
-			stream->catalog = &manifest->catalogs[i];
-	if (!stream->catalog_ref && manifest->catalog_count == 1) {
-		stream->catalog = &manifest->catalogs[0];
-		stream->catalog_ref = strdup(stream->catalog->name);
-		if (!stream->catalog_ref)
+	for (int i = 0; i < manifest->catalog_count && *reference; i++)
+		if (same_text(manifest->catalogs[i].name, *reference))
+			*ret_catalog = &manifest->catalogs[i];
+	if (!*reference && manifest->catalog_count == 1) {
+		*ret_catalog = &manifest->catalogs[0];
+		*reference = strdup((*ret_catalog)->name);
+		if (!*reference)
 			return error_no_memory(c->reading->err);
 	}
-	return stream->catalog ? 0 : no_catalog(c, document, stream->catalog_ref);
+	return *ret_catalog ? 0 : no_catalog(c, document, *reference);
 }
 
 /* "SCHEMA.TABLE" in table into both. */
@@ -282,11 +284,40 @@ static int check_stream(const struct checking *c, int at)
 
 	stream->source.folder = c->manifest->folder;
 
-	if (resolve_catalog(c, document, stream) || split_table(c, stream))
+	if (resolve_catalog(c, document, &stream->catalog_ref, &stream->catalog) || split_table(c, stream))
 		return -1;
 	if (check_format(c, document, stream) || fill_pointers(c, stream) || check_columns(c, document))
 		return -1;
 	return check_topics(c, at);
+}
+
+/* A number of [0, 1], as far as it is meant to be a share. */
+static int check_share(const struct checking *c, const struct document *document, const char *path, const char *text)
+{
+	const struct yaml_node *node = place(document, path);
+	double value = text ? strtod(text, NULL) : 0.5;
+
+	if (value > 0 && value < 1)
+		return 0;
+	return mistake(c->reading, node->line, node->column, path,
+	               "is not between 0 and 1; would be a share such as 0.2");
+}
+
+static int check_pipeline(const struct checking *c, int at)
+{
+	const struct document *document = &c->documents[at];
+	struct spec_pipeline *pipeline = &c->manifest->pipelines[document->index];
+	const struct yaml_node *schedule = place(document, "spec.refresh.schedule");
+
+	if (resolve_catalog(c, document, &pipeline->catalog_ref, &pipeline->catalog))
+		return -1;
+	if (pipeline->refresh.schedule && pipeline->refresh.every_ms)
+		return mistake(c->reading, schedule->key_line, schedule->key_column, "spec.refresh.schedule",
+		               "stands beside spec.refresh.every; would be one of the two");
+	if (check_share(c, document, "spec.model.split.test", pipeline->model.split_test) ||
+	    check_share(c, document, "spec.model.learningRate", pipeline->model.learning_rate))
+		return -1;
+	return 0;
 }
 
 int check_manifest(const struct reading *reading, struct manifest *manifest, const struct document *documents,
@@ -301,6 +332,8 @@ int check_manifest(const struct reading *reading, struct manifest *manifest, con
 		    (fill_data_path(&c, &manifest->catalogs[documents[i].index]) || check_places(&c, i)))
 			return -1;
 		if (documents[i].kind == KIND_STREAM && check_stream(&c, i))
+			return -1;
+		if (documents[i].kind == KIND_PIPELINE && check_pipeline(&c, i))
 			return -1;
 	}
 	return 0;

@@ -5,8 +5,8 @@
 #include <strings.h>
 
 #include "base/owned.h"
+#include "spec/document.h"
 #include "spec/field.h"
-#include "spec/fill.h"
 #include "spec/kinds.h"
 #include "spec/mistake.h"
 
@@ -100,8 +100,12 @@ static void append_field(struct buffer *out, const struct field *field)
 static void append_all_kinds(struct buffer *out)
 {
 	buffer_printf(out, "VERSION:    %s\n\nKINDS:\n", SPEC_API_VERSION);
-	for (int i = 0; i < KIND_COUNT; i++) {
-		buffer_printf(out, "%s  %s\n", i ? "\n" : "", spec_kinds[i].name);
+	for (int i = 0; i < KIND_AND_HEADER_COUNT; i++) {
+		buffer_printf(out, "%s  %s\n",
+		              i == KIND_COUNT ? "\nIN OTHER FILES:\n"
+		              : i             ? "\n"
+		                              : "",
+		              spec_kinds[i].name);
 		append_wrapped(out, spec_kinds[i].description, 4);
 	}
 }
@@ -112,7 +116,7 @@ static int explain_kind(const char *name, struct error *err)
 	char quoted[QUOTED_SIZE];
 
 	buffer_init(&names, 256);
-	for (int i = 0; i < KIND_COUNT; i++)
+	for (int i = 0; i < KIND_AND_HEADER_COUNT; i++)
 		if (!strcasecmp(spec_kinds[i].name, name))
 			return i;
 	append_kinds(&names, " and ");

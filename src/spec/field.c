@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "spec/schedule.h"
 #include "spec/values.h"
 
 void field_right(struct buffer *out, const struct field *field)
@@ -65,6 +66,7 @@ static const char *check_secret(const char *text)
 
 const char *field_check(const struct field *field, const char *text)
 {
+	struct schedule schedule;
 	int64_t n;
 	bool yes;
 
@@ -86,6 +88,8 @@ const char *field_check(const struct field *field, const char *text)
 	case TYPE_IDENTIFIER: return value_identifier(text);
 	case TYPE_POINTER: return value_pointer(text);
 	case TYPE_COLUMN: return value_column(text);
+	case TYPE_SQL: return text[strspn(text, " \t\r\n")] ? NULL : "is empty";
+	case TYPE_SCHEDULE: return schedule_parse(text, &schedule);
 	case TYPE_ENDPOINT: return value_endpoint(text);
 	case TYPE_BUCKET: return value_bucket(text);
 	case TYPE_PREFIX: return value_prefix(text);

@@ -1,8 +1,8 @@
 /*
- * fill.h - one document's tree into its struct, by the table of kinds.
+ * fill.h - a mapping of YAML into a struct, by the table of kinds.
  *
- * A document is checked in the order it is written, then for what it leaves out in the table's order; the first
- * mistake ends it. What needs other documents (references, unique names) is check.h's.
+ * It is checked in the order it is written, then for what it leaves out in the table's order; the first mistake ends
+ * it.
  */
 #ifndef TARN_SPEC_FILL_H
 #define TARN_SPEC_FILL_H
@@ -11,22 +11,9 @@
 #include "spec/mistake.h"
 #include "spec/yaml_tree.h"
 
-/* A document and the item of the manifest it became. */
-struct document {
-	enum kind_id kind;
-	int index; /* in the kind's array */
-	struct yaml_node *node; /* borrowed */
-};
-
-/* Appends an item to the manifest and fills it. At a mistake the item stays, perhaps in part: manifest_free takes it.
- */
-int fill_document(const struct reading *reading, struct yaml_node *node, struct manifest *manifest,
-                  struct document *ret_document);
-
-/* Item `index` of the kind's array. Borrowed until the next fill_document. */
-void *fill_item(const struct manifest *manifest, enum kind_id kind, int index);
-int fill_count(const struct manifest *manifest, enum kind_id kind);
-/* Releases every item of the kind and the array. */
-void fill_release(struct manifest *manifest, enum kind_id kind);
+/* Fills the kind's struct at `item`, all zero before. At a mistake it stays, perhaps in part. */
+int fill_into(const struct reading *reading, enum kind_id kind, struct yaml_node *node, void *item);
+/* What fill_into left in it. */
+void fill_item_release(enum kind_id kind, void *item);
 
 #endif

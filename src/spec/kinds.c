@@ -15,7 +15,7 @@ static const struct {
 #include "spec/kinds.def"
 };
 
-const struct kind spec_kinds[KIND_COUNT] = {
+const struct kind spec_kinds[KIND_AND_HEADER_COUNT] = {
 #define KIND(id, text, structure, items, count, description)                                                           \
 	[KIND_##id] = {text,                                                                                           \
 	               sizeof(struct structure),                                                                       \
@@ -24,6 +24,8 @@ const struct kind spec_kinds[KIND_COUNT] = {
 	               offsetof(struct structure, name),                                                               \
 	               offsetof(struct structure, position),                                                           \
 	               description},
+#define HEADER(id, text, structure, description_)                                                                      \
+	[KIND_##id] = {.name = text, .size = sizeof(struct structure), .description = description_},
 #include "spec/kinds.def"
 };
 
@@ -66,6 +68,8 @@ const int field_count = (int)COUNT_OF(fields);
 #define STORES_IDENTIFIER sizeof(char *)
 #define STORES_POINTER sizeof(char *)
 #define STORES_COLUMN sizeof(char *)
+#define STORES_SQL sizeof(char *)
+#define STORES_SCHEDULE sizeof(char *)
 #define STORES_ENDPOINT sizeof(char *)
 #define STORES_BUCKET sizeof(char *)
 #define STORES_PREFIX sizeof(char *)

@@ -24,7 +24,11 @@ enum field_type {
 enum kind_id {
 #define KIND(id, ...) KIND_##id,
 #include "spec/kinds.def"
-	KIND_COUNT
+	KIND_COUNT,
+	KIND_BEFORE_HEADERS = KIND_COUNT - 1,
+#define HEADER(id, ...) KIND_##id,
+#include "spec/kinds.def"
+	KIND_AND_HEADER_COUNT
 };
 
 struct kind {
@@ -69,7 +73,7 @@ struct property_kept {
 	const char *name, *why;
 };
 
-extern const struct kind spec_kinds[KIND_COUNT];
+extern const struct kind spec_kinds[KIND_AND_HEADER_COUNT]; /* of a header only name, size and description */
 extern const struct field fields[];
 extern const int field_count;
 extern const struct enum_value enum_values[];

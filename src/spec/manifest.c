@@ -8,8 +8,8 @@
 
 #include "base/owned.h"
 #include "spec/check.h"
+#include "spec/document.h"
 #include "spec/expand.h"
-#include "spec/fill.h"
 #include "spec/spec.h"
 #include "spec/yaml_tree.h"
 
@@ -25,7 +25,7 @@ void manifest_free(struct manifest *manifest)
 	for (int i = 0; i < manifest->stream_count; i++)
 		free(manifest->streams[i].schema);
 	for (int kind = 0; kind < KIND_COUNT; kind++)
-		fill_release(manifest, (enum kind_id)kind);
+		document_release(manifest, (enum kind_id)kind);
 	free(manifest->file);
 	free(manifest->folder);
 	free(manifest);
@@ -73,7 +73,7 @@ static int fill_all(const struct reading *reading, struct yaml_node *nodes, stru
 	if (!documents)
 		return error_no_memory(reading->err);
 	for (struct yaml_node *node = nodes; node; node = node->next)
-		if (fill_document(reading, node, manifest, &documents[at++]))
+		if (document_read(reading, node, manifest, &documents[at++]))
 			return -1;
 	return check_manifest(reading, manifest, documents, count);
 }

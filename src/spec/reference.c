@@ -149,7 +149,7 @@ static void append_kind(struct buffer *out, enum kind_id kind)
 void spec_reference(struct buffer *out)
 {
 	buffer_text(out, introduction);
-	for (int kind = 0; kind < KIND_COUNT; kind++)
+	for (int kind = 0; kind < KIND_AND_HEADER_COUNT; kind++)
 		append_kind(out, (enum kind_id)kind);
 	buffer_text(out, "\n## Types\n\n| Type | What is right |\n|---|---|\n");
 	for (int type = 0; type < TYPE_COUNT; type++) {

@@ -27,6 +27,21 @@ enum url_style { URL_AUTO, URL_PATH, URL_VHOST };
 enum credentials { CREDENTIALS_KEYS, CREDENTIALS_ENVIRONMENT, CREDENTIALS_INSTANCE };
 enum stream_format { FORMAT_ARROW, FORMAT_JSON, FORMAT_PARQUET };
 
+enum refresh_on { REFRESH_ON_COMMIT, REFRESH_MANUAL };
+enum materialized { MATERIALIZED_TABLE, MATERIALIZED_VIEW, MATERIALIZED_INCREMENTAL };
+enum on_bad_cast { BAD_CAST_QUARANTINE, BAD_CAST_FAIL };
+enum check {
+	CHECK_NOT_NULL,
+	CHECK_UNIQUE,
+	CHECK_ACCEPTED_VALUES,
+	CHECK_RANGE,
+	CHECK_RELATIONSHIP,
+	CHECK_FRESHNESS,
+	CHECK_ROW_COUNT_CHANGE,
+	CHECK_SQL,
+};
+enum severity { SEVERITY_WARN, SEVERITY_ERROR };
+
 struct spec_position { /* where a resource stands in its file */
 	int line, column;
 };
@@ -101,6 +116,61 @@ struct spec_stream {
 	struct spec_position position;
 };
 
+/* What must be true of a table. Numbers are in the manifest's words, which were checked. */
+struct spec_expectation {
+	enum check check;
+	char *name; /* NULL: made of the check and its columns */
+	char *table; /* TABLE or SCHEMA.TABLE; NULL: the model's, or of check sql none */
+	char **columns;
+	int column_count;
+	char **values;
+	int value_count;
+	char *minimum, *maximum; /* NULL: none */
+	char *to, *field; /* of check relationship */
+	int64_t within_ms;
+	char *sql;
+	enum severity severity;
+};
+
+struct spec_pipeline {
+	char *name;
+	char *catalog_ref;
+	struct spec_catalog *catalog; /* resolved; borrowed from the manifest */
+	char *models; /* absolute folder */
+	struct {
+		int64_t every_ms; /* 0: not by time */
+		char *schedule; /* NULL: not by schedule */
+		enum refresh_on on; /* of neither of them */
+	} refresh;
+	int64_t memory_bytes;
+	struct spec_expectation *expectations;
+	int expectation_count;
+	struct {
+		char *name; /* NULL: there is no model */
+		char *file; /* absolute */
+		char *training, *scoring; /* SQL; scoring NULL: training */
+		char **key;
+		int key_count;
+		char *label;
+		char *scores; /* TABLE or SCHEMA.TABLE; NULL: none */
+		int seed, rounds, depth;
+		char *learning_rate, *split_test; /* numbers */
+		char *split_by; /* NULL: drawn by the key */
+	} model;
+	struct spec_position position;
+};
+
+/* The options at the head of a model's file. */
+struct spec_model {
+	enum materialized materialized;
+	char **key;
+	int key_count;
+	enum on_bad_cast on_bad_cast;
+	char *description; /* NULL: none */
+	struct spec_expectation *tests;
+	int test_count;
+};
+
 struct manifest {
 	char *file; /* as the user gave it */
 	char *folder; /* absolute; NULL as in manifest_parse */
@@ -108,6 +178,8 @@ struct manifest {
 	int catalog_count;
 	struct spec_stream *streams;
 	int stream_count;
+	struct spec_pipeline *pipelines;
+	int pipeline_count;
 };
 
 /* Reads and validates every document of the file. NULL with the first mistake in *err. */
@@ -123,6 +195,16 @@ void manifest_free(struct manifest *manifest);
 /* The catalog of that name; with NULL the only one. NULL with *err (which lists the names) where there is none. */
 struct spec_catalog *manifest_catalog(struct manifest *manifest, const char *name, struct error *err);
 
+/*
+ * The options of a model's file (`tarn explain Model`): YAML in its leading comment lines. A file without any has the
+ * defaults. Mistakes are told as a manifest's, with the file's own lines. Fills *ret_model, which is the caller's to
+ * release also where it fails.
+ */
+int spec_model_parse(const char *text, size_t size, const char *file, struct spec_model *ret_model, struct error *err);
+void spec_model_release(struct spec_model *model);
+
+const char *check_name(enum check check);
+const char *materialized_name(enum materialized materialized);
 const char *backend_name(enum backend_type type);
 
 /* kubectl-like explanation of KIND[.field.field], or of all kinds where path is NULL. */

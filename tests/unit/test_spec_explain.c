@@ -7,7 +7,7 @@
 #include "check.h"
 
 #include "spec/field.h"
-#include "spec/fill.h"
+#include "spec/document.h"
 #include "spec/kinds.h"
 #include "spec/spec.h"
 
