@@ -216,6 +216,23 @@ static int fail_in_words(const char *message, struct error *err)
 	return duck_fail(type_in_words(message), message, err);
 }
 
+int duck_check(struct duck_connection *connection, const char *sql, int *ret_line, struct error *err)
+{
+	duckdb_prepared_statement statement = NULL;
+	int failed = 0;
+
+	*ret_line = 0;
+	if (duckdb_prepare(connection->handle, sql, &statement) == DuckDBError) {
+		const char *message = duckdb_prepare_error(statement),
+		           *line = message ? strstr(message, "\nLINE ") : NULL;
+
+		*ret_line = line ? (int)strtol(line + strlen("\nLINE "), NULL, 10) : 0;
+		failed = fail_in_words(message, err);
+	}
+	duckdb_destroy_prepare(&statement);
+	return failed;
+}
+
 int duck_exec_long(struct duck_connection *connection, const char *sql, int64_t *ret_changed, struct error *err)
 {
 	static const struct timespec pause = {.tv_nsec = 200000};

@@ -33,6 +33,8 @@ void duck_disconnect(struct duck_connection *connection);
 /* An internal error ended this DuckDB: it refuses everything, on each of its connections, until it is opened anew. */
 bool duck_is_broken(struct duck_connection *connection);
 
+/* Parses and binds one statement; nothing runs. ret_line: of a mistake, 0 where DuckDB does not say. */
+int duck_check(struct duck_connection *connection, const char *sql, int *ret_line, struct error *err);
 /* Runs one statement. ret_changed (may be NULL): rows inserted, updated or deleted. */
 int duck_exec(struct duck_connection *connection, const char *sql, int64_t *ret_changed, struct error *err);
 /* The same for a statement that takes long: duckdb_query spins while only DuckDB's other threads have work left. */

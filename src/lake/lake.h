@@ -22,6 +22,7 @@
 #define TARN_LAKE_LAKE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/error.h"
@@ -62,6 +63,9 @@ enum commit_outcome { COMMIT_DONE, COMMIT_UNKNOWN };
 /* `note` is JSON for the snapshot's extra info (audit only: maintenance and expiry lose it). */
 enum commit_outcome lake_commit(struct lake_session *session, const char *note, struct error *err);
 void lake_rollback(struct lake_session *session);
+
+/* Statements in a transaction of their own: all or none. */
+int lake_execute_all(struct lake_session *session, const char *const *statements, size_t count, struct error *err);
 
 /* The newest snapshot's id; 0 for backend file. */
 int lake_snapshot(struct lake_session *session, int64_t *ret_snapshot, struct error *err);

@@ -30,8 +30,6 @@ struct lake_session {
 	struct buffer published; /* the files that publish_rows wrote in this transaction, each with its final 0 */
 };
 
-/* Statements in a transaction of their own: all or none. */
-int lake_execute_all(struct lake_session *session, const char *const *statements, size_t count, struct error *err);
 /* Of DuckDB. */
 int lake_threads(const struct lake *lake);
 /* The folder of an absolute path with its parents, where absent. */

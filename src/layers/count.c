@@ -1,0 +1,317 @@
+/*
+ * count.c - what becomes of rows: kept, filtered by which condition, refused by which CAST.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "layers/layers_private.h"
+
+#define REFUSED_SHOWN 3
+
+void append_rows_of(const struct model_run *run, const char *source, struct buffer *sql)
+{
+	compose_rows(&run->model->shape, source, run->source.names, run->source.count, sql);
+}
+
+static bool stage_may_drop(const struct stage *stage)
+{
+	for (int i = 0; i < stage->output_count; i++)
+		if (stage->outputs[i].sql.failure)
+			return true;
+	return stage->condition_count > 0;
+}
+
+bool may_drop(const struct model_run *run, enum level level)
+{
+	const struct shape *shape = &run->model->shape;
+
+	if (level == LEVEL_GROUPS)
+		return stage_may_drop(&shape->result);
+	for (int i = 0; i < shape->stage_count; i++)
+		if (stage_may_drop(&shape->stages[i]))
+			return true;
+	return false;
+}
+
+/* ---- quarantine */
+
+static bool is_number(const char *type)
+{
+	static const char *const numbers[] = {"TINYINT",  "SMALLINT",  "INTEGER",  "BIGINT",  "HUGEINT",
+	                                      "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT",
+	                                      "FLOAT",    "DOUBLE",    "DECIMAL"};
+
+	for (size_t i = 0; i < COUNT_OF(numbers); i++)
+		if (!strncmp(type, numbers[i], strlen(numbers[i])))
+			return true;
+	return false;
+}
+
+/* Why the text is not what it should be. */
+static void append_reason(const struct cast_site *site, struct buffer *sql)
+{
+	OWNED_BUFFER struct buffer wrong = {0}, range = {0};
+
+	buffer_init(&wrong, 4096);
+	buffer_init(&range, 4096);
+	buffer_printf(&wrong, "is not of type %.200s", site->type);
+	if (is_number(site->type)) {
+		buffer_printf(&range, "is a number that %.200s does not hold", site->type);
+		buffer_text(sql, "CASE WHEN isfinite(TRY_CAST(f.\"text\" AS DOUBLE)) THEN ");
+	} else if (!strncmp(site->type, "TIMESTAMP", 9) || !strncmp(site->type, "DATE", 4)) {
+		buffer_printf(&range, "is a time that there is not, or that %.200s does not hold", site->type);
+		buffer_text(sql, "CASE WHEN regexp_matches(f.\"text\", '^\\s*[+-]?[0-9]+-[0-9]+-[0-9]+') THEN ");
+	} else {
+		buffer_sql_text(sql, buffer_string(&wrong));
+		return;
+	}
+	buffer_sql_text(sql, buffer_string(&range));
+	buffer_text(sql, " ELSE ");
+	buffer_sql_text(sql, buffer_string(&wrong));
+	buffer_text(sql, " END");
+}
+
+/* The rows that failed, as tarn.quarantined_rows has them. */
+static void append_refused(const struct refresh *r, const struct model_run *run, const char *rows, struct buffer *sql)
+{
+	const struct shape *shape = &run->model->shape;
+	OWNED_BUFFER struct buffer source = {0};
+
+	buffer_init(&source, 4096);
+	if (shape->table)
+		buffer_printf(&source, "%s.%s", shape->schema, shape->table);
+	buffer_text(sql, "SELECT ");
+	buffer_sql_text(sql, r->pipeline->spec->name);
+	buffer_text(sql, " AS pipeline, ");
+	buffer_sql_text(sql, run->model->name);
+	buffer_text(sql, " AS model, ");
+	buffer_sql_text(sql, buffer_string(&source));
+	buffer_text(sql, " AS source_table, CAST(to_json(w) AS VARCHAR) AS source_row, CASE f.site");
+	for (int i = 0; i < shape->sites.count; i++) {
+		buffer_printf(sql, " WHEN %d THEN ", i);
+		buffer_sql_text(sql, shape->sites.sites[i].column);
+	}
+	buffer_text(sql, " END AS \"column\", f.\"text\" AS \"text\", CASE f.site");
+	for (int i = 0; i < shape->sites.count; i++) {
+		buffer_printf(sql, " WHEN %d THEN ", i);
+		append_reason(&shape->sites.sites[i], sql);
+	}
+	buffer_printf(sql,
+	              " END AS reason, now() AS quarantined_at FROM (SELECT \"" COLUMN_ROW "\" AS w, \"" COLUMN_FAILED
+	              "\" AS f FROM (%s)" WHERE_FAILED ")",
+	              rows);
+}
+
+static int refuse(struct refresh *r, const struct model_run *run, const char *rows, int64_t count)
+{
+	OWNED_BUFFER struct buffer sql = {0}, told = {0};
+	OWNED_DUCK_ROWS struct duck_rows refused = {0};
+
+	buffer_init(&sql, SQL_MAXIMUM_BYTES);
+	buffer_init(&told, 4096);
+	append_refused(r, run, rows, &sql);
+	buffer_printf(&sql, " LIMIT %d", REFUSED_SHOWN);
+	if (query_sql(r, &sql, &refused))
+		return -1;
+	for (int64_t i = 0; i < refused.row_count; i++)
+		buffer_printf(&told, "%s%s: '%.40s' %s, in %.120s", i ? "; " : "", duck_cell(&refused, i, 4),
+		              duck_cell(&refused, i, 5), duck_cell(&refused, i, 6), duck_cell(&refused, i, 3));
+	return error_set(r->err, ERROR_INVALID, 0,
+	                 "%.200s: %" PRId64 " rows have values that a CAST refuses (quarantine: fail): %s",
+	                 run->model->file, count, buffer_string(&told));
+}
+
+static int put_in_quarantine(struct refresh *r, const char *refused)
+{
+	OWNED_BUFFER struct buffer sql = {0};
+
+	buffer_init(&sql, SQL_MAXIMUM_BYTES);
+	buffer_printf(&sql, "INSERT INTO lake.tarn.quarantined_rows %s", refused);
+	return run_sql(r, &sql, NULL);
+}
+
+static int take_out_of_quarantine(struct refresh *r, const struct model_run *run, const char *refused)
+{
+	static char *const names[] = {"pipeline", "model", "source_table", "source_row", "column", "text", "reason"};
+	OWNED_BUFFER struct buffer sql = {0}, gone = {0};
+	int64_t missing = 0;
+
+	buffer_init(&sql, SQL_MAXIMUM_BYTES);
+	buffer_init(&gone, 4096);
+	append_temporary(&gone, "refused", run->model);
+	buffer_printf(&sql, "CREATE OR REPLACE TEMP TABLE %s AS %s", buffer_string(&gone), refused);
+	if (run_sql(r, &sql, NULL) ||
+	    delete_rows(r, "lake.tarn.quarantined_rows", buffer_string(&gone), names, (int)COUNT_OF(names), &missing))
+		return -1;
+	/* Discarded meanwhile. */
+	run->report->quarantined += missing;
+	return 0;
+}
+
+static int quarantine_rows(struct refresh *r, struct model_run *run, const char *rows, int sign, int64_t count)
+{
+	OWNED_BUFFER struct buffer refused = {0};
+
+	if (run->model->options.on_bad_cast == BAD_CAST_FAIL)
+		return refuse(r, run, rows, count);
+	buffer_init(&refused, SQL_MAXIMUM_BYTES);
+	append_refused(r, run, rows, &refused);
+	run->report->quarantined += sign * count;
+	return sign > 0 ? put_in_quarantine(r, buffer_string(&refused))
+	                : take_out_of_quarantine(r, run, buffer_string(&refused));
+}
+
+/* ---- counting */
+
+static void count_filtered(struct model_run *run, int64_t condition, int64_t count, enum level level)
+{
+	int64_t last = (int64_t)COUNT_OF(run->filtered) - 1;
+
+	run->filtered[condition - 1 < last ? condition - 1 : last] += count;
+	if (level == LEVEL_ROWS)
+		run->report->filtered += count;
+}
+
+int count_rows(struct refresh *r, struct model_run *run, const char *rows, enum level level, int sign,
+               int64_t *ret_kept)
+{
+	OWNED_BUFFER struct buffer sql = {0};
+	OWNED_DUCK_ROWS struct duck_rows counts = {0};
+	int64_t all = 0, failed = 0;
+
+	buffer_init(&sql, SQL_MAXIMUM_BYTES);
+	buffer_printf(&sql,
+	              "SELECT count(*), \"" COLUMN_FILTERED "\", \"" COLUMN_FAILED
+	              "\" IS NOT NULL FROM (%s) GROUP BY 2, 3",
+	              rows);
+	if (query_sql(r, &sql, &counts))
+		return -1;
+	*ret_kept = 0;
+	for (int64_t i = 0; i < counts.row_count; i++) {
+		int64_t count = duck_cell_int(&counts, i, 0);
+
+		all += count;
+		if (!strcmp(duck_cell(&counts, i, 2), "true"))
+			failed += count;
+		else if (duck_cell(&counts, i, 1))
+			count_filtered(run, duck_cell_int(&counts, i, 1), sign * count, level);
+		else
+			*ret_kept += count;
+	}
+	if (level == LEVEL_ROWS)
+		run->report->rows_in += sign * all;
+	else
+		run->report->groups += sign * all;
+	return failed ? quarantine_rows(r, run, rows, sign, failed) : 0;
+}
+
+int check_counts(struct refresh *r, const struct model_run *run)
+{
+	const struct model_report *report = run->report;
+	bool groups = run->model->shape.kind == SHAPE_GROUPS;
+	int64_t kept = groups ? report->grouped : report->rows_out;
+
+	if (report->rows_in == kept + report->quarantined + report->filtered)
+		return 0;
+	return error_set(r->err, ERROR_FATAL, 0,
+	                 "%.200s: the counts do not add up, and nothing was committed: %" PRId64 " rows in, %" PRId64
+	                 " %s, %" PRId64 " quarantined, %" PRId64 " filtered; make it anew with --full",
+	                 run->model->file, report->rows_in, kept, groups ? "grouped" : "out", report->quarantined,
+	                 report->filtered);
+}
+
+int forget_counts(struct refresh *r, struct model_run *run)
+{
+	OWNED_BUFFER struct buffer sql = {0};
+
+	run->report->rows_in = run->report->rows_out = run->report->quarantined = run->report->filtered = 0;
+	run->report->grouped = run->report->groups = 0;
+	memset(run->filtered, 0, sizeof run->filtered);
+	if (run->before.known && !run->before.quarantined)
+		return 0;
+	buffer_init(&sql, SQL_MAXIMUM_BYTES);
+	buffer_text(&sql, "DELETE FROM lake.tarn.quarantined_rows WHERE pipeline = ");
+	buffer_sql_text(&sql, r->pipeline->spec->name);
+	buffer_text(&sql, " AND model = ");
+	buffer_sql_text(&sql, run->model->name);
+	return run_sql(r, &sql, NULL);
+}
+
+/* ---- the table */
+
+static int find_table(struct refresh *r, const struct model_run *run, bool *ret_table, bool *ret_view)
+{
+	OWNED_BUFFER struct buffer sql = {0};
+	OWNED_DUCK_ROWS struct duck_rows rows = {0};
+
+	buffer_init(&sql, SQL_MAXIMUM_BYTES);
+	buffer_text(&sql, "SELECT table_type FROM information_schema.tables WHERE table_catalog = 'lake' AND "
+	                  "table_schema = 'main' "
+	                  "AND lower(table_name) = lower(");
+	buffer_sql_text(&sql, run->model->name);
+	buffer_text(&sql, ")");
+	if (query_sql(r, &sql, &rows))
+		return -1;
+	*ret_view = rows.row_count && !strcmp(duck_cell(&rows, 0, 0), "VIEW");
+	*ret_table = rows.row_count && !*ret_view;
+	return 0;
+}
+
+static int drop_table(struct refresh *r, const struct model_run *run, const char *kind)
+{
+	OWNED_BUFFER struct buffer sql = {0};
+
+	buffer_init(&sql, SQL_MAXIMUM_BYTES);
+	buffer_printf(&sql, "DROP %s ", kind);
+	append_model(&sql, run->model);
+	return run_sql(r, &sql, NULL);
+}
+
+static int create_table(struct refresh *r, const struct model_run *run)
+{
+	OWNED_BUFFER struct buffer sql = {0};
+
+	buffer_init(&sql, SQL_MAXIMUM_BYTES);
+	buffer_text(&sql, "CREATE TABLE ");
+	append_model(&sql, run->model);
+	for (int i = 0; i < run->columns.count; i++) {
+		buffer_text(&sql, i ? ", " : " (");
+		buffer_sql_name(&sql, run->columns.items[i].name);
+		buffer_printf(&sql, " %s", run->columns.items[i].type);
+	}
+	buffer_text(&sql, ")");
+	return run_sql(r, &sql, NULL);
+}
+
+int empty_table(struct refresh *r, struct model_run *run)
+{
+	OWNED_BY(columns_release) struct columns old = {0};
+	OWNED_BUFFER struct buffer sql = {0};
+	bool table = false, view = false;
+
+	if (find_table(r, run, &table, &view))
+		return -1;
+	if ((table || view) && !run->before.known)
+		return error_set(r->err, ERROR_INVALID, 0,
+		                 "%.200s: there is a %s %s already that this pipeline did not make; give the model "
+		                 "another name, or "
+		                 "drop it",
+		                 run->model->file, view ? "view" : "table", run->model->name);
+	if (view && drop_table(r, run, "VIEW"))
+		return -1;
+	if (!table)
+		return run->model->options.materialized == MATERIALIZED_VIEW ? 0 : create_table(r, run);
+	buffer_init(&sql, SQL_MAXIMUM_BYTES);
+	append_model(&sql, run->model);
+	if (describe_sql(r, buffer_string(&sql), &old))
+		return -1;
+	if (run->model->options.materialized == MATERIALIZED_VIEW)
+		return drop_table(r, run, "TABLE");
+	if (!columns_equal(&old, &run->columns))
+		return drop_table(r, run, "TABLE") || create_table(r, run) ? -1 : 0;
+	buffer_clear(&sql);
+	buffer_text(&sql, "DELETE FROM ");
+	append_model(&sql, run->model);
+	return run_sql(r, &sql, &run->report->deleted);
+}

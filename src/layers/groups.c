@@ -1,0 +1,449 @@
+/*
+ * groups.c - models of which each row comes from all rows of a key.
+ *
+ * Beside the table of an incremental one stands tarn_layers.partials_NAME with a row a key: the key, how many rows it
+ * has, and the partials of its aggregates (partial.h). Its table is always made of these, also when it is made anew.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "layers/layers_private.h"
+#include "layers/partial.h"
+
+#define ROWS "\"tarn rows\""
+
+static void append_source(const struct model_run *run, struct buffer *sql)
+{
+	if (run->model->shape.table)
+		append_table(sql, run->model->shape.schema, run->model->shape.table);
+}
+
+static void append_kept_table(struct buffer *sql, const struct model *model)
+{
+	OWNED_BUFFER struct buffer name = {0};
+
+	buffer_init(&name, 4096);
+	buffer_printf(&name, "partials_%s", model->name);
+	append_table(sql, PARTIALS_SCHEMA, buffer_string(&name));
+}
+
+static void append_keys(struct buffer *sql, const char *from, int count)
+{
+	for (int i = 0; i < count; i++)
+		buffer_printf(sql, "%s%s%s\"tarn k%d\"", i ? ", " : "", from, *from ? "." : "", i);
+}
+
+static void append_same_keys(struct buffer *sql, const char *a, const char *b, int count)
+{
+	for (int i = 0; i < count; i++)
+		buffer_printf(sql, "%s%s.\"tarn k%d\" IS NOT DISTINCT FROM %s.\"tarn k%d\"", i ? " AND " : "", a, i, b,
+		              i);
+}
+
+/* ---- what is kept */
+
+static int read_partials(struct refresh *r, const struct model_run *run, struct partials *ret_partials, char *why,
+                         size_t size)
+{
+	OWNED_BUFFER struct buffer source = {0}, rows = {0}, groups = {0};
+	OWNED_BY(columns_release) struct columns arguments = {0};
+	OWNED_BY(columns_release) struct columns results = {0};
+
+	buffer_init(&source, SQL_MAXIMUM_BYTES);
+	buffer_init(&rows, SQL_MAXIMUM_BYTES);
+	buffer_init(&groups, SQL_MAXIMUM_BYTES);
+	append_source(run, &source);
+	append_rows_of(run, buffer_string(&source), &rows);
+	compose_groups(&run->model->shape, buffer_string(&rows), &groups);
+	if (describe_sql(r, buffer_string(&rows), &arguments) || describe_sql(r, buffer_string(&groups), &results))
+		return -1;
+	return partials_init(&run->model->shape, &arguments, &results, ret_partials, why, size, r->err);
+}
+
+int groups_check(struct refresh *r, struct model_run *run, char *ret_why, size_t size)
+{
+	OWNED_BY(partials_release) struct partials partials = {0};
+
+	return read_partials(r, run, &partials, ret_why, size);
+}
+
+/* SELECT keys, tarn rows, partials FROM rows GROUP BY keys */
+static void append_partials(const struct shape *shape, const struct partials *partials, const char *rows,
+                            const char *where, struct buffer *sql)
+{
+	buffer_text(sql, "SELECT ");
+	append_keys(sql, "", shape->key_count);
+	buffer_text(sql, ", count(*) AS " ROWS);
+	for (int i = 0; i < partials->count; i++)
+		buffer_printf(sql, ", %s AS \"%s\"", partials->items[i].from_rows, partials->items[i].name);
+	buffer_printf(sql, " FROM (%s) w" WHERE_KEPT "%s GROUP BY ", rows, where);
+	append_keys(sql, "", shape->key_count);
+}
+
+/* The columns of compose_groups from partials. */
+static void append_finals(const struct shape *shape, const struct partials *partials, const char *from,
+                          struct buffer *sql)
+{
+	buffer_text(sql, "SELECT ");
+	append_keys(sql, "", shape->key_count);
+	for (int i = 0; i < partials->final_count; i++)
+		buffer_printf(sql, ", %s AS \"tarn g%d\"", partials->finals[i], i);
+	buffer_printf(sql, " FROM %s", from);
+}
+
+static int insert_result(struct refresh *r, struct model_run *run, const char *result)
+{
+	OWNED_BUFFER struct buffer sql = {0};
+
+	buffer_init(&sql, SQL_MAXIMUM_BYTES);
+	buffer_text(&sql, "INSERT INTO ");
+	append_model(&sql, run->model);
+	buffer_printf(&sql, " SELECT " COLUMNS_KEPT " FROM (%s)" WHERE_KEPT, result);
+	return run_sql(r, &sql, &run->report->inserted);
+}
+
+/* ---- anew */
+
+static int count_grouped(struct refresh *r, struct model_run *run, const char *rows)
+{
+	OWNED_BUFFER struct buffer sql = {0};
+
+	if (may_drop(run, LEVEL_ROWS))
+		return count_rows(r, run, rows, LEVEL_ROWS, 1, &run->report->grouped);
+	buffer_init(&sql, SQL_MAXIMUM_BYTES);
+	buffer_printf(&sql, "SELECT count(*) FROM (%s)", rows);
+	if (count_sql(r, &sql, &run->report->grouped))
+		return -1;
+	run->report->rows_in = run->report->grouped;
+	return 0;
+}
+
+static int count_groups(struct refresh *r, struct model_run *run, const char *result)
+{
+	int64_t kept = 0;
+
+	run->report->rows_out = run->report->inserted;
+	if (may_drop(run, LEVEL_GROUPS))
+		return count_rows(r, run, result, LEVEL_GROUPS, 1, &kept);
+	run->report->groups = run->report->inserted;
+	return 0;
+}
+
+/* The groups as a table of their own: of an incremental model the partials, else a temporary one. ret_groups: a SELECT.
+ */
+static int make_groups(struct refresh *r, struct model_run *run, const char *rows, struct buffer *ret_groups)
+{
+	OWNED_BY(partials_release) struct partials partials = {0};
+	OWNED_BUFFER struct buffer sql = {0}, table = {0};
+	char why[256] = "";
+
+	buffer_init(&sql, SQL_MAXIMUM_BYTES);
+	buffer_init(&table, SQL_MAXIMUM_BYTES);
+	append_kept_table(&table, run->model);
+	buffer_printf(&sql, "DROP TABLE IF EXISTS %s", buffer_string(&table));
+	if (run_sql(r, &sql, NULL))
+		return -1;
+	buffer_clear(&sql);
+	if (run->partials) {
+		if (read_partials(r, run, &partials, why, sizeof why))
+			return -1;
+		buffer_printf(&sql, "CREATE TABLE %s AS ", buffer_string(&table));
+		append_partials(&run->model->shape, &partials, rows, "", &sql);
+		append_finals(&run->model->shape, &partials, buffer_string(&table), ret_groups);
+		return run_sql(r, &sql, NULL);
+	}
+	buffer_clear(&table);
+	append_temporary(&table, "groups", run->model);
+	buffer_printf(&sql, "CREATE OR REPLACE TEMP TABLE %s AS ", buffer_string(&table));
+	compose_groups(&run->model->shape, rows, &sql);
+	buffer_printf(ret_groups, "SELECT * FROM %s", buffer_string(&table));
+	return run_sql(r, &sql, NULL);
+}
+
+int groups_anew(struct refresh *r, struct model_run *run)
+{
+	OWNED_BUFFER struct buffer source = {0}, rows = {0}, groups = {0}, result = {0};
+
+	buffer_init(&source, SQL_MAXIMUM_BYTES);
+	buffer_init(&rows, SQL_MAXIMUM_BYTES);
+	buffer_init(&groups, SQL_MAXIMUM_BYTES);
+	buffer_init(&result, SQL_MAXIMUM_BYTES);
+	append_source(run, &source);
+	append_rows_of(run, buffer_string(&source), &rows);
+	if (forget_counts(r, run) || empty_table(r, run) || make_groups(r, run, buffer_string(&rows), &groups))
+		return -1;
+	compose_result(&run->model->shape, buffer_string(&groups), &result);
+	if (insert_result(r, run, buffer_string(&result)) || count_grouped(r, run, buffer_string(&rows)) ||
+	    count_groups(r, run, buffer_string(&result)))
+		return -1;
+	return check_counts(r, run);
+}
+
+/* ---- changes */
+
+struct change {
+	struct partials partials;
+	struct buffer kept; /* the table of partials */
+	struct buffer changes; /* temporary: what the keys' partials gain, without those computed again */
+	struct buffer again; /* temporary: the keys computed again */
+	struct buffer before, after; /* temporary: the partials of all changed keys */
+};
+
+static void release_change(struct change *c)
+{
+	partials_release(&c->partials);
+	buffer_release(&c->kept);
+	buffer_release(&c->changes);
+	buffer_release(&c->again);
+	buffer_release(&c->before);
+	buffer_release(&c->after);
+}
+
+static void init_change(struct change *c, const struct model *model)
+{
+	struct {
+		struct buffer *buffer;
+		const char *name;
+	} tables[] = {{&c->changes, "changes"}, {&c->again, "again"}, {&c->before, "before"}, {&c->after, "after"}};
+
+	for (size_t i = 0; i < COUNT_OF(tables); i++) {
+		buffer_init(tables[i].buffer, SQL_MAXIMUM_BYTES);
+		append_temporary(tables[i].buffer, tables[i].name, model);
+	}
+	buffer_init(&c->kept, SQL_MAXIMUM_BYTES);
+	append_kept_table(&c->kept, model);
+}
+
+/* The rows of what the source lost or got; counted. */
+static int read_rows(struct refresh *r, struct model_run *run, enum delta delta, struct buffer *rows)
+{
+	const struct shape *shape = &run->model->shape;
+	OWNED_BUFFER struct buffer source = {0};
+	int64_t kept = 0;
+	int sign = delta == DELTA_NEW ? 1 : -1;
+
+	buffer_init(&source, SQL_MAXIMUM_BYTES);
+	append_delta(&source, delta, shape->schema, shape->table);
+	append_rows_of(run, buffer_string(&source), rows);
+	if (count_rows(r, run, buffer_string(rows), LEVEL_ROWS, sign, &kept))
+		return -1;
+	run->report->grouped += sign * kept;
+	return 0;
+}
+
+/* One row a changed key, with what all its partials gain (MERGE) from new rows and gone ones. */
+static int make_changes(struct refresh *r, struct model_run *run, struct change *c, const char *new, const char *gone)
+{
+	const struct shape *shape = &run->model->shape;
+	const struct partials *partials = &c->partials;
+	OWNED_BUFFER struct buffer sql = {0};
+
+	buffer_init(&sql, SQL_MAXIMUM_BYTES);
+	buffer_printf(&sql, "CREATE OR REPLACE TEMP TABLE %s AS SELECT ", buffer_string(&c->changes));
+	append_keys(&sql, "", shape->key_count);
+	buffer_text(&sql, ", CAST(sum(" ROWS ") AS BIGINT) AS " ROWS ", bool_or(\"tarn gone\") AS \"tarn gone\"");
+	for (int i = 0; i < partials->count; i++)
+		if (partials->items[i].merge)
+			buffer_printf(&sql, ", %s\"%s\"%s AS \"%s\"", partials->items[i].merge->before,
+			              partials->items[i].name, partials->items[i].merge->after,
+			              partials->items[i].name);
+	buffer_text(&sql, " FROM (SELECT *, false AS \"tarn gone\" FROM (");
+	append_partials(shape, partials, new, "", &sql);
+	buffer_text(&sql, ") UNION ALL BY NAME SELECT ");
+	append_keys(&sql, "", shape->key_count);
+	buffer_text(&sql, ", -" ROWS " AS " ROWS);
+	for (int i = 0; i < partials->count; i++)
+		if (partials->items[i].negate)
+			buffer_printf(&sql, ", %s\"%s\"%s AS \"%s\"", partials->items[i].negate->before,
+			              partials->items[i].name, partials->items[i].negate->after,
+			              partials->items[i].name);
+	buffer_text(&sql, ", true AS \"tarn gone\" FROM (");
+	append_partials(shape, partials, gone, "", &sql);
+	buffer_text(&sql, ")) GROUP BY ");
+	append_keys(&sql, "", shape->key_count);
+	return run_sql(r, &sql, NULL);
+}
+
+/* Keys of which a partial does not merge: from all their rows. */
+static int make_again(struct refresh *r, struct model_run *run, struct change *c)
+{
+	const struct shape *shape = &run->model->shape;
+	OWNED_BUFFER struct buffer sql = {0}, source = {0}, rows = {0}, where = {0};
+	const char *which = c->partials.always_again ? "true" : c->partials.again_when_gone ? "\"tarn gone\"" : "false";
+
+	buffer_init(&sql, SQL_MAXIMUM_BYTES);
+	buffer_init(&source, SQL_MAXIMUM_BYTES);
+	buffer_init(&rows, SQL_MAXIMUM_BYTES);
+	buffer_init(&where, SQL_MAXIMUM_BYTES);
+	append_source(run, &source);
+	append_rows_of(run, buffer_string(&source), &rows);
+	buffer_printf(&where, " AND EXISTS (SELECT 1 FROM %s c WHERE c.\"tarn again\" AND ",
+	              buffer_string(&c->changes));
+	append_same_keys(&where, "c", "w", shape->key_count);
+	buffer_char(&where, ')');
+	buffer_printf(&sql, "ALTER TABLE %s ADD COLUMN \"tarn again\" BOOLEAN", buffer_string(&c->changes));
+	if (run_sql(r, &sql, NULL))
+		return -1;
+	buffer_clear(&sql);
+	buffer_printf(&sql, "UPDATE %s SET \"tarn again\" = %s", buffer_string(&c->changes), which);
+	if (run_sql(r, &sql, NULL))
+		return -1;
+	buffer_clear(&sql);
+	buffer_printf(&sql, "CREATE OR REPLACE TEMP TABLE %s AS ", buffer_string(&c->again));
+	append_partials(shape, &c->partials, buffer_string(&rows), buffer_string(&where), &sql);
+	return run_sql(r, &sql, NULL);
+}
+
+static int make_before(struct refresh *r, const struct model_run *run, struct change *c)
+{
+	OWNED_BUFFER struct buffer sql = {0};
+
+	buffer_init(&sql, SQL_MAXIMUM_BYTES);
+	buffer_printf(&sql,
+	              "CREATE OR REPLACE TEMP TABLE %s AS SELECT p.* FROM %s p WHERE EXISTS (SELECT 1 FROM %s c WHERE ",
+	              buffer_string(&c->before), buffer_string(&c->kept), buffer_string(&c->changes));
+	append_same_keys(&sql, "c", "p", run->model->shape.key_count);
+	buffer_char(&sql, ')');
+	return run_sql(r, &sql, NULL);
+}
+
+/* What merges: before and changes; a key without rows is gone. What does not: as it was computed again. */
+static int make_after(struct refresh *r, const struct model_run *run, struct change *c)
+{
+	const struct shape *shape = &run->model->shape;
+	OWNED_BUFFER struct buffer sql = {0};
+
+	buffer_init(&sql, SQL_MAXIMUM_BYTES);
+	buffer_printf(&sql, "CREATE OR REPLACE TEMP TABLE %s AS SELECT * FROM %s", buffer_string(&c->after),
+	              buffer_string(&c->again));
+	if (!c->partials.always_again) {
+		buffer_text(&sql, " UNION ALL SELECT ");
+		append_keys(&sql, "", shape->key_count);
+		buffer_text(&sql, ", CAST(sum(" ROWS ") AS BIGINT) AS " ROWS);
+		for (int i = 0; i < c->partials.count; i++)
+			buffer_printf(&sql, ", %s\"%s\"%s AS \"%s\"", c->partials.items[i].merge->before,
+			              c->partials.items[i].name, c->partials.items[i].merge->after,
+			              c->partials.items[i].name);
+		buffer_printf(
+		        &sql,
+		        " FROM (SELECT b.* FROM %s b WHERE NOT EXISTS (SELECT 1 FROM %s c WHERE c.\"tarn again\" AND ",
+		        buffer_string(&c->before), buffer_string(&c->changes));
+		append_same_keys(&sql, "c", "b", shape->key_count);
+		buffer_printf(&sql,
+		              ") UNION ALL BY NAME SELECT * EXCLUDE (\"tarn gone\", \"tarn again\") FROM %s WHERE NOT "
+		              "\"tarn again\") GROUP BY ",
+		              buffer_string(&c->changes));
+		append_keys(&sql, "", shape->key_count);
+		buffer_text(&sql, " HAVING sum(" ROWS ") > 0");
+	}
+	return run_sql(r, &sql, NULL);
+}
+
+static int keep(struct refresh *r, const struct model_run *run, struct change *c)
+{
+	OWNED_BUFFER struct buffer sql = {0};
+
+	buffer_init(&sql, SQL_MAXIMUM_BYTES);
+	buffer_printf(&sql, "DELETE FROM %s WHERE rowid IN (SELECT p.rowid FROM %s p JOIN %s b ON ",
+	              buffer_string(&c->kept), buffer_string(&c->kept), buffer_string(&c->before));
+	append_same_keys(&sql, "p", "b", run->model->shape.key_count);
+	buffer_char(&sql, ')');
+	if (run_sql(r, &sql, NULL))
+		return -1;
+	buffer_clear(&sql);
+	buffer_printf(&sql, "INSERT INTO %s BY NAME SELECT * FROM %s", buffer_string(&c->kept),
+	              buffer_string(&c->after));
+	return run_sql(r, &sql, NULL);
+}
+
+/* The model's rows of those keys, before or after, as a temporary table; counted. */
+static int make_delta(struct refresh *r, struct model_run *run, const struct change *c, enum delta delta,
+                      int64_t *ret_count)
+{
+	const struct shape *shape = &run->model->shape;
+	const char *partials = buffer_string(delta == DELTA_GONE ? &c->before : &c->after);
+	OWNED_BUFFER struct buffer groups = {0}, result = {0}, sql = {0};
+	int sign = delta == DELTA_NEW ? 1 : -1;
+
+	buffer_init(&groups, SQL_MAXIMUM_BYTES);
+	buffer_init(&result, SQL_MAXIMUM_BYTES);
+	buffer_init(&sql, SQL_MAXIMUM_BYTES);
+	append_finals(shape, &c->partials, partials, &groups);
+	compose_result(shape, buffer_string(&groups), &result);
+	buffer_text(&sql, "CREATE OR REPLACE TEMP TABLE ");
+	append_delta(&sql, delta, "main", run->model->name);
+	buffer_printf(&sql, " AS SELECT " COLUMNS_KEPT " FROM (%s)" WHERE_KEPT, buffer_string(&result));
+	if (run_sql(r, &sql, NULL))
+		return -1;
+	return count_rows(r, run, buffer_string(&result), LEVEL_GROUPS, sign, ret_count);
+}
+
+/* Rows that are the same before and after stay where they are. */
+static int drop_unchanged(struct refresh *r, struct model_run *run)
+{
+	OWNED_BUFFER struct buffer gone = {0}, new = {0}, same = {0}, sql = {0};
+	int64_t missing = 0;
+
+	buffer_init(&gone, SQL_MAXIMUM_BYTES);
+	buffer_init(&new, SQL_MAXIMUM_BYTES);
+	buffer_init(&same, SQL_MAXIMUM_BYTES);
+	buffer_init(&sql, SQL_MAXIMUM_BYTES);
+	append_delta(&gone, DELTA_GONE, "main", run->model->name);
+	append_delta(&new, DELTA_NEW, "main", run->model->name);
+	append_temporary(&same, "same", run->model);
+	buffer_printf(&sql, "CREATE OR REPLACE TEMP TABLE %s AS SELECT * FROM %s INTERSECT ALL SELECT * FROM %s",
+	              buffer_string(&same), buffer_string(&gone), buffer_string(&new));
+	if (run_sql(r, &sql, NULL) || delete_rows(r, buffer_string(&gone), buffer_string(&same), run->columns.names,
+	                                          run->columns.count, &missing))
+		return -1;
+	return delete_rows(r, buffer_string(&new), buffer_string(&same), run->columns.names, run->columns.count,
+	                   &missing);
+}
+
+static int change_table(struct refresh *r, struct model_run *run)
+{
+	OWNED_BUFFER struct buffer table = {0}, gone = {0}, sql = {0};
+	int64_t count = 0, missing = 0;
+
+	buffer_init(&table, SQL_MAXIMUM_BYTES);
+	buffer_init(&gone, SQL_MAXIMUM_BYTES);
+	buffer_init(&sql, SQL_MAXIMUM_BYTES);
+	append_model(&table, run->model);
+	append_delta(&gone, DELTA_GONE, "main", run->model->name);
+	if (drop_unchanged(r, run) || feed_count(r, "main", run->model->name, DELTA_GONE, &count) ||
+	    delete_rows(r, buffer_string(&table), buffer_string(&gone), run->columns.names, run->columns.count,
+	                &missing))
+		return -1;
+	if (missing)
+		return error_set(r->err, ERROR_FATAL, 0,
+		                 "%.200s: %" PRId64
+		                 " rows of its table are not what it made of them: somebody changed it; make it "
+		                 "anew with --full",
+		                 run->model->file, missing);
+	run->report->deleted = count;
+	buffer_printf(&sql, "INSERT INTO %s SELECT * FROM ", buffer_string(&table));
+	append_delta(&sql, DELTA_NEW, "main", run->model->name);
+	return run_sql(r, &sql, &run->report->inserted);
+}
+
+int groups_change(struct refresh *r, struct model_run *run)
+{
+	OWNED_BY(release_change) struct change c = {0};
+	OWNED_BUFFER struct buffer new = {0}, gone = {0};
+	int64_t before = 0, after = 0;
+	char why[256] = "";
+
+	buffer_init(&new, SQL_MAXIMUM_BYTES);
+	buffer_init(&gone, SQL_MAXIMUM_BYTES);
+	init_change(&c, run->model);
+	if (read_partials(r, run, &c.partials, why, sizeof why) || read_rows(r, run, DELTA_NEW, &new) ||
+	    read_rows(r, run, DELTA_GONE, &gone) ||
+	    make_changes(r, run, &c, buffer_string(&new), buffer_string(&gone)) || make_again(r, run, &c) ||
+	    make_before(r, run, &c) || make_after(r, run, &c) || keep(r, run, &c) ||
+	    make_delta(r, run, &c, DELTA_GONE, &before) || make_delta(r, run, &c, DELTA_NEW, &after) ||
+	    change_table(r, run))
+		return -1;
+	run->deltas = true;
+	run->report->rows_out += run->report->inserted - run->report->deleted;
+	return check_counts(r, run);
+}

@@ -1,0 +1,163 @@
+/* layers_private.h - a refresh while it runs, for the files of layers/ alone. */
+#ifndef TARN_LAYERS_PRIVATE_H
+#define TARN_LAYERS_PRIVATE_H
+
+#include <stdatomic.h>
+
+#include "lake/apart.h"
+#include "lake/duck.h"
+#include "lake/exact_sql.h"
+#include "lake/query.h"
+#include "layers/compose.h"
+#include "layers/pipeline.h"
+
+#define SQL_MAXIMUM_BYTES ((size_t)64 << 20)
+/* Tarn's own tables of the layers; those in schema tarn are small and stand in the catalog (lake/ledger.c). */
+#define PARTIALS_SCHEMA "tarn_layers"
+
+struct pipeline {
+	const struct spec_pipeline *spec; /* borrowed */
+	const struct manifest *manifest; /* borrowed; NULL: no streams are known */
+	struct lake *lake; /* borrowed */
+	struct lake_session *session;
+	struct model_set *models;
+	char by[96]; /* of this process and no other */
+	int64_t attempts;
+	_Atomic(struct duck_connection *) running; /* what pipeline_interrupt interrupts */
+};
+
+/* What tarn.models knows of a model. */
+struct model_state {
+	bool known;
+	char hash[65];
+	int64_t snapshot; /* of its sources that it holds */
+	int64_t turn; /* of the refresh that last looked at it */
+	int64_t changed_turn, anew_turn; /* that last changed it; that last made it anew */
+	char *sources; /* names and types of the sources' columns, and on backend file their marks; owned */
+	int64_t rows_in, rows_out, grouped, groups, quarantined;
+	int64_t *filtered; /* by condition; owned */
+	int filtered_count;
+};
+
+/* The names of temporary tables: what the model's table lost and got. */
+enum delta { DELTA_GONE, DELTA_NEW };
+
+struct column {
+	char *name, *type;
+};
+
+struct columns {
+	struct column *items; /* owned */
+	char **names; /* the same, borrowed from items */
+	int count;
+};
+
+/* One model in one refresh. */
+struct model_run {
+	const struct model *model;
+	struct model_state before;
+	struct model_report *report;
+	int64_t filtered[256]; /* now, by condition; conditions beyond these are counted with the last */
+	struct columns columns; /* of its table */
+	struct columns source; /* of the one table that it reads */
+	char *sources; /* as in model_state, now; owned */
+	bool partials; /* of groups: partial aggregates are kept, and its changes can be followed */
+	bool deltas; /* they are there */
+	bool changed, anew;
+};
+
+struct refresh {
+	struct pipeline *pipeline;
+	const struct refresh_options *options;
+	struct apart apart;
+	struct lake_session *session; /* of the transaction */
+	struct duck_connection *connection;
+	bool snapshots; /* false: backend file */
+	int64_t turn; /* as the transaction saw it */
+	int64_t snapshot; /* that it reads */
+	struct model_run *runs; /* one a model */
+	struct refresh_report *report;
+	bool committing; /* the transaction is over, whatever became of it */
+	struct error *err;
+};
+
+/* ---- sql.c */
+
+int run_sql(struct refresh *r, const struct buffer *sql, int64_t *ret_changed);
+int query_sql(struct refresh *r, const struct buffer *sql, struct duck_rows *ret_rows);
+/* The first cell as a number; 0 where there is none. */
+int count_sql(struct refresh *r, const struct buffer *sql, int64_t *ret_count);
+int describe_sql(struct refresh *r, const char *sql, struct columns *ret_columns);
+void columns_release(struct columns *columns);
+bool columns_equal(const struct columns *a, const struct columns *b);
+/* lake."schema"."table" */
+void append_table(struct buffer *sql, const char *schema, const char *table);
+/* lake.main."NAME" */
+void append_model(struct buffer *sql, const struct model *model);
+/* temp."tarn PREFIX NAME" */
+void append_temporary(struct buffer *sql, const char *prefix, const struct model *model);
+void append_delta(struct buffer *sql, enum delta delta, const char *schema, const char *table);
+/* "a"."x" IS NOT DISTINCT FROM "b"."x" AND ... */
+void append_same(struct buffer *sql, const char *a, const char *b, char *const *names, int count);
+/* Deletes from the model's table the rows of a temporary one, each as often as it is there. ret_missing: how many were
+ * not found. */
+int delete_rows(struct refresh *r, const char *table, const char *gone, char *const *names, int count,
+                int64_t *ret_missing);
+
+/* ---- state.c */
+
+int state_create(struct lake_session *session, struct error *err);
+/* The turn, and what is known of each model. The first thing that the transaction reads. */
+int state_read(struct refresh *r);
+int state_write(struct refresh *r);
+void model_state_release(struct model_state *state);
+/* After a COMMIT that failed: is the turn this pipeline's own of that attempt? */
+int state_outcome(struct pipeline *pipeline, int64_t turn, bool *ret_mine, struct error *err);
+
+/* ---- feed.c */
+
+/* Temporary tables of what the table lost and got since the snapshot; ret_valid: false where that cannot be told. */
+int feed_read(struct refresh *r, const char *schema, const char *table, int64_t since, bool *ret_valid);
+/* How many rows they have. */
+int feed_count(struct refresh *r, const char *schema, const char *table, enum delta delta, int64_t *ret_count);
+void feed_drop(struct refresh *r);
+
+/* ---- decide.c, refresh.c */
+
+/* What is to be done with the model: its report's how and why. Its sources' changes are there afterwards. */
+int decide(struct refresh *r, struct model_run *run);
+/* The columns of the model's table, or what is wrong with its SQL, with the line. */
+int bind_model(struct refresh *r, struct model_run *run);
+
+/* ---- rows.c, groups.c, whole.c: each makes the model's table anew, or changes it */
+
+int rows_anew(struct refresh *r, struct model_run *run);
+int rows_change(struct refresh *r, struct model_run *run);
+int groups_anew(struct refresh *r, struct model_run *run);
+int groups_change(struct refresh *r, struct model_run *run);
+int whole_anew(struct refresh *r, struct model_run *run);
+/* Why the model cannot be incremental; "": it can. Needs run->source. */
+int groups_check(struct refresh *r, struct model_run *run, char *ret_why, size_t size);
+
+/* ---- count.c: what becomes of rows */
+
+enum level { LEVEL_ROWS, LEVEL_GROUPS };
+
+/* The SQL of `rows` over a source with the columns of run->source. */
+void append_rows_of(const struct model_run *run, const char *source, struct buffer *sql);
+/* Can rows of that level be filtered, or fail? */
+bool may_drop(const struct model_run *run, enum level level);
+/*
+ * Counts the rows of a SELECT with COLUMN_FAILED and COLUMN_FILTERED into the report, added or taken away by sign, and
+ * puts those that failed into quarantine, or takes them out. ret_kept: the others.
+ */
+int count_rows(struct refresh *r, struct model_run *run, const char *rows, enum level level, int sign,
+               int64_t *ret_kept);
+/* INVARIANT 2: is the sum right? */
+int check_counts(struct refresh *r, const struct model_run *run);
+/* Forgets the counts and the quarantine of the model: it is made anew. */
+int forget_counts(struct refresh *r, struct model_run *run);
+/* The model's table as it shall be: empty, with its columns. Refuses one that is not the pipeline's. */
+int empty_table(struct refresh *r, struct model_run *run);
+
+#endif

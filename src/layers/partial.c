@@ -1,0 +1,250 @@
+#include "layers/partial.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+struct making {
+	const struct shape *shape;
+	const struct columns *arguments;
+	struct partials *partials;
+	struct error *err;
+};
+
+void partials_release(struct partials *partials)
+{
+	for (int i = 0; i < partials->count; i++)
+		free(partials->items[i].from_rows);
+	for (int i = 0; i < partials->final_count; i++)
+		free(partials->finals[i]);
+	free(partials->items);
+	free(partials->finals);
+	*partials = (struct partials){0};
+}
+
+static const struct around sum = {"sum(", ")"}, sum_count = {"CAST(sum(", ") AS BIGINT)"}, least = {"min(", ")"},
+                           greatest = {"max(", ")"}, exact_sum = {"tarn_exact_merge(", ")"}, minus = {"-", ""},
+                           exact_minus = {"tarn_exact_negate(", ")"};
+
+static int __attribute__((format(printf, 6, 7)))
+add(struct making *m, int aggregate, const char *what, const struct around *merge, const struct around *negate,
+    const char *format, ...)
+{
+	struct partials *partials = m->partials;
+	struct partial *more = realloc(partials->items, (size_t)(partials->count + 1) * sizeof *more), *partial;
+	va_list args;
+
+	if (!more)
+		return error_no_memory(m->err);
+	partials->items = more;
+	partial = &more[partials->count];
+	*partial = (struct partial){.merge = merge, .negate = negate};
+	snprintf(partial->name, sizeof partial->name, "tarn p%d %s", aggregate, what);
+	va_start(args, format);
+	if (vasprintf(&partial->from_rows, format, args) < 0)
+		partial->from_rows = NULL;
+	va_end(args);
+	if (!partial->from_rows)
+		return error_no_memory(m->err);
+	partials->count++;
+	return 0;
+}
+
+static int __attribute__((format(printf, 3, 4))) finish(struct making *m, const char *type, const char *format, ...)
+{
+	OWNED_FREE char *value = NULL;
+	struct partials *partials = m->partials;
+	va_list args;
+
+	va_start(args, format);
+	if (vasprintf(&value, format, args) < 0)
+		value = NULL;
+	va_end(args);
+	if (!value || asprintf(&partials->finals[partials->final_count], "CAST(%s AS %s)", value, type) < 0) {
+		partials->finals[partials->final_count] = NULL;
+		return error_no_memory(m->err);
+	}
+	partials->final_count++;
+	return 0;
+}
+
+static const char *type_of(const struct columns *columns, const char *name)
+{
+	for (int i = 0; i < columns->count && name; i++)
+		if (!strcmp(columns->items[i].name, name))
+			return columns->items[i].type;
+	return "";
+}
+
+static bool is_one_of(const char *type, const char *const *types, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (!strcmp(type, types[i]))
+			return true;
+	return false;
+}
+
+/* Sums of them fit into 38 digits, but for more rows than there are. */
+static bool is_whole(const char *type)
+{
+	static const char *const types[] = {"TINYINT",   "SMALLINT", "INTEGER", "BIGINT", "UTINYINT",
+	                                    "USMALLINT", "UINTEGER", "UBIGINT", "BOOLEAN"};
+
+	return is_one_of(type, types, COUNT_OF(types));
+}
+
+static bool is_floating(const char *type)
+{
+	return !strcmp(type, "DOUBLE") || !strcmp(type, "FLOAT");
+}
+
+static bool is_decimal(const char *type, int *ret_width, int *ret_scale)
+{
+	return sscanf(type, "DECIMAL(%d,%d)", ret_width, ret_scale) == 2;
+}
+
+/* ---- one aggregate */
+
+static int add_again(struct making *m, int i, const char *type)
+{
+	m->partials->always_again = true;
+	if (add(m, i, "value", NULL, NULL, "%s", m->shape->aggregates[i].call))
+		return -1;
+	return finish(m, type, "\"tarn p%d value\"", i);
+}
+
+static int add_extreme(struct making *m, int i, const char *type)
+{
+	const struct aggregate *a = &m->shape->aggregates[i];
+
+	m->partials->again_when_gone = true;
+	if (add(m, i, "value", !strcasecmp(a->function, "min") ? &least : &greatest, NULL, "%s", a->call))
+		return -1;
+	return finish(m, type, "\"tarn p%d value\"", i);
+}
+
+static int add_count(struct making *m, int i, const char *type)
+{
+	if (add(m, i, "count", &sum_count, &minus, "CAST(%s AS BIGINT)", m->shape->aggregates[i].call))
+		return -1;
+	return finish(m, type, "\"tarn p%d count\"", i);
+}
+
+static int add_bool(struct making *m, int i, const char *type)
+{
+	const struct aggregate *a = &m->shape->aggregates[i];
+	const char *filter = a->filter ? a->filter : "", *quote = a->filter ? "\"" : "",
+	           *and = a->filter ? " AND " : "";
+
+	if (add(m, i, "true", &sum_count, &minus, "count(*) FILTER (WHERE %s%s%s%s\"%s\")", quote, filter, quote, and,
+	        a->argument) ||
+	    add(m, i, "false", &sum_count, &minus, "count(*) FILTER (WHERE %s%s%s%sNOT \"%s\")", quote, filter, quote,
+	        and, a->argument))
+		return -1;
+	return finish(m, type, "CASE WHEN \"tarn p%d true\" + \"tarn p%d false\" > 0 THEN \"tarn p%d %s\" %s 0 END", i,
+	              i, i, !strcasecmp(a->function, "bool_and") ? "false" : "true",
+	              !strcasecmp(a->function, "bool_and") ? "=" : ">");
+}
+
+/* The count of what is not null, which each sum needs: the sum of nothing is null. */
+static int add_present(struct making *m, int i, const char *filter)
+{
+	return add(m, i, "count", &sum_count, &minus, "count(\"%s\")%s", m->shape->aggregates[i].argument, filter);
+}
+
+static int add_exact(struct making *m, int i, const char *type, const char *filter)
+{
+	const struct aggregate *a = &m->shape->aggregates[i];
+
+	if (add(m, i, "sum", &exact_sum, &exact_minus, "tarn_exact_sum(CAST(\"%s\" AS DOUBLE))%s", a->argument,
+	        filter) ||
+	    add_present(m, i, filter))
+		return -1;
+	if (a->merging == MERGE_SUM)
+		return finish(m, type, "CASE WHEN \"tarn p%d count\" > 0 THEN tarn_exact_value(\"tarn p%d sum\") END",
+		              i, i);
+	return finish(
+	        m, type,
+	        "CASE WHEN \"tarn p%d count\" > 0 THEN tarn_exact_value(\"tarn p%d sum\") / \"tarn p%d count\" END", i,
+	        i, i);
+}
+
+/* Whole numbers and decimals. An average divides whole numbers, as DuckDB's own does: of decimals the sum without its
+ * point. */
+static int add_sum(struct making *m, int i, const char *type, const char *filter, int scale)
+{
+	const struct aggregate *a = &m->shape->aggregates[i];
+	bool average = a->merging == MERGE_AVG;
+	char unit[64] = "";
+
+	if (average && scale)
+		snprintf(unit, sizeof unit, " * 1%0*d", scale, 0);
+	if (add(m, i, "sum", &sum, &minus,
+	        "CAST(coalesce(sum(CAST(CAST(\"%s\" AS DECIMAL(%d,%d))%s AS DECIMAL(38,%d)))%s, 0) AS DECIMAL(38,%d))",
+	        a->argument, average && scale ? 38 - scale : 38, scale, unit, average ? 0 : scale, filter,
+	        average ? 0 : scale) ||
+	    add_present(m, i, filter))
+		return -1;
+	if (!average)
+		return finish(m, type, "CASE WHEN \"tarn p%d count\" > 0 THEN \"tarn p%d sum\" END", i, i);
+	return finish(
+	        m, type,
+	        "CASE WHEN \"tarn p%d count\" > 0 THEN CAST(\"tarn p%d sum\" AS DOUBLE) / (\"tarn p%d count\"%s) END",
+	        i, i, i, unit);
+}
+
+static int add_sum_or_average(struct making *m, int i, const char *type)
+{
+	const struct aggregate *a = &m->shape->aggregates[i];
+	const char *argument = type_of(m->arguments, a->argument);
+	int width = 0, scale = 0;
+	char filter[80] = "";
+
+	if (a->filter)
+		snprintf(filter, sizeof filter, " FILTER (WHERE \"%s\")", a->filter);
+	if (is_floating(argument))
+		return add_exact(m, i, type, filter);
+	if (is_whole(argument) || (is_decimal(argument, &width, &scale) && width + scale <= 28))
+		return add_sum(m, i, type, filter, scale);
+	return add_again(m, i, type);
+}
+
+static int add_aggregate(struct making *m, int i, const char *type)
+{
+	const struct aggregate *a = &m->shape->aggregates[i];
+
+	switch (a->merging) {
+	case MERGE_COUNT: return add_count(m, i, type);
+	case MERGE_SUM:
+	case MERGE_AVG: return a->argument ? add_sum_or_average(m, i, type) : add_again(m, i, type);
+	case MERGE_EXTREME: return a->argument ? add_extreme(m, i, type) : add_again(m, i, type);
+	case MERGE_BOOL: return a->argument ? add_bool(m, i, type) : add_again(m, i, type);
+	case MERGE_AGAIN:
+	case MERGE_NONE: break;
+	}
+	return add_again(m, i, type);
+}
+
+int partials_init(const struct shape *shape, const struct columns *arguments, const struct columns *results,
+                  struct partials *ret_partials, char *ret_why, size_t size, struct error *err)
+{
+	struct making m = {.shape = shape, .arguments = arguments, .partials = ret_partials, .err = err};
+
+	*ret_partials = (struct partials){0};
+	*ret_why = 0;
+	ret_partials->finals = calloc((size_t)shape->aggregate_count + 1, sizeof *ret_partials->finals);
+	if (!ret_partials->finals)
+		return error_no_memory(err);
+	for (int i = 0; i < shape->aggregate_count; i++) {
+		const struct aggregate *a = &shape->aggregates[i];
+
+		/* Floating numbers are added in the order they come. */
+		if (a->distinct && (a->merging == MERGE_SUM || a->merging == MERGE_AVG))
+			snprintf(ret_why, size, "%s(DISTINCT ...) may depend on the order of rows", a->function);
+		if (add_aggregate(&m, i, type_of(results, a->name)))
+			return -1;
+	}
+	return 0;
+}

@@ -1,0 +1,45 @@
+/*
+ * partial.h - what is kept of an aggregate beside the table, so that the changes of a key's rows suffice.
+ *
+ *     aggregate      kept of a key                          rows that are gone
+ *     count          the count                              are taken away
+ *     sum, avg       sum and count of what is not null;     are taken away
+ *                    of floating numbers the exact sum (base/exact.h), which no order of rows changes
+ *     min, max       the value                              the key is computed again from its rows
+ *     bool_and, _or  how many are true, how many false      are taken away
+ *     others         the value                              every changed key is computed again
+ *
+ * Life cycle: partials_init -> append... -> partials_release.
+ */
+#ifndef TARN_LAYERS_PARTIAL_H
+#define TARN_LAYERS_PARTIAL_H
+
+#include "layers/layers_private.h"
+
+/* SQL before and behind a column. */
+struct around {
+	const char *before, *after;
+};
+
+struct partial {
+	char name[32]; /* the column: "tarn p0 sum" */
+	char *from_rows; /* an aggregate over the columns of `rows` */
+	const struct around *merge; /* the aggregate that merges such columns; NULL: they cannot be */
+	const struct around *negate; /* of rows that are gone; NULL: the key is computed again */
+};
+
+struct partials {
+	struct partial *items;
+	int count;
+	char **finals; /* one an aggregate of the shape: its value, of the type that it has, from the partials */
+	int final_count;
+	bool always_again; /* one of them is computed again for every changed key */
+	bool again_when_gone; /* one of them is, where rows are gone */
+};
+
+/* arguments: of `rows`; results: of compose_groups. False (and ret_why): it cannot be. */
+int partials_init(const struct shape *shape, const struct columns *arguments, const struct columns *results,
+                  struct partials *ret_partials, char *ret_why, size_t size, struct error *err);
+void partials_release(struct partials *partials);
+
+#endif

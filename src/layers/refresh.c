@@ -1,0 +1,384 @@
+/*
+ * refresh.c - a pipeline's models brought up to what their sources hold, in one transaction (pipeline.h).
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fault.h"
+#include "base/log.h"
+#include "layers/layers_private.h"
+
+const char *refresh_how_name(enum refresh_how how)
+{
+	static const char *const names[] = {[REFRESH_NOTHING] = "nothing",
+	                                    [REFRESH_INCREMENTAL] = "incremental",
+	                                    [REFRESH_ANEW] = "anew",
+	                                    [REFRESH_VIEW] = "view",
+	                                    [REFRESH_LEFT_OUT] = "left out"};
+
+	return names[how];
+}
+
+struct pipeline *pipeline_open(const struct spec_pipeline *spec, const struct manifest *manifest, struct lake *lake,
+                               struct error *err)
+{
+	OWNED_BY(pipeline_freep) struct pipeline *pipeline = calloc(1, sizeof *pipeline);
+
+	if (!pipeline) {
+		error_no_memory(err);
+		return NULL;
+	}
+	pipeline->spec = spec;
+	pipeline->manifest = manifest;
+	pipeline->lake = lake;
+	snprintf(pipeline->by, sizeof pipeline->by, "%d-%" PRIx64, (int)getpid(), (uint64_t)clock_wall_ms());
+	pipeline->session = lake_session_new(lake, err);
+	if (!pipeline->session || lake_use(pipeline->session, -1, err))
+		return NULL;
+	pipeline->models = models_load(lake_connection(pipeline->session), spec->models, spec->models, err);
+	if (!pipeline->models || state_create(pipeline->session, err))
+		return NULL;
+	return TAKE(pipeline);
+}
+
+void pipeline_close(struct pipeline *pipeline)
+{
+	if (!pipeline)
+		return;
+	models_free(pipeline->models);
+	lake_session_free(pipeline->session);
+	free(pipeline);
+}
+
+void pipeline_freep(struct pipeline **pipeline)
+{
+	pipeline_close(*pipeline);
+}
+
+const struct model_set *pipeline_models(const struct pipeline *pipeline)
+{
+	return pipeline->models;
+}
+
+void refresh_report_release(struct refresh_report *report)
+{
+	free(report->models);
+	*report = (struct refresh_report){0};
+}
+
+/* ---- models and tables */
+
+int bind_model(struct refresh *r, struct model_run *run)
+{
+	struct error why = {0};
+	int line = 0;
+
+	if (duck_check(r->connection, run->model->sql, &line, &why)) {
+		*r->err = why;
+		return line ? error_wrap(r->err, "%.200s:%d", run->model->file, line)
+		            : error_wrap(r->err, "%.200s", run->model->file);
+	}
+	return describe_sql(r, run->model->sql, &run->columns);
+}
+
+static bool is_of_stream(const struct pipeline *pipeline, const struct reference *read)
+{
+	const struct manifest *manifest = pipeline->manifest;
+
+	for (int i = 0; manifest && i < manifest->stream_count; i++)
+		if (manifest->streams[i].catalog == pipeline->spec->catalog &&
+		    !strcasecmp(manifest->streams[i].schema, read->schema) &&
+		    !strcasecmp(manifest->streams[i].table, read->table))
+			return true;
+	return false;
+}
+
+static int no_table(struct refresh *r, const struct model *model, const struct reference *read)
+{
+	return error_set(r->err, ERROR_INVALID, 0,
+	                 "%.200s:%d: there is no table %s%s%s; would be a model of this pipeline, a table of a stream, "
+	                 "or one that "
+	                 "the lake has",
+	                 model->file, read->line, strcmp(read->schema, "main") ? read->schema : "",
+	                 strcmp(read->schema, "main") ? "." : "", read->table);
+}
+
+/* 1: all tables are there; 0: one is still to come; -1: there is none. */
+static int find_tables(struct refresh *r, const struct model *model)
+{
+	for (int i = 0; i < model->read_count; i++) {
+		const struct reference *read = &model->reads[i];
+		OWNED_BUFFER struct buffer sql = {0};
+		int64_t count = 0;
+
+		if (read->model >= 0)
+			continue;
+		buffer_init(&sql, SQL_MAXIMUM_BYTES);
+		buffer_text(&sql, "SELECT count(*) FROM information_schema.tables WHERE table_catalog = 'lake' AND "
+		                  "lower(table_schema) = lower(");
+		buffer_sql_text(&sql, read->schema);
+		buffer_text(&sql, ") AND lower(table_name) = lower(");
+		buffer_sql_text(&sql, read->table);
+		buffer_text(&sql, ")");
+		if (count_sql(r, &sql, &count))
+			return -1;
+		if (count)
+			continue;
+		if (!is_of_stream(r->pipeline, read))
+			return no_table(r, model, read);
+		snprintf(r->report->waits_for, sizeof r->report->waits_for, "%s.%s", read->schema, read->table);
+		return 0;
+	}
+	return 1;
+}
+
+/* ---- one model */
+
+static bool is_meant(const struct refresh *r, int index)
+{
+	const struct model_set *set = r->pipeline->models;
+	int only;
+
+	if (!r->options->only)
+		return true;
+	only = models_find(set, "main", r->options->only);
+	return index == only || models_depend(set, only, index) || models_depend(set, index, only);
+}
+
+static void take_counts(struct model_run *run)
+{
+	const struct model_state *before = &run->before;
+	struct model_report *report = run->report;
+
+	report->rows_in = before->rows_in;
+	report->rows_out = before->rows_out;
+	report->grouped = before->grouped;
+	report->groups = before->groups;
+	report->quarantined = before->quarantined;
+	for (int i = 0; i < before->filtered_count && i < (int)COUNT_OF(run->filtered); i++) {
+		run->filtered[i] = before->filtered[i];
+		if (i < compose_condition_count(&run->model->shape))
+			report->filtered += before->filtered[i];
+	}
+}
+
+static int do_model(struct refresh *r, struct model_run *run)
+{
+	bool whole = run->model->shape.kind == SHAPE_WHOLE || run->report->how == REFRESH_VIEW;
+
+	if (run->report->how == REFRESH_NOTHING)
+		return 0;
+	if (whole)
+		return whole_anew(r, run);
+	if (run->model->shape.kind == SHAPE_ROWS)
+		return run->anew ? rows_anew(r, run) : rows_change(r, run);
+	return run->anew ? groups_anew(r, run) : groups_change(r, run);
+}
+
+static int refresh_model(struct refresh *r, int index)
+{
+	struct model_run *run = &r->runs[index];
+	int64_t started_ms = clock_monotonic_ms();
+
+	take_counts(run);
+	if (!is_meant(r, index)) {
+		run->report->how = REFRESH_LEFT_OUT;
+		return 0;
+	}
+	if (r->options->progress)
+		r->options->progress(r->options->context, run->model, index + 1, r->pipeline->models->count);
+	if (decide(r, run))
+		return -1;
+	if (r->options->dry_run)
+		return 0;
+	if (do_model(r, run)) {
+		if (strncmp(r->err->message, run->model->file, strlen(run->model->file)) != 0)
+			error_wrap(r->err, "%.200s", run->model->file);
+		return -1;
+	}
+	run->report->ms = clock_monotonic_ms() - started_ms;
+	return fault_error(FAULT_REFRESH_MODEL, r->err);
+}
+
+/* ---- the transaction */
+
+static void append_note(const struct refresh *r, struct buffer *note)
+{
+	bool any = false;
+
+	buffer_text(note, "{\"pipeline\":");
+	buffer_json_text(note, r->pipeline->spec->name, strlen(r->pipeline->spec->name));
+	buffer_printf(note,
+	              ",\"turn\":%" PRId64 ",\"source_snapshots\":{\"from\":%" PRId64 ",\"to\":%" PRId64
+	              "},\"models\":{",
+	              r->turn + 1, r->report->from_snapshot, r->snapshot);
+	for (int i = 0; i < r->pipeline->models->count; i++) {
+		const struct model *model = &r->pipeline->models->models[i];
+
+		buffer_text(note, any ? "," : "");
+		buffer_json_text(note, model->name, strlen(model->name));
+		buffer_printf(note, ":{\"hash\":\"%s\",\"how\":\"%s\"}", model->hash,
+		              refresh_how_name(r->report->models[i].how));
+		any = true;
+	}
+	buffer_text(note, "}}");
+}
+
+static int commit(struct refresh *r)
+{
+	OWNED_BUFFER struct buffer note = {0};
+	struct error why = {0};
+	bool mine = false;
+
+	buffer_init(&note, 1 << 20);
+	append_note(r, &note);
+	if (!buffer_ok(&note))
+		return error_no_memory(r->err);
+	if (fault_error(FAULT_REFRESH_COMMIT, r->err))
+		return -1;
+	r->committing = true;
+	if (apart_commit(&r->apart, buffer_string(&note), &why) != COMMIT_DONE) {
+		/* INVARIANT 4. */
+		if (state_outcome(r->pipeline, r->turn + 1, &mine, r->err))
+			return -1;
+		if (!mine) {
+			*r->err = why;
+			return -1;
+		}
+	}
+	r->report->committed = true;
+	return lake_snapshot(r->pipeline->session, &r->report->snapshot, r->err);
+}
+
+static bool has_changes(const struct refresh *r)
+{
+	for (int i = 0; i < r->pipeline->models->count; i++)
+		if (r->runs[i].changed || r->runs[i].anew)
+			return true;
+	return false;
+}
+
+static void tell_range(struct refresh *r)
+{
+	r->report->to_snapshot = r->snapshot;
+	for (int i = 0; i < r->pipeline->models->count; i++) {
+		const struct model_state *before = &r->runs[i].before;
+
+		if (before->known && (!r->report->from_snapshot || before->snapshot < r->report->from_snapshot))
+			r->report->from_snapshot = before->snapshot;
+	}
+}
+
+/* In the transaction. 1: there is something to commit; 0: there is not. */
+static int refresh_models(struct refresh *r)
+{
+	const struct model_set *set = r->pipeline->models;
+
+	if (state_read(r) || lake_snapshot(r->session, &r->snapshot, r->err))
+		return -1;
+	tell_range(r);
+	for (int i = 0; i < set->count; i++) {
+		int there = find_tables(r, &set->models[i]);
+
+		if (there <= 0)
+			return there;
+	}
+	for (int i = 0; i < set->count; i++)
+		if (refresh_model(r, i))
+			return -1;
+	if (r->options->dry_run || !has_changes(r))
+		return 0;
+	return state_write(r) ? -1 : 1;
+}
+
+static int run_transaction(struct refresh *r)
+{
+	int state;
+
+	if (lake_begin(r->session, r->err))
+		return -1;
+	state = refresh_models(r);
+	if (state > 0 && commit(r) == 0) {
+		feed_drop(r);
+		return 0;
+	}
+	if (!r->committing)
+		lake_rollback(r->session);
+	return state == 0 ? 0 : -1;
+}
+
+static int prepare(struct refresh *r, struct refresh_report *report)
+{
+	struct pipeline *pipeline = r->pipeline;
+	int count = pipeline->models->count;
+
+	if (r->options->only && models_find(pipeline->models, "main", r->options->only) < 0)
+		return error_set(r->err, ERROR_INVALID, 0, "there is no model %.63s in %.200s", r->options->only,
+		                 pipeline->spec->models);
+	report->models = calloc((size_t)count + 1, sizeof *report->models);
+	r->runs = calloc((size_t)count + 1, sizeof *r->runs);
+	if (!report->models || !r->runs)
+		return error_no_memory(r->err);
+	report->model_count = count;
+	for (int i = 0; i < count; i++) {
+		report->models[i].model = r->runs[i].model = &pipeline->models->models[i];
+		r->runs[i].report = &report->models[i];
+	}
+	r->snapshots = lake_has_snapshots(pipeline->lake);
+	/* Each attempt has a name of its own: what its COMMIT did can be told. */
+	snprintf(pipeline->by, sizeof pipeline->by, "%d-%" PRIx64 "-%" PRId64, (int)getpid(), (uint64_t)clock_wall_ms(),
+	         ++pipeline->attempts);
+	return 0;
+}
+
+static void release_runs(struct refresh *r)
+{
+	for (int i = 0; r->runs && i < r->pipeline->models->count; i++) {
+		model_state_release(&r->runs[i].before);
+		columns_release(&r->runs[i].columns);
+		columns_release(&r->runs[i].source);
+		free(r->runs[i].sources);
+	}
+	free(r->runs);
+}
+
+int pipeline_refresh(struct pipeline *pipeline, const struct refresh_options *options,
+                     struct refresh_report *ret_report, struct error *err)
+{
+	struct refresh_report report = {0};
+	struct refresh r = {.pipeline = pipeline, .options = options, .report = &report, .err = err};
+	int64_t started_ms = clock_monotonic_ms();
+	int failed = prepare(&r, &report);
+
+	if (!failed)
+		failed = apart_open(pipeline->session, &r.apart, err);
+	if (!failed) {
+		r.session = r.apart.session;
+		r.connection = lake_connection(r.session);
+		atomic_store(&pipeline->running, r.connection);
+		failed = lake_use(r.session, -1, err) || exact_sql_register(r.connection, err) || run_transaction(&r);
+		atomic_store(&pipeline->running, NULL);
+		apart_close(&r.apart);
+	}
+	release_runs(&r);
+	report.ms = clock_monotonic_ms() - started_ms;
+	if (failed) {
+		refresh_report_release(&report);
+		return -1;
+	}
+	*ret_report = report;
+	return 0;
+}
+
+void pipeline_interrupt(struct pipeline *pipeline)
+{
+	struct duck_connection *connection = atomic_load(&pipeline->running);
+
+	if (connection)
+		query_interrupt(connection);
+}

@@ -1,0 +1,119 @@
+/*
+ * rows.c - models of which each row comes from one row of the source.
+ */
+#include "layers/layers_private.h"
+
+static void append_source(const struct model_run *run, struct buffer *sql)
+{
+	if (run->model->shape.table)
+		append_table(sql, run->model->shape.schema, run->model->shape.table);
+}
+
+static int insert_kept(struct refresh *r, struct model_run *run, const char *rows, int64_t *ret_inserted)
+{
+	OWNED_BUFFER struct buffer sql = {0};
+
+	buffer_init(&sql, SQL_MAXIMUM_BYTES);
+	buffer_text(&sql, "INSERT INTO ");
+	append_model(&sql, run->model);
+	buffer_printf(&sql, " SELECT " COLUMNS_KEPT " FROM (%s)" WHERE_KEPT, rows);
+	return run_sql(r, &sql, ret_inserted);
+}
+
+/* All that were read were kept: there is nothing to count by reason. */
+static int all_kept(struct refresh *r, const struct model_run *run, int64_t inserted, bool *ret_all)
+{
+	OWNED_BUFFER struct buffer sql = {0};
+	int64_t count = 0;
+
+	*ret_all = !may_drop(run, LEVEL_ROWS);
+	if (*ret_all || !run->model->shape.table)
+		return 0;
+	buffer_init(&sql, SQL_MAXIMUM_BYTES);
+	buffer_text(&sql, "SELECT count(*) FROM ");
+	append_source(run, &sql);
+	if (count_sql(r, &sql, &count))
+		return -1;
+	*ret_all = count == inserted;
+	return 0;
+}
+
+int rows_anew(struct refresh *r, struct model_run *run)
+{
+	OWNED_BUFFER struct buffer source = {0}, rows = {0};
+	int64_t inserted = 0, kept = 0;
+	bool all = false;
+
+	buffer_init(&source, SQL_MAXIMUM_BYTES);
+	buffer_init(&rows, SQL_MAXIMUM_BYTES);
+	append_source(run, &source);
+	append_rows_of(run, buffer_string(&source), &rows);
+	if (forget_counts(r, run) || empty_table(r, run) || insert_kept(r, run, buffer_string(&rows), &inserted) ||
+	    all_kept(r, run, inserted, &all))
+		return -1;
+	if (all)
+		run->report->rows_in = inserted;
+	else if (count_rows(r, run, buffer_string(&rows), LEVEL_ROWS, 1, &kept))
+		return -1;
+	run->report->inserted = run->report->rows_out = inserted;
+	return check_counts(r, run);
+}
+
+/* The model's rows of what its source lost or got, as a temporary table; counted. */
+static int make_delta(struct refresh *r, struct model_run *run, enum delta delta, int64_t *ret_kept)
+{
+	const struct shape *shape = &run->model->shape;
+	OWNED_BUFFER struct buffer source = {0}, rows = {0}, sql = {0};
+
+	buffer_init(&source, SQL_MAXIMUM_BYTES);
+	buffer_init(&rows, SQL_MAXIMUM_BYTES);
+	buffer_init(&sql, SQL_MAXIMUM_BYTES);
+	append_delta(&source, delta, shape->schema, shape->table);
+	append_rows_of(run, buffer_string(&source), &rows);
+	buffer_text(&sql, "CREATE OR REPLACE TEMP TABLE ");
+	append_delta(&sql, delta, "main", run->model->name);
+	buffer_printf(&sql, " AS SELECT " COLUMNS_KEPT " FROM (%s)" WHERE_KEPT, buffer_string(&rows));
+	if (run_sql(r, &sql, NULL))
+		return -1;
+	return count_rows(r, run, buffer_string(&rows), LEVEL_ROWS, delta == DELTA_NEW ? 1 : -1, ret_kept);
+}
+
+static int insert_new(struct refresh *r, struct model_run *run)
+{
+	OWNED_BUFFER struct buffer sql = {0};
+
+	buffer_init(&sql, SQL_MAXIMUM_BYTES);
+	buffer_text(&sql, "INSERT INTO ");
+	append_model(&sql, run->model);
+	buffer_text(&sql, " SELECT * FROM ");
+	append_delta(&sql, DELTA_NEW, "main", run->model->name);
+	return run_sql(r, &sql, &run->report->inserted);
+}
+
+static int delete_gone(struct refresh *r, struct model_run *run, int64_t count)
+{
+	OWNED_BUFFER struct buffer table = {0}, gone = {0};
+	int64_t missing = 0;
+
+	buffer_init(&table, SQL_MAXIMUM_BYTES);
+	buffer_init(&gone, SQL_MAXIMUM_BYTES);
+	append_model(&table, run->model);
+	append_delta(&gone, DELTA_GONE, "main", run->model->name);
+	if (delete_rows(r, buffer_string(&table), buffer_string(&gone), run->columns.names, run->columns.count,
+	                &missing))
+		return -1;
+	run->report->deleted = count - missing;
+	return 0;
+}
+
+int rows_change(struct refresh *r, struct model_run *run)
+{
+	int64_t gone = 0, new = 0;
+
+	if (make_delta(r, run, DELTA_NEW, &new) || make_delta(r, run, DELTA_GONE, &gone) || insert_new(r, run) ||
+	    (gone && delete_gone(r, run, gone)))
+		return -1;
+	run->deltas = true;
+	run->report->rows_out += run->report->inserted - run->report->deleted;
+	return check_counts(r, run);
+}

@@ -1,0 +1,161 @@
+/* sql.c - pieces of SQL and their results, for the files of layers/. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "layers/layers_private.h"
+
+int run_sql(struct refresh *r, const struct buffer *sql, int64_t *ret_changed)
+{
+	if (!buffer_ok(sql))
+		return error_no_memory(r->err);
+	return duck_exec_long(r->connection, buffer_string(sql), ret_changed, r->err);
+}
+
+int query_sql(struct refresh *r, const struct buffer *sql, struct duck_rows *ret_rows)
+{
+	if (!buffer_ok(sql))
+		return error_no_memory(r->err);
+	return duck_query(r->connection, buffer_string(sql), ret_rows, r->err);
+}
+
+int count_sql(struct refresh *r, const struct buffer *sql, int64_t *ret_count)
+{
+	OWNED_DUCK_ROWS struct duck_rows rows = {0};
+
+	if (query_sql(r, sql, &rows))
+		return -1;
+	*ret_count = rows.row_count ? duck_cell_int(&rows, 0, 0) : 0;
+	return 0;
+}
+
+void columns_release(struct columns *columns)
+{
+	for (int i = 0; i < columns->count; i++) {
+		free(columns->items[i].name);
+		free(columns->items[i].type);
+	}
+	free(columns->items);
+	free(columns->names);
+	*columns = (struct columns){0};
+}
+
+int describe_sql(struct refresh *r, const char *sql, struct columns *ret_columns)
+{
+	OWNED_BUFFER struct buffer describe = {0};
+	OWNED_DUCK_ROWS struct duck_rows rows = {0};
+	struct columns columns = {0};
+
+	buffer_init(&describe, SQL_MAXIMUM_BYTES);
+	buffer_printf(&describe, "DESCRIBE %s", sql);
+	if (query_sql(r, &describe, &rows))
+		return -1;
+	columns.items = calloc((size_t)rows.row_count + 1, sizeof *columns.items);
+	columns.names = calloc((size_t)rows.row_count + 1, sizeof *columns.names);
+	for (int64_t i = 0; columns.items && columns.names && i < rows.row_count; i++) {
+		struct column *column = &columns.items[columns.count++];
+
+		column->name = strdup(duck_cell(&rows, i, 0));
+		column->type = strdup(duck_cell(&rows, i, 1));
+		columns.names[i] = column->name;
+		if (!column->name || !column->type)
+			break;
+	}
+	if (columns.count == rows.row_count && (!columns.count || columns.items[columns.count - 1].type)) {
+		*ret_columns = columns;
+		return 0;
+	}
+	columns_release(&columns);
+	return error_no_memory(r->err);
+}
+
+bool columns_equal(const struct columns *a, const struct columns *b)
+{
+	if (a->count != b->count)
+		return false;
+	for (int i = 0; i < a->count; i++)
+		if (strcmp(a->items[i].name, b->items[i].name) != 0 || strcmp(a->items[i].type, b->items[i].type) != 0)
+			return false;
+	return true;
+}
+
+void append_table(struct buffer *sql, const char *schema, const char *table)
+{
+	buffer_text(sql, "lake.");
+	buffer_sql_name(sql, schema);
+	buffer_char(sql, '.');
+	buffer_sql_name(sql, table);
+}
+
+void append_model(struct buffer *sql, const struct model *model)
+{
+	append_table(sql, "main", model->name);
+}
+
+void append_temporary(struct buffer *sql, const char *prefix, const struct model *model)
+{
+	OWNED_BUFFER struct buffer name = {0};
+
+	buffer_init(&name, 4096);
+	buffer_printf(&name, "tarn %s %s", prefix, model->name);
+	buffer_text(sql, "temp.");
+	buffer_sql_name(sql, buffer_string(&name));
+}
+
+void append_delta(struct buffer *sql, enum delta delta, const char *schema, const char *table)
+{
+	OWNED_BUFFER struct buffer name = {0};
+
+	buffer_init(&name, 4096);
+	buffer_printf(&name, "tarn %s %s.%s", delta == DELTA_GONE ? "gone" : "new", schema, table);
+	buffer_text(sql, "temp.");
+	buffer_sql_name(sql, buffer_string(&name));
+}
+
+void append_same(struct buffer *sql, const char *a, const char *b, char *const *names, int count)
+{
+	for (int i = 0; i < count; i++) {
+		buffer_printf(sql, "%s%s.", i ? " AND " : "", a);
+		buffer_sql_name(sql, names[i]);
+		buffer_printf(sql, " IS NOT DISTINCT FROM %s.", b);
+		buffer_sql_name(sql, names[i]);
+	}
+}
+
+static void append_names(struct buffer *sql, const char *from, char *const *names, int count)
+{
+	for (int i = 0; i < count; i++) {
+		buffer_printf(sql, "%s%s.", i ? ", " : "", from);
+		buffer_sql_name(sql, names[i]);
+	}
+}
+
+int delete_rows(struct refresh *r, const char *table, const char *gone, char *const *names, int count,
+                int64_t *ret_missing)
+{
+	OWNED_BUFFER struct buffer sql = {0};
+	int64_t deleted = 0, wanted = 0;
+
+	buffer_init(&sql, SQL_MAXIMUM_BYTES);
+	buffer_printf(&sql, "SELECT count(*) FROM %s", gone);
+	if (count_sql(r, &sql, &wanted))
+		return -1;
+	*ret_missing = 0;
+	if (!wanted)
+		return 0;
+	buffer_clear(&sql);
+	buffer_printf(
+	        &sql,
+	        "DELETE FROM %s WHERE rowid IN (SELECT r FROM (SELECT t.rowid AS r, g.\"tarn n\" AS n, row_number() "
+	        "OVER (PARTITION BY ",
+	        table);
+	append_names(&sql, "g", names, count);
+	buffer_printf(&sql, ") AS i FROM %s t JOIN (SELECT ", table);
+	append_names(&sql, "x", names, count);
+	buffer_printf(&sql, ", count(*) AS \"tarn n\" FROM %s x GROUP BY ALL) g ON ", gone);
+	append_same(&sql, "t", "g", names, count);
+	buffer_text(&sql, ") WHERE i <= n)");
+	if (run_sql(r, &sql, &deleted))
+		return -1;
+	*ret_missing = wanted - deleted;
+	return 0;
+}

@@ -1,0 +1,333 @@
+#include "layers/tree.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <yyjson.h>
+
+#include "lake/duck.h"
+
+#define SQL_MAXIMUM_BYTES ((size_t)16 << 20)
+#define UNKNOWN_LOCATION UINT64_MAX
+
+struct tree {
+	yyjson_mut_doc *doc;
+	struct node *root;
+};
+
+static yyjson_mut_val *value(const struct node *node)
+{
+	return (yyjson_mut_val *)(uintptr_t)node;
+}
+
+static struct node *as_node(yyjson_mut_val *val)
+{
+	return (struct node *)val;
+}
+
+/* ---- parsing */
+
+static int line_at(const char *sql, int64_t position)
+{
+	int line = 1;
+
+	for (int64_t i = 0; i < position && sql[i]; i++)
+		line += sql[i] == '\n';
+	return line;
+}
+
+/* {"error": true, "error_type": ..., "error_message": ..., "position": "13"} */
+static int refused(const char *sql, yyjson_mut_val *root, int *ret_line, struct error *err)
+{
+	const char *message = yyjson_mut_get_str(yyjson_mut_obj_get(root, "error_message"));
+	const char *position = yyjson_mut_get_str(yyjson_mut_obj_get(root, "position"));
+
+	*ret_line = position ? line_at(sql, strtoll(position, NULL, 10)) : 0;
+	if (message && strstr(message, "Only SELECT"))
+		return error_set(err, ERROR_INVALID, 0,
+		                 "is not a SELECT; a model is one SELECT, and Tarn writes the table");
+	return error_set(err, ERROR_INVALID, 0, "%s", message ? message : "DuckDB does not parse it");
+}
+
+static int take_root(struct tree *tree, const char *sql, int *ret_line, struct error *err)
+{
+	yyjson_mut_val *root = yyjson_mut_doc_get_root(tree->doc), *statements;
+
+	if (yyjson_mut_get_bool(yyjson_mut_obj_get(root, "error")))
+		return refused(sql, root, ret_line, err);
+	statements = yyjson_mut_obj_get(root, "statements");
+	if (yyjson_mut_arr_size(statements) != 1)
+		return error_set(err, ERROR_INVALID, 0, "%s; a model is one SELECT",
+		                 yyjson_mut_arr_size(statements) ? "has several statements" : "has no statement");
+	tree->root = as_node(yyjson_mut_obj_get(yyjson_mut_arr_get_first(statements), "node"));
+	return tree->root ? 0 : error_set(err, ERROR_INVALID, 0, "is not a SELECT; a model is one SELECT");
+}
+
+struct tree *tree_parse(struct duck_connection *connection, const char *sql, int *ret_line, struct error *err)
+{
+	OWNED_TREE struct tree *tree = calloc(1, sizeof *tree);
+	OWNED_DUCK_ROWS struct duck_rows rows = {0};
+	OWNED_BUFFER struct buffer query = {0};
+	yyjson_doc *doc;
+
+	*ret_line = 0;
+	buffer_init(&query, SQL_MAXIMUM_BYTES);
+	buffer_text(&query, "SELECT json_serialize_sql(");
+	buffer_sql_text(&query, sql);
+	buffer_text(&query, ")");
+	if (!tree || !buffer_ok(&query)) {
+		error_no_memory(err);
+		return NULL;
+	}
+	if (duck_query(connection, buffer_string(&query), &rows, err))
+		return NULL;
+	doc = yyjson_read(duck_cell(&rows, 0, 0), strlen(duck_cell(&rows, 0, 0)), 0);
+	tree->doc = yyjson_doc_mut_copy(doc, NULL);
+	yyjson_doc_free(doc);
+	if (!tree->doc) {
+		error_no_memory(err);
+		return NULL;
+	}
+	return take_root(tree, sql, ret_line, err) ? NULL : TAKE(tree);
+}
+
+void tree_free(struct tree *tree)
+{
+	if (!tree)
+		return;
+	yyjson_mut_doc_free(tree->doc);
+	free(tree);
+}
+
+void tree_freep(struct tree **tree)
+{
+	tree_free(*tree);
+}
+
+struct node *tree_root(struct tree *tree)
+{
+	return tree->root;
+}
+
+/* ---- looking */
+
+struct node *node_get(const struct node *node, const char *name)
+{
+	yyjson_mut_val *val = yyjson_mut_obj_get(value(node), name);
+
+	return yyjson_mut_is_null(val) ? NULL : as_node(val);
+}
+
+const char *node_text(const struct node *node, const char *name)
+{
+	yyjson_mut_val *val = name ? yyjson_mut_obj_get(value(node), name) : value(node);
+	const char *text = yyjson_mut_get_str(val);
+
+	return text ? text : "";
+}
+
+bool node_is(const struct node *node, const char *name, const char *text)
+{
+	return !strcmp(node_text(node, name), text);
+}
+
+bool node_number_is(const struct node *node, const char *name, int number)
+{
+	yyjson_mut_val *val = yyjson_mut_obj_get(value(node), name);
+
+	return yyjson_mut_is_int(val) && yyjson_mut_get_sint(val) == number;
+}
+
+bool node_true(const struct node *node, const char *name)
+{
+	return yyjson_mut_get_bool(yyjson_mut_obj_get(value(node), name));
+}
+
+int node_count(const struct node *list)
+{
+	return (int)yyjson_mut_get_len(value(list)) * (yyjson_mut_is_ctn(value(list)) ? 1 : 0);
+}
+
+struct node *node_at(const struct node *list, int index)
+{
+	yyjson_mut_val *list_value = value(list);
+	yyjson_mut_obj_iter members;
+	yyjson_mut_val *key = NULL;
+
+	if (yyjson_mut_is_arr(list_value))
+		return as_node(yyjson_mut_arr_get(list_value, (size_t)index));
+	yyjson_mut_obj_iter_init(list_value, &members);
+	for (int i = 0; i <= index; i++)
+		key = yyjson_mut_obj_iter_next(&members);
+	return key ? as_node(yyjson_mut_obj_iter_get_val(key)) : NULL;
+}
+
+const char *node_key(const struct node *object, int index)
+{
+	yyjson_mut_obj_iter members;
+	yyjson_mut_val *key = NULL;
+
+	if (!yyjson_mut_is_obj(value(object)))
+		return NULL;
+	yyjson_mut_obj_iter_init(value(object), &members);
+	for (int i = 0; i <= index; i++)
+		key = yyjson_mut_obj_iter_next(&members);
+	return yyjson_mut_get_str(key);
+}
+
+int64_t node_location(const struct node *node)
+{
+	yyjson_mut_val *location = yyjson_mut_obj_get(value(node), "query_location");
+
+	if (!yyjson_mut_is_uint(location) || yyjson_mut_get_uint(location) == UNKNOWN_LOCATION)
+		return -1;
+	return (int64_t)yyjson_mut_get_uint(location);
+}
+
+static bool is_incidental(const char *key)
+{
+	return !strcmp(key, "alias") || !strcmp(key, "query_location");
+}
+
+static bool equal_objects(yyjson_mut_val *a, yyjson_mut_val *b)
+{
+	yyjson_mut_obj_iter members = yyjson_mut_obj_iter_with(a);
+	yyjson_mut_val *key;
+
+	if (yyjson_mut_obj_size(a) != yyjson_mut_obj_size(b))
+		return false;
+	while ((key = yyjson_mut_obj_iter_next(&members))) {
+		const char *name = yyjson_mut_get_str(key);
+
+		if (!is_incidental(name) &&
+		    !node_equals(as_node(yyjson_mut_obj_iter_get_val(key)), as_node(yyjson_mut_obj_get(b, name))))
+			return false;
+	}
+	return true;
+}
+
+bool node_equals(const struct node *a, const struct node *b)
+{
+	yyjson_mut_val *x = value(a), *y = value(b);
+
+	if (!x || !y)
+		return x == y;
+	if (yyjson_mut_is_obj(x) && yyjson_mut_is_obj(y))
+		return equal_objects(x, y);
+	if (!yyjson_mut_is_arr(x) || !yyjson_mut_is_arr(y))
+		return yyjson_mut_equals(x, y);
+	if (yyjson_mut_arr_size(x) != yyjson_mut_arr_size(y))
+		return false;
+	for (int i = 0; i < node_count(a); i++)
+		if (!node_equals(node_at(a, i), node_at(b, i)))
+			return false;
+	return true;
+}
+
+/* ---- changing */
+
+struct node *tree_copy(struct tree *tree, const struct node *node)
+{
+	return as_node(yyjson_mut_val_mut_copy(tree->doc, value(node)));
+}
+
+void node_set_true(struct tree *tree, struct node *object, const char *name)
+{
+	yyjson_mut_val *val = yyjson_mut_obj_get(value(object), name);
+
+	if (val)
+		yyjson_mut_set_bool(val, true);
+}
+
+int node_become_column(struct tree *tree, struct node *node, const char *column)
+{
+	yyjson_mut_val *object = value(node), *names = yyjson_mut_arr(tree->doc);
+
+	yyjson_mut_obj_clear(object);
+	if (yyjson_mut_arr_add_strcpy(tree->doc, names, column) &&
+	    yyjson_mut_obj_add_str(tree->doc, object, "class", "COLUMN_REF") &&
+	    yyjson_mut_obj_add_str(tree->doc, object, "type", "COLUMN_REF") &&
+	    yyjson_mut_obj_add_str(tree->doc, object, "alias", "") &&
+	    yyjson_mut_obj_add_val(tree->doc, object, "column_names", names))
+		return 0;
+	return -1;
+}
+
+int node_add_text(struct tree *tree, struct node *list, const char *text)
+{
+	return yyjson_mut_arr_add_strcpy(tree->doc, value(list), text) ? 0 : -1;
+}
+
+void node_drop_alias(struct tree *tree, struct node *node)
+{
+	yyjson_mut_val *alias = yyjson_mut_obj_get(value(node), "alias");
+
+	if (alias)
+		yyjson_mut_set_str(alias, "");
+}
+
+/* ---- back to SQL */
+
+#define NODE_BEFORE                                                                                                    \
+	"{\"error\":false,\"statements\":[{\"node\":{\"type\":\"SELECT_NODE\",\"modifiers\":[],\"cte_map\":{\"map\":[" \
+	"]},\"select_list\":["
+#define NODE_BETWEEN "],\"from_table\":"
+#define NODE_AFTER                                                                                                     \
+	",\"where_clause\":null,\"group_expressions\":[],\"group_sets\":[],\"aggregate_handling\":\"STANDARD_"         \
+	"HANDLING\","                                                                                                  \
+	"\"having\":null,\"sample\":null,\"qualify\":null},\"named_param_map\":[]}]}"
+#define NO_FROM "{\"type\":\"EMPTY\",\"alias\":\"\",\"sample\":null}"
+#define STAR                                                                                                           \
+	"{\"class\":\"STAR\",\"type\":\"STAR\",\"alias\":\"\",\"relation_name\":\"\",\"exclude_list\":[],\"replace_"   \
+	"list\":[],"                                                                                                   \
+	"\"columns\":false,\"expr\":null,\"qualified_exclude_list\":[],\"rename_list\":[]}"
+
+/* SELECT select FROM from, of which `prefix` is cut off. */
+static int select_sql(struct duck_connection *connection, const char *select, const char *from, const char *prefix,
+                      struct buffer *out, struct error *err)
+{
+	OWNED_BUFFER struct buffer json = {0}, query = {0};
+	OWNED_DUCK_ROWS struct duck_rows rows = {0};
+	const char *sql;
+
+	buffer_init(&json, SQL_MAXIMUM_BYTES);
+	buffer_init(&query, SQL_MAXIMUM_BYTES);
+	buffer_printf(&json, NODE_BEFORE "%s" NODE_BETWEEN "%s" NODE_AFTER, select, from);
+	buffer_text(&query, "SELECT json_deserialize_sql(CAST(");
+	buffer_sql_text(&query, buffer_string(&json));
+	buffer_text(&query, " AS JSON))");
+	if (!buffer_ok(&json) || !buffer_ok(&query))
+		return error_no_memory(err);
+	if (duck_query(connection, buffer_string(&query), &rows, err))
+		return -1;
+	sql = duck_cell(&rows, 0, 0);
+	if (strncmp(sql, prefix, strlen(prefix)))
+		return error_set(err, ERROR_FATAL, 0, "DuckDB gave no such SQL back: %.200s", sql);
+	buffer_text(out, sql + strlen(prefix));
+	return buffer_ok(out) ? 0 : error_no_memory(err);
+}
+
+static char *write_json(const struct node *node, struct error *err)
+{
+	char *json = yyjson_mut_val_write(value(node), 0, NULL);
+
+	if (!json)
+		error_no_memory(err);
+	return json;
+}
+
+int tree_expression_sql(struct tree *tree, struct duck_connection *connection, const struct node *expression,
+                        struct buffer *out, struct error *err)
+{
+	OWNED_FREE char *json = write_json(expression, err);
+
+	return json ? select_sql(connection, json, NO_FROM, "SELECT ", out, err) : -1;
+}
+
+int tree_from_sql(struct tree *tree, struct duck_connection *connection, const struct node *from, struct buffer *out,
+                  struct error *err)
+{
+	OWNED_FREE char *json = write_json(from, err);
+
+	return json ? select_sql(connection, STAR, json, "SELECT * FROM ", out, err) : -1;
+}
