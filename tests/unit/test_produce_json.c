@@ -371,6 +371,7 @@ static struct json_decoder *decoder_of(const struct spec_stream *stream, struct 
 		const struct spec_column *from = &stream->json.columns[i];
 
 		columns[i] = (struct json_column){.name = from->name,
+		                                  .unstored = !from->stored,
 		                                  .pointer = from->pointer,
 		                                  .required = from->required,
 		                                  .has_minimum = from->minimum,
