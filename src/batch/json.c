@@ -16,10 +16,11 @@
 #define KEY_MAX 255 /* bytes of a key that becomes a column */
 #define SAMPLE_MAX 40 /* bytes of a value that reasons quote */
 
-/* What a column is filled from. */
+/* A value of each document, its rule, and the column that it fills. */
 struct cell {
-	struct json_column rule; /* type JSON_TYPE_COUNT: a column of Tarn's own; the name is the field's */
-	int also; /* another column of the same key, -1: none */
+	struct json_column rule; /* its name is the column's own where there is one, else borrowed */
+	int column; /* -1: the value is not stored */
+	int also; /* another cell of the same key, -1: none */
 	struct place place; /* in the document at hand; value NULL: it has none */
 };
 
@@ -27,10 +28,11 @@ struct json_decoder {
 	struct json_rules rules;
 	struct batch_counters *counters;
 	struct columns columns;
-	struct cell *cells; /* one a column */
+	struct cell *cells;
+	int cell_count;
 	struct key root;
 	bool infers;
-	int raw, score, reasons, ingested_at; /* columns; -1: none */
+	int raw, score, reasons, ingested_at; /* columns of Tarn's own, without cells; -1: none */
 	char *room; /* of the reader */
 	size_t room_size;
 	double points; /* that the row at hand lost */
@@ -40,66 +42,52 @@ struct json_decoder {
 
 /* ---- columns */
 
-static int column_named(const struct json_decoder *decoder, const char *name)
+/* The name that a table knows as the same one; NULL: there is none. */
+static const char *same_name(const struct json_decoder *decoder, const char *name)
 {
 	for (int i = 0; i < decoder->columns.count; i++)
 		if (!strcasecmp(decoder->columns.root.children[i].name, name))
-			return i;
-	return -1;
-}
-
-/* rule NULL: a column of Tarn's own. */
-static int add_cell(struct json_decoder *decoder, int column, const struct json_column *rule, struct error *err)
-{
-	struct cell *cells;
-
-	if (column < 0)
-		return -1;
-	cells = realloc(decoder->cells, (size_t)(column + 1) * sizeof *cells);
-	if (!cells)
-		return error_no_memory(err);
-	decoder->cells = cells;
-	cells[column] = (struct cell){.also = -1};
-	if (rule)
-		cells[column].rule = *rule;
-	else
-		cells[column].rule.type = JSON_TYPE_COUNT;
-	cells[column].rule.name = NULL;
-	return column;
-}
-
-static const char *name_of(const struct json_decoder *decoder, int column)
-{
-	return decoder->columns.root.children[column].name;
+			return decoder->columns.root.children[i].name;
+	for (int i = 0; i < decoder->cell_count; i++)
+		if (decoder->cells[i].column < 0 && !strcasecmp(decoder->cells[i].rule.name, name))
+			return decoder->cells[i].rule.name;
+	return NULL;
 }
 
 static int check_name(const struct json_decoder *decoder, const char *name, struct error *err)
 {
-	int same = column_named(decoder, name);
+	const char *same = same_name(decoder, name);
 
 	if (!*name)
 		return error_set(err, ERROR_INVALID, 0, "a column's name is empty");
-	if (same >= 0)
+	if (same)
 		return error_set(err, ERROR_INVALID, 0,
-		                 "two columns are called '%s' and '%s': a table knows them as one",
-		                 name_of(decoder, same), name);
-	if (decoder->columns.count >= JSON_COLUMNS_MAX)
+		                 "two columns are called '%s' and '%s': a table knows them as one", same, name);
+	if (decoder->columns.count >= JSON_COLUMNS_MAX || decoder->cell_count >= JSON_COLUMNS_MAX)
 		return error_set(err, ERROR_INVALID, 0, "more than %d columns", JSON_COLUMNS_MAX);
 	return 0;
 }
 
-/* A column that the key leads to. */
+/* A cell that the key leads to, and its column. */
 static int add_keyed(struct json_decoder *decoder, const struct json_column *rule, struct key *key, struct error *err)
 {
-	int column = check_name(decoder, rule->name, err);
+	struct columns *columns = &decoder->columns;
+	struct cell *cells, cell = {.rule = *rule, .column = -1, .also = key->cell};
 
-	if (column == 0)
-		column = columns_add(&decoder->columns, rule->name, rule->type, rule->precision, rule->scale, err);
-	column = add_cell(decoder, column, rule, err);
-	if (column < 0)
+	if (check_name(decoder, rule->name, err))
 		return -1;
-	decoder->cells[column].also = key->column;
-	key->column = column;
+	cells = realloc(decoder->cells, (size_t)(decoder->cell_count + 1) * sizeof *cells);
+	if (!cells)
+		return error_no_memory(err);
+	decoder->cells = cells;
+	if (!rule->unstored) {
+		cell.column = columns_add(columns, rule->name, rule->type, rule->precision, rule->scale, err);
+		if (cell.column < 0)
+			return -1;
+		cell.rule.name = columns->root.children[cell.column].name;
+	}
+	key->cell = decoder->cell_count++;
+	cells[key->cell] = cell;
 	return 0;
 }
 
@@ -111,10 +99,8 @@ static int add_own(struct json_decoder *decoder, const char *name, enum json_typ
 		return 0;
 	if (check_name(decoder, name, err))
 		return -1;
-	*ret_column = add_cell(decoder,
-	                       type == JSON_TYPE_COUNT ? columns_add_list(&decoder->columns, name, err)
-	                                               : columns_add(&decoder->columns, name, type, 0, 0, err),
-	                       NULL, err);
+	*ret_column = type == JSON_TYPE_COUNT ? columns_add_list(&decoder->columns, name, err)
+	                                      : columns_add(&decoder->columns, name, type, 0, 0, err);
 	return *ret_column < 0 ? -1 : 0;
 }
 
@@ -156,16 +142,16 @@ static int broken(struct json_decoder *decoder, double points, const char *reaso
 	return 0;
 }
 
-static int out_of_range(struct json_decoder *decoder, int column, yyjson_val *value, double number, struct error *err)
+static int out_of_range(struct json_decoder *decoder, const struct json_column *rule, yyjson_val *value, double number,
+                        struct error *err)
 {
-	const struct json_column *rule = &decoder->cells[column].rule;
 	char text[SAMPLE_MAX + 16], reason[512];
 	int used;
 
 	if ((rule->has_minimum || rule->has_maximum) && (!isnan(number) || json_number(value, &number)) &&
 	    ((rule->has_minimum && number < rule->minimum) || (rule->has_maximum && number > rule->maximum))) {
 		sample(value, text, sizeof text);
-		used = snprintf(reason, sizeof reason, "%s is out of range%s:", name_of(decoder, column), text);
+		used = snprintf(reason, sizeof reason, "%s is out of range%s:", rule->name, text);
 		if (rule->has_minimum)
 			used += snprintf(reason + used, sizeof reason - (size_t)used, " at least %g", rule->minimum);
 		if (rule->has_maximum)
@@ -179,7 +165,7 @@ static int out_of_range(struct json_decoder *decoder, int column, yyjson_val *va
 		if (yyjson_equals_strn(value, rule->allowed[i], strlen(rule->allowed[i])))
 			return 0;
 	sample(value, text, sizeof text);
-	snprintf(reason, sizeof reason, "%s is none of its values%s", name_of(decoder, column), text);
+	snprintf(reason, sizeof reason, "%s is none of its values%s", rule->name, text);
 	return broken(decoder, rule->weight * decoder->rules.out_of_range, reason, err);
 }
 
@@ -194,10 +180,10 @@ static bool widens(const struct json_decoder *decoder, const struct json_column 
 	       json_number(value, &number);
 }
 
-static int fill_cell(struct json_decoder *decoder, int column, struct error *err)
+static int fill_cell(struct json_decoder *decoder, struct cell *cell, struct error *err)
 {
-	struct cell *cell = &decoder->cells[column];
-	struct growing *data = &decoder->columns.data[column];
+	struct growing *data = cell->column < 0 ? NULL : &decoder->columns.data[cell->column];
+	const struct json_column *rule = &cell->rule;
 	struct place place = cell->place;
 	yyjson_val *value = place.value;
 	char text[SAMPLE_MAX + 16], reason[512];
@@ -206,25 +192,25 @@ static int fill_cell(struct json_decoder *decoder, int column, struct error *err
 	cell->place.value = NULL;
 	if (!value || yyjson_is_null(value)) {
 		grow_null(data);
-		if (!cell->rule.required)
+		if (!rule->required)
 			return 0;
-		snprintf(reason, sizeof reason, "%s is missing", name_of(decoder, column));
-		return broken(decoder, cell->rule.weight * decoder->rules.missing, reason, err);
+		snprintf(reason, sizeof reason, "%s is missing", rule->name);
+		return broken(decoder, rule->weight * decoder->rules.missing, reason, err);
 	}
-	if (json_put(data, &cell->rule, &place, &number))
-		return out_of_range(decoder, column, value, number, err);
-	if (widens(decoder, &cell->rule, value)) {
+	if (json_put(data, rule, &place, &number))
+		return out_of_range(decoder, rule, value, number, err);
+	if (widens(decoder, rule, value)) {
 		cell->rule.type = JSON_DOUBLE;
-		if (columns_widen(&decoder->columns, column, err))
+		if (columns_widen(&decoder->columns, cell->column, err))
 			return -1;
-		json_put(data, &cell->rule, &place, &number);
+		json_put(data, rule, &place, &number);
 		return 0;
 	}
 	grow_null(data);
 	sample(value, text, sizeof text);
-	snprintf(reason, sizeof reason, "%s is %s%s, not %s", name_of(decoder, column), json_name(value), text,
-	         json_type_right(cell->rule.type));
-	return broken(decoder, cell->rule.weight * decoder->rules.wrong_type, reason, err);
+	snprintf(reason, sizeof reason, "%s is %s%s, not %s", rule->name, json_name(value), text,
+	         json_type_right(rule->type));
+	return broken(decoder, rule->weight * decoder->rules.wrong_type, reason, err);
 }
 
 static int fill_row(struct json_decoder *decoder, const char *text, size_t size, int64_t ingested_us, struct error *err)
@@ -233,8 +219,8 @@ static int fill_row(struct json_decoder *decoder, const char *text, size_t size,
 	double score;
 
 	decoder->points = 0;
-	for (int i = 0; i < columns->count; i++)
-		if (decoder->cells[i].rule.type != JSON_TYPE_COUNT && fill_cell(decoder, i, err))
+	for (int i = 0; i < decoder->cell_count; i++)
+		if (fill_cell(decoder, &decoder->cells[i], err))
 			return -1;
 	score = decoder->points < 100 ? 100 - decoder->points : 0;
 	if (decoder->raw >= 0)
@@ -280,26 +266,26 @@ static int infer(struct json_decoder *decoder, const char *name, size_t size, yy
 			err->kind = ERROR_CORRUPT;
 		return -1;
 	}
-	decoder->cells[key->column].place = (struct place){.value = value};
+	decoder->cells[key->cell].place = (struct place){.value = value};
 	return 0;
 }
 
 static int hold(struct json_decoder *decoder, const struct key *key, yyjson_val *value, struct error *err)
 {
-	for (int column = key->column; column >= 0; column = decoder->cells[column].also) {
-		if (decoder->cells[column].place.value)
+	for (int cell = key->cell; cell >= 0; cell = decoder->cells[cell].also) {
+		if (decoder->cells[cell].place.value)
 			return error_set(err, ERROR_CORRUPT, 0, "the key '%s' stands there twice", key->name);
-		decoder->cells[column].place = (struct place){.value = value};
+		decoder->cells[cell].place = (struct place){.value = value};
 	}
 	return 0;
 }
 
 /* The member ends before the comma before `next`, the next key or the document's end. */
-static void place_members(struct json_decoder *decoder, int column, const char *begin, const char *next)
+static void place_members(struct json_decoder *decoder, int cell, const char *begin, const char *next)
 {
-	for (; column >= 0; column = decoder->cells[column].also) {
-		decoder->cells[column].place.text = begin;
-		decoder->cells[column].place.size = json_place_size(begin, next);
+	for (; cell >= 0; cell = decoder->cells[cell].also) {
+		decoder->cells[cell].place.text = begin;
+		decoder->cells[cell].place.size = json_place_size(begin, next);
 	}
 }
 
@@ -307,7 +293,7 @@ static void place_members(struct json_decoder *decoder, int column, const char *
 static int find_cells(struct json_decoder *decoder, struct key *parent, yyjson_val *value, struct error *err)
 {
 	const char *begin = NULL;
-	int open = -1; /* the column of a member whose end is still to be found */
+	int open = -1; /* the cell of a member whose end is still to be found */
 	yyjson_obj_iter members;
 	yyjson_val *name;
 
@@ -332,10 +318,10 @@ static int find_cells(struct json_decoder *decoder, struct key *parent, yyjson_v
 
 		if (open >= 0)
 			place_members(decoder, open, begin, decoder->text + (yyjson_get_str(name) - decoder->copy) - 1);
-		begin = parent == &decoder->root && child && child->column >= 0
+		begin = parent == &decoder->root && child && child->cell >= 0
 		                ? json_place_begin(decoder->text + (yyjson_get_str(name) - decoder->copy), name, member)
 		                : NULL;
-		open = begin ? child->column : -1;
+		open = begin ? child->cell : -1;
 		if (child ? hold(decoder, child, member, err) || find_cells(decoder, child, member, err)
 		          : decoder->infers && infer(decoder, yyjson_get_str(name), yyjson_get_len(name), member, err))
 			return -1;
@@ -352,7 +338,7 @@ static int add_document(struct json_decoder *decoder, yyjson_val *document, cons
 		return error_set(err, ERROR_CORRUPT, 0, "the document is %s, not an object", json_name(document));
 	decoder->text = text;
 	decoder->end = text + size;
-	for (int i = 0; i < decoder->columns.count; i++)
+	for (int i = 0; i < decoder->cell_count; i++)
 		decoder->cells[i].place = (struct place){0};
 	if (hold(decoder, &decoder->root, document, err) || find_cells(decoder, &decoder->root, document, err))
 		return -1;
@@ -505,11 +491,20 @@ static int add_declared(struct json_decoder *decoder, struct error *err)
 	return 0;
 }
 
+/* A batch without columns has no rows, either. */
+static int check_stored(const struct json_decoder *decoder, struct error *err)
+{
+	if (decoder->infers || decoder->columns.count)
+		return 0;
+	return error_set(err, ERROR_INVALID, 0, "no column is stored: a table has one at least");
+}
+
 static void forget_columns(struct json_decoder *decoder)
 {
 	columns_release(&decoder->columns);
 	key_release(&decoder->root);
 	free(TAKE(decoder->cells));
+	decoder->cell_count = 0;
 }
 
 int json_learn(struct json_decoder *decoder, const char *const *names, const char *const *types, int count,
@@ -524,7 +519,7 @@ int json_learn(struct json_decoder *decoder, const char *const *names, const cha
 		struct json_column rule = {.name = names[i], .weight = 1};
 		struct key *key;
 
-		if (column_named(decoder, names[i]) >= 0)
+		if (same_name(decoder, names[i]))
 			continue; /* Tarn's own */
 		rule.type = json_type_of_duckdb(types[i], &rule.precision, &rule.scale);
 		key = key_add(&decoder->root, names[i], strlen(names[i]), err);
@@ -546,9 +541,9 @@ struct json_decoder *json_decoder_new(const struct json_rules *rules, struct bat
 	decoder->rules = *rules;
 	decoder->counters = counters;
 	decoder->infers = rules->column_count == 0;
-	decoder->root.column = -1;
+	decoder->root.cell = -1;
 	columns_init(&decoder->columns);
-	if (add_declared(decoder, err) || add_own_columns(decoder, err)) {
+	if (add_declared(decoder, err) || add_own_columns(decoder, err) || check_stored(decoder, err)) {
 		json_decoder_free(decoder);
 		return NULL;
 	}

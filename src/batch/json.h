@@ -8,7 +8,8 @@
  * Declared columns: a document's values are found by JSON pointers (RFC 6901); what no pointer names is left out. A
  * rule is broken by a required value that is missing or null, a value of another type, or one outside the range or the
  * enumeration. With a score, the row is kept: a value of another type becomes null, each broken rule takes its points
- * from 100, and the reasons are kept beside. Without one, the payload is refused with the reason.
+ * from 100, and the reasons are kept beside. Without one, the payload is refused with the reason. A column that is not
+ * stored is checked like the others; its name, too, is its own, for reasons name it.
  *
  * Inferred columns: every key of a document is a column. Those that the table has are of the table's types
  * (json_learn); others get one from the first value that is not null. true and false: BOOLEAN; whole numbers: BIGINT;
@@ -41,6 +42,7 @@ enum json_type {
 
 /* One declared column. Texts are borrowed for as long as the decoder lives. */
 struct json_column {
+	bool unstored; /* its rules count, and no column holds the value: the arrays are without it */
 	const char *name;
 	const char *pointer; /* "/payload/plan" */
 	enum json_type type;
@@ -66,7 +68,7 @@ struct json_rules {
 
 struct json_decoder;
 
-/* Errors: INVALID (two columns of one name, a pointer that is none), FATAL (memory). */
+/* Errors: INVALID (two columns of one name, none that is stored, a pointer that is none), FATAL (memory). */
 struct json_decoder *json_decoder_new(const struct json_rules *rules, struct batch_counters *counters,
                                       struct error *err);
 void json_decoder_free(struct json_decoder *decoder);

@@ -185,6 +185,8 @@ void grow_null(struct growing *column)
 {
 	static const char zeros[16];
 
+	if (!column)
+		return;
 	append(&column->valid, "\0", 1);
 	if (column->width)
 		append(&column->values, zeros, (size_t)column->width);
@@ -194,12 +196,16 @@ void grow_null(struct growing *column)
 
 void grow_fixed(struct growing *column, const void *value)
 {
+	if (!column)
+		return;
 	append(&column->valid, "\1", 1);
 	append(&column->values, value, (size_t)column->width);
 }
 
 void grow_text(struct growing *column, const char *text, size_t size)
 {
+	if (!column)
+		return;
 	append(&column->valid, "\1", 1);
 	append(&column->values, text, size);
 	append_end(column);

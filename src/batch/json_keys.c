@@ -13,7 +13,7 @@ void key_release(struct key *key)
 		key_release(&key->children[i]);
 	free(key->children);
 	free(key->name);
-	*key = (struct key){.column = -1};
+	*key = (struct key){.cell = -1};
 }
 
 static uint64_t head_of(const char *name, size_t size)
@@ -59,7 +59,7 @@ struct key *key_add(struct key *parent, const char *name, size_t size, struct er
 	memcpy(copy, name, size);
 	copy[size] = 0;
 	children[parent->child_count] =
-	        (struct key){.name = copy, .size = size, .head = head_of(name, size), .column = -1};
+	        (struct key){.name = copy, .size = size, .head = head_of(name, size), .cell = -1};
 	return &children[parent->child_count++];
 }
 

@@ -48,7 +48,8 @@ int64_t columns_bytes(const struct columns *columns);
 int columns_take(struct columns *columns, void (*let_go)(void *), void *opaque, struct batch_set *ret_set,
                  struct error *err);
 
-/* Each appends one row's value. Out of memory sticks in the buffers: columns_ok. */
+/* Each appends one row's value; where the column is NULL, to nothing. Out of memory sticks in the buffers: columns_ok.
+ */
 void grow_null(struct growing *column);
 void grow_fixed(struct growing *column, const void *value);
 void grow_text(struct growing *column, const char *text, size_t size);
@@ -74,8 +75,8 @@ const char *json_place_begin(const char *key, yyjson_val *name, yyjson_val *memb
 size_t json_place_size(const char *begin, const char *next);
 bool json_is_space(char c);
 
-/* Appends the value as the column's type; false (and nothing was appended) where it is not of it. ret_number: what was
- * read as a number, NAN where nothing was. */
+/* Appends the value as the column's type; false (and nothing was appended) where it is not of it. column NULL: the
+ * value is checked alone. ret_number: what was read as a number, NAN where nothing was. */
 bool json_put(struct growing *column, const struct json_column *rule, const struct place *place, double *ret_number);
 /* The number of a raw value; false where no DOUBLE holds it. */
 bool json_number(yyjson_val *value, double *ret_number);
@@ -104,7 +105,7 @@ struct key {
 	char *name;
 	size_t size;
 	uint64_t head; /* the name's first 8 bytes */
-	int column; /* -1: none */
+	int cell; /* of the decoder, which is filled from here; -1: none */
 	struct key *children;
 	int child_count;
 	int next; /* the child that is looked at first: keys mostly come in the order of the document before */

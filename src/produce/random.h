@@ -68,4 +68,23 @@ static inline uint64_t random_rank(struct random *random, uint32_t log2)
 	return (UINT64_C(1) << octave) + (bits >> 32 & ((UINT64_C(1) << octave) - 1));
 }
 
+/* Another place below `count` for each number below it, 1 < count <= 2^31: the key chooses the permutation. Rounds that
+ * are bijections of the next power of two, walked until they end below count: fewer than two of them, on average (Black
+ * and Rogaway, "Ciphers with Arbitrary Finite Domains", CT-RSA 2002). */
+static inline uint32_t random_place(uint32_t number, uint32_t count, uint64_t key)
+{
+	int bits = 32 - __builtin_clz(count - 1), half = (bits + 1) / 2;
+	uint32_t mask = UINT32_MAX >> (32 - bits);
+
+	do {
+		number = (number + (uint32_t)key) * UINT32_C(0x9e3779b1) & mask;
+		number ^= number >> half;
+		number = (number + (uint32_t)(key >> 21)) * UINT32_C(0x85ebca6b) & mask;
+		number ^= number >> half;
+		number = (number + (uint32_t)(key >> 42)) * UINT32_C(0xc2b2ae35) & mask;
+		number ^= number >> half;
+	} while (number >= count);
+	return number;
+}
+
 #endif

@@ -5,18 +5,19 @@
 #include "produce/put.h"
 #include "produce/random.h"
 
-#define SUBSCRIBERS_LOG2 11 /* 4,095 of them */
 #define STEP_MS 1000
 #define DAY_MS 86400000
 #define SHORT_MAX 40 /* source_system, subscriber_id */
 #define PAYLOAD_MAX 256
 #define SUSPENDED_DAYS 60 /* overdue for longer than that: the line is cut */
+#define LOWER_CASE_PERCENT 14 /* of the bad events */
+#define SLIGHT_ONE_OF 6 /* sources that send wrong values: one value alone is wrong */
 
 enum column { EVENT_ID, EVENT_TYPE, SOURCE_SYSTEM, SUBSCRIBER_ID, EVENT_TIMESTAMP, PAYLOAD };
 
 static const struct rows_column columns[] = {
         [EVENT_ID] = {"event_id", PUT_UUID_SIZE},
-        [EVENT_TYPE] = {"event_type", SHORT_MAX},
+        [EVENT_TYPE] = {"event_type", SHORT_MAX, .nullable = true},
         [SOURCE_SYSTEM] = {"source_system", SHORT_MAX},
         [SUBSCRIBER_ID] = {"subscriber_id", SHORT_MAX, .nullable = true},
         [EVENT_TIMESTAMP] = {"event_timestamp", PUT_TIME_SIZE, .nullable = true},
@@ -42,14 +43,14 @@ struct plan {
 	struct text name;
 	uint32_t price; /* of a month, in hundredths of a kwacha */
 	uint32_t data_mb;
-	uint32_t percent; /* of the subscribers */
+	uint32_t below; /* percent of the subscribers that have this plan or one above it */
 	uint32_t late_percent; /* pay late more often than others */
 };
 
 static const struct plan plans[] = {
-        {TEXT("prepaid"), 5000, 1500, 45, 8},    {TEXT("bronze"), 15000, 6000, 25, 4},
-        {TEXT("silver"), 30000, 15000, 17, 2},   {TEXT("gold"), 60000, 40000, 9, 0},
-        {TEXT("business"), 150000, 90000, 4, 0},
+        {TEXT("prepaid"), 5000, 1500, 45, 8},      {TEXT("bronze"), 15000, 6000, 70, 4},
+        {TEXT("silver"), 30000, 15000, 87, 2},     {TEXT("gold"), 60000, 40000, 96, 0},
+        {TEXT("business"), 150000, 90000, 100, 0},
 };
 
 struct telecom_event {
@@ -60,6 +61,9 @@ struct telecom_event {
 	const struct plan *plan;
 	enum domain domain;
 	enum telecom_defect defect;
+	bool text, beyond; /* the payload has a value of another type, or one out of range */
+	bool texts, all_beyond; /* ... and not that one alone */
+	bool no_type, no_time;
 	bool weak_signal;
 	uint32_t days_overdue;
 };
@@ -68,11 +72,12 @@ struct telecom_event {
 
 static const struct plan *plan_of(uint32_t percent)
 {
-	const struct plan *plan = plans;
+	size_t at = 0;
 
-	for (; percent >= plan->percent; plan++)
-		percent -= plan->percent;
-	return plan;
+	/* Each is compared: a branch that goes by chance costs more. */
+	for (size_t i = 0; i < COUNT_OF(plans); i++)
+		at += percent >= plans[i].below;
+	return &plans[at];
 }
 
 /* Debts rise by one a day, are paid after some weeks, and begin anew. */
@@ -85,44 +90,66 @@ static uint32_t days_overdue(uint64_t subscriber, uint32_t late_percent, int64_t
 	return 1 + (uint32_t)(((subscriber >> 32) + days) % cycle);
 }
 
-static enum telecom_defect draw_defect(struct random *random, double bad)
+/* The upper 53 bits as a number below 1. */
+static double unit(uint64_t bits)
+{
+	return (double)(bits >> 11) * 0x1p-53;
+}
+
+/* `source` is the same for both events of a subscriber's cycle, `chance` (below 1) the event's own. Sources that break
+ * take their part of the share first, and the lower case takes its part from the events that are left: so the share is
+ * right even where it is 1. */
+static enum telecom_defect draw_defect(uint64_t source, double chance, double bad)
 {
 	static const uint8_t percent[DEFECT_COUNT] = {
-	        [DEFECT_NO_SUBSCRIBER] = 18,
-	        [DEFECT_NO_TIMESTAMP] = 14,
-	        [DEFECT_WRONG_TYPE] = 18,
-	        [DEFECT_OUT_OF_RANGE] = 18,
-	        [DEFECT_UNKNOWN_TYPE] = 12,
-	        [DEFECT_LOWER_CASE] = 14,
-	        [DEFECT_CUT] = 6,
+	        [DEFECT_NO_SUBSCRIBER] = 18, [DEFECT_NO_TIMESTAMP] = 14, [DEFECT_WRONG_TYPE] = 18,
+	        [DEFECT_OUT_OF_RANGE] = 18,  [DEFECT_UNKNOWN_TYPE] = 12, [DEFECT_CUT] = 6,
 	};
-	uint64_t bits = random_next(random);
-	uint32_t rest = (uint32_t)((bits & 0x7ff) * 100 >> 11), defect = DEFECT_NONE + 1;
+	double lower = bad * LOWER_CASE_PERCENT / 100, broken = bad - lower;
+	uint32_t rest = (uint32_t)((source & 0x7ff) * (100 - LOWER_CASE_PERCENT) >> 11), defect = DEFECT_NONE + 1;
 
-	/* The upper 53 bits as a number below 1. */
-	if ((double)(bits >> 11) * 0x1p-53 >= bad)
-		return DEFECT_NONE;
+	if (unit(source) >= broken)
+		return chance * (1 - broken) < lower ? DEFECT_LOWER_CASE : DEFECT_NONE;
 	for (; defect < DEFECT_CUT && rest >= percent[defect]; defect++)
 		rest -= percent[defect];
 	return (enum telecom_defect)defect;
 }
 
+static void break_values(struct telecom_event *event, uint64_t source)
+{
+	bool slight = event->defect != DEFECT_UNKNOWN_TYPE && random_mix(source) % SLIGHT_ONE_OF == 0;
+
+	event->text = event->defect == DEFECT_WRONG_TYPE || event->defect == DEFECT_UNKNOWN_TYPE;
+	event->beyond = event->defect == DEFECT_OUT_OF_RANGE;
+	event->texts = event->text && !slight;
+	event->all_beyond = event->beyond && !slight;
+	event->no_type = event->defect == DEFECT_NO_TIMESTAMP;
+	/* A device sends one number only: what breaks that one takes the clock, too. */
+	event->no_time = event->no_type || (event->domain == IOT && (event->texts || event->all_beyond));
+}
+
 static void begin(struct telecom_event *event, const struct shape_source *source, int64_t number)
 {
-	uint64_t bits;
+	uint64_t bits, percent, broken, cycle = (uint64_t)number / TELECOM_CYCLE;
+	uint32_t place = (uint32_t)((uint64_t)number % TELECOM_CYCLE);
 
 	random_seed(&event->random, source->seed, (uint64_t)number);
 	bits = random_next(&event->random);
 	event->time_ms = SHAPE_EPOCH_MS + number * STEP_MS + (int64_t)((bits & 0xffff) * STEP_MS >> 16);
-	bits = (bits >> 16 & 0xffff) * 100 >> 16;
-	event->domain = bits < 40 ? BSS : bits < 80 ? OSS : IOT;
-	event->rank = (uint32_t)random_rank(&event->random, SUBSCRIBERS_LOG2);
+	percent = (bits >> 16 & 0xffff) * 100 >> 16;
+	event->domain = percent < 40 ? BSS : percent < 80 ? OSS : IOT;
+	/* ~cycle: the hashes of small numbers are the subscribers'. */
+	event->rank = 1 + random_place(place, TELECOM_CYCLE, random_hash(source->seed, ~cycle)) / 2;
 	event->subscriber = random_hash(source->seed, event->rank);
 	event->plan = plan_of((uint32_t)((event->subscriber & 0xff) * 100 >> 8));
 	event->weak_signal = (event->subscriber >> 8 & 0xff) * 100 >> 8 < 15;
 	event->days_overdue = days_overdue(
 	        event->subscriber, 4 + event->plan->late_percent + (event->weak_signal ? 25 : 0), event->time_ms);
-	event->defect = draw_defect(&event->random, source->bad);
+	broken = random_mix(event->subscriber + cycle);
+	event->defect = draw_defect(broken, (double)(bits >> 32) * 0x1p-32, source->bad);
+	event->text = event->beyond = event->texts = event->all_beyond = event->no_type = event->no_time = false;
+	if (event->defect != DEFECT_NONE)
+		break_values(event, broken);
 }
 
 enum telecom_defect telecom_defect(const struct shape_source *source, int64_t number)
@@ -148,6 +175,12 @@ static char *put_tenths(char *p, uint32_t value)
 	return put_digits(p, value % 10, 1);
 }
 
+/* No bill and no use is below nothing. */
+static char *put_sign(char *p, const struct telecom_event *event)
+{
+	return event->all_beyond ? PUT(p, "-") : p;
+}
+
 static char *put_billing(char *p, struct telecom_event *event)
 {
 	const struct plan *plan = event->plan;
@@ -160,13 +193,13 @@ static char *put_billing(char *p, struct telecom_event *event)
 	p = PUT(p, "{\"plan\":\"");
 	p = put_bytes(p, plan->name.bytes, plan->name.size);
 	p = PUT(p, "\",\"data_used_mb\":");
-	p = event->defect == DEFECT_WRONG_TYPE ? PUT(p, "\"unlimited\"") : put_hundredths(p, used);
+	p = event->texts ? PUT(p, "\"unlimited\"") : put_hundredths(put_sign(p, event), used);
 	p = PUT(p, ",\"bill_zmw\":");
-	p = put_hundredths(p, plan->price + over);
+	p = event->text ? PUT(p, "\"n/a\"") : put_hundredths(put_sign(p, event), plan->price + over);
 	p = PUT(p, ",\"days_overdue\":");
-	if (event->defect == DEFECT_OUT_OF_RANGE)
-		p = PUT(p, "-");
-	p = put_number(p, event->days_overdue + (event->defect == DEFECT_OUT_OF_RANGE));
+	if (event->beyond)
+		*p++ = '-';
+	p = event->texts ? PUT(p, "\"none\"") : put_number(p, event->days_overdue + event->beyond);
 	p = PUT(p, ",\"payment_status\":\"");
 	if (event->days_overdue)
 		return event->days_overdue > SUSPENDED_DAYS ? PUT(p, "suspended\"}") : PUT(p, "overdue\"}");
@@ -181,12 +214,12 @@ static char *put_network(char *p, struct telecom_event *event)
 	uint32_t loss = weak ? 250 + own(event, 36, 900) + random_below(&event->random, 300)
 	                     : random_below(&event->random, 120);
 
-	p = PUT(p, "{\"signal_dbm\":-");
-	p = put_tenths(p, signal);
+	p = PUT(p, "{\"signal_dbm\":");
+	p = event->texts ? PUT(p, "\"none\"") : put_tenths(PUT(p, "-"), signal + event->all_beyond * 8000);
 	p = PUT(p, ",\"latency_ms\":");
-	p = event->defect == DEFECT_WRONG_TYPE ? PUT(p, "\"timeout\"") : put_tenths(p, latency);
+	p = event->text ? PUT(p, "\"timeout\"") : put_tenths(p, latency + event->all_beyond * 9000000);
 	p = PUT(p, ",\"packet_loss_pct\":");
-	p = put_hundredths(p, loss + (event->defect == DEFECT_OUT_OF_RANGE ? 25000 : 0));
+	p = event->texts ? PUT(p, "\"n/a\"") : put_hundredths(p, loss + (event->beyond ? 25000 : 0));
 	*p++ = '}';
 	return p;
 }
@@ -198,15 +231,17 @@ static char *put_device(char *p, struct telecom_event *event)
 	uint32_t device = random_below(&event->random, 1 + own(event, 20, 3));
 
 	lost = ((event->subscriber >> (8 * device)) + hours * (1 + own(event, 44, 3))) % 96;
-	p = PUT(p, "{\"device_id\":\"DEV-");
-	p = put_digits(p, event->rank, 5);
-	*p++ = '-';
-	p = put_number(p, 1 + device);
-	p = PUT(p, "\",\"battery_pct\":");
-	if (event->defect == DEFECT_WRONG_TYPE)
-		p = PUT(p, "\"low\"");
-	else
-		p = put_number(p, 100 - lost + (event->defect == DEFECT_OUT_OF_RANGE ? 150 : 0));
+	p = PUT(p, "{\"device_id\":");
+	if (event->texts || event->all_beyond) {
+		p = put_number(p, event->rank * 10 + 1 + device);
+	} else {
+		p = put_digits(PUT(p, "\"DEV-"), event->rank, 5);
+		*p++ = '-';
+		p = put_number(p, 1 + device);
+		*p++ = '"';
+	}
+	p = PUT(p, ",\"battery_pct\":");
+	p = event->text ? PUT(p, "\"low\"") : put_number(p, 100 - lost + (event->beyond ? 150 : 0));
 	*p++ = '}';
 	return p;
 }
@@ -262,13 +297,16 @@ static void write_row(struct rows *rows, const struct shape_source *source, int6
 	begin(&event, source, number);
 	p = rows_text(rows, EVENT_ID);
 	rows_text_end(rows, EVENT_ID, put_event_uuid(p, event.time_ms, source->seed, number));
-	rows_text_end(rows, EVENT_TYPE, put_type(rows_text(rows, EVENT_TYPE), &event));
+	if (event.no_type)
+		rows_null(rows, EVENT_TYPE);
+	else
+		rows_text_end(rows, EVENT_TYPE, put_type(rows_text(rows, EVENT_TYPE), &event));
 	rows_text_end(rows, SOURCE_SYSTEM, put_system(rows_text(rows, SOURCE_SYSTEM), &event));
 	if (event.defect == DEFECT_NO_SUBSCRIBER)
 		rows_null(rows, SUBSCRIBER_ID);
 	else
 		rows_text_end(rows, SUBSCRIBER_ID, put_subscriber(rows_text(rows, SUBSCRIBER_ID), &event));
-	if (event.defect == DEFECT_NO_TIMESTAMP)
+	if (event.no_time)
 		rows_null(rows, EVENT_TIMESTAMP);
 	else
 		rows_text_end(rows, EVENT_TIMESTAMP, put_time(rows_text(rows, EVENT_TIMESTAMP), event.time_ms));
@@ -286,9 +324,15 @@ static char *write_json(char *p, const struct shape_source *source, int64_t numb
 	begin(&event, source, number);
 	p = PUT(p, "{\"event_id\":\"");
 	p = put_event_uuid(p, event.time_ms, source->seed, number);
-	p = PUT(p, "\",\"event_type\":\"");
-	p = put_type(p, &event);
-	p = PUT(p, "\",\"source_system\":\"");
+	*p++ = '"';
+	if (!event.no_type) {
+		p = PUT(p, ",\"event_type\":\"");
+		p = put_type(p, &event);
+		*p++ = '"';
+	} else if (number & 1) {
+		p = PUT(p, ",\"event_type\":null");
+	}
+	p = PUT(p, ",\"source_system\":\"");
 	p = put_system(p, &event);
 	*p++ = '"';
 	if (event.defect != DEFECT_NO_SUBSCRIBER) {
@@ -298,7 +342,7 @@ static char *write_json(char *p, const struct shape_source *source, int64_t numb
 	} else if (number & 1) {
 		p = PUT(p, ",\"subscriber_id\":null");
 	}
-	if (event.defect != DEFECT_NO_TIMESTAMP) {
+	if (!event.no_time) {
 		p = PUT(p, ",\"event_timestamp\":\"");
 		p = put_time(p, event.time_ms);
 		*p++ = '"';

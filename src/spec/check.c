@@ -266,6 +266,22 @@ static int check_columns(const struct checking *c, const struct document *docume
 	return 0;
 }
 
+/* A table has a column, declared or kept. */
+static int check_stored(const struct checking *c, const struct document *document, const struct spec_stream *stream)
+{
+	const struct yaml_node *node = place(document, "spec.json.columns");
+	bool any = !stream->json.column_count || stream->json.raw || stream->json.score || stream->json.reasons ||
+	           stream->json.ingested_at;
+
+	for (int i = 0; i < stream->json.column_count; i++)
+		any |= stream->json.columns[i].stored;
+	if (any)
+		return 0;
+	return mistake(c->reading, node->key_line, node->key_column, "spec.json.columns",
+	               "stores none of its columns, and spec.json.keep has none; would be one column at least without "
+	               "stored: false");
+}
+
 /* Kafka carries no Parquet. */
 static int check_format(const struct checking *c, const struct document *document, const struct spec_stream *stream)
 {
@@ -286,7 +302,8 @@ static int check_stream(const struct checking *c, int at)
 
 	if (resolve_catalog(c, document, &stream->catalog_ref, &stream->catalog) || split_table(c, stream))
 		return -1;
-	if (check_format(c, document, stream) || fill_pointers(c, stream) || check_columns(c, document))
+	if (check_format(c, document, stream) || fill_pointers(c, stream) || check_columns(c, document) ||
+	    check_stored(c, document, stream))
 		return -1;
 	return check_topics(c, at);
 }

@@ -97,7 +97,7 @@ static bool is_in_example(const struct field *field)
 	const struct field *parent = field_parent(field);
 	const struct field *when = field->when_field ? field_find(field->kind, field->when_field) : NULL;
 
-	if (field->instead_of || (when && !strstr(field->when_values, when->fallback)) ||
+	if (field->instead_of || (when && !(when->fallback && strstr(field->when_values, when->fallback))) ||
 	    (parent && !is_in_example(parent)))
 		return false;
 	return field->example || (field->type == TYPE_OBJECT && has_example(field));

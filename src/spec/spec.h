@@ -79,6 +79,7 @@ struct spec_column {
 	char **allowed;
 	int allowed_count;
 	char *weight;
+	bool stored; /* false: its rules count, and the table is without it */
 };
 
 struct spec_stream {

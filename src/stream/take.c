@@ -305,6 +305,7 @@ struct json_decoder *take_json_decoder(const struct spec_stream *spec, struct ba
 
 		columns[i] = (struct json_column){
 		        .name = from->name,
+		        .unstored = !from->stored,
 		        .pointer = from->pointer,
 		        .required = from->required,
 		        .has_minimum = from->minimum,

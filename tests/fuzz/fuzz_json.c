@@ -33,6 +33,9 @@ static const struct json_column columns[] = {
         {.name = "ms", .pointer = "/t", .type = JSON_EPOCH_MS, .weight = 1},
         {.name = "b", .pointer = "/b", .type = JSON_BOOLEAN, .weight = 1},
         {.name = "p", .pointer = "/p", .type = JSON_JSON, .weight = 1},
+        {.unstored = true, .name = "u", .pointer = "/p/i", .type = JSON_DOUBLE, .required = true, .weight = 1},
+        {.unstored = true, .name = "v", .pointer = "/p", .type = JSON_JSON, .weight = 1},
+        {.unstored = true, .name = "w", .pointer = "/t", .type = JSON_DATE, .weight = 1},
 };
 static const char *const names[] = {"id", "t", "p", "b"}, *const types[] = {"INTEGER", "TIMESTAMP", "DECIMAL(10,2)",
                                                                             "JSON"};

@@ -137,6 +137,34 @@ def test_malformed_lines_name_their_place(make_files):
     assert all(abs(q["message_time"].timestamp() - time.time()) < 86400 * 2 for q in found)
 
 
+def test_columns_that_are_not_stored(make_files):
+    """They are checked and scored, and the table is without them; an older table that has such a column keeps it, with nulls."""
+    plan = {"name": "plan", "pointer": "/payload/plan", "enum": ["gold", "silver"]}
+    bill = {"name": "bill", "pointer": "/payload/bill", "type": "decimal(10,2)", "required": True, "minimum": 0, "stored": False}
+    columns = [{"name": "seq", "type": "bigint"}, {"name": "raw_payload", "pointer": "/payload", "type": "json"}, plan, bill]
+    settings = {"columns": columns, "keep": {"score": "score", "reasons": "why"}}
+    files = make_files(json_settings=settings)
+    files.path("1.json").write_text('{"seq": 1, "payload": {"plan": "gold", "bill": 1.50}}\n{"seq": 2, "payload": {"bill": "n/a"}}\n')
+    files.lake.once()
+    assert [c[0] for c in files.lake.read("DESCRIBE lake.events")] == ["seq", "raw_payload", "plan", "score", "why"]
+    plan["stored"] = False
+    files.lake.manifest = files.lake.write()
+    files.path("2.json").write_text('{"seq": 3, "payload": {"plan": "tin", "bill": -1}}\n')
+    files.lake.once()
+    assert files.lake.read("SELECT seq, raw_payload, plan, score, why FROM lake.events ORDER BY seq") == [
+        (1, '{"plan": "gold", "bill": 1.50}', "gold", 100, []),
+        (2, '{"bill": "n/a"}', None, 80, ["bill is a text ('n/a'), not a number with as many digits as its decimal holds"]),
+        (3, '{"plan": "tin", "bill": -1}', None, 60, ["plan is none of its values ('tin')", "bill is out of range (-1): at least 0"])]
+    # Without a score or reasons what breaks a rule goes to quarantine, whether its value would have been stored or not.
+    del settings["keep"]
+    files.lake.manifest = files.lake.write()
+    files.path("3.json").write_text('{"seq": 4, "payload": {"plan": "gold"}}\n{"seq": 5, "payload": {"bill": 2}}\n')
+    files.lake.once()
+    assert [(q["reason"], q["payload"]) for q in files.lake.quarantine()] == [
+        ("line 1, byte 0: bill is missing", b'{"seq": 4, "payload": {"plan": "gold"}}')]
+    files.assert_seqs([1, 2, 3, 5])
+
+
 def test_columns_evolve_across_files(make_files):
     files = make_files()
     files.path("1.json").write_text('{"seq": 1}\n')

@@ -88,7 +88,7 @@ static void declared_columns(void)
 	        parse(LAKE "---\n" STREAM "  table: rows\n" KAFKA
 	                   "  format: json\n  json:\n    columns:\n    - {name: id, required: true, weight: 2}\n"
 	                   "    - {name: kind, pointer: /a~1b/k, type: 'decimal(10,2)', minimum: -1, maximum: 2e3,\n"
-	                   "       enum: [x, '${HOME}']}\n"
+	                   "       enum: [x, '${HOME}'], stored: false}\n"
 	                   "    keep: {raw: raw, score: score, reasons: why, ingestedAt: at}\n"
 	                   "    points: {missing: 5}\n");
 	const struct spec_stream *s = &m->streams[0];
@@ -106,6 +106,7 @@ static void declared_columns(void)
 	CHECK_TEXT(s->json.columns[1].pointer, "/a~1b/k");
 	CHECK_TEXT(s->json.columns[1].type, "decimal(10,2)");
 	CHECK(!s->json.columns[1].required);
+	CHECK(s->json.columns[0].stored && !s->json.columns[1].stored);
 	CHECK_TEXT(s->json.columns[1].weight, "1");
 	CHECK_TEXT(s->json.columns[1].minimum, "-1");
 	CHECK_TEXT(s->json.columns[1].maximum, "2e3");
@@ -119,6 +120,18 @@ static void declared_columns(void)
 	CHECK_INT(s->json.missing, 5);
 	CHECK_INT(s->json.wrong_type, 20);
 	CHECK_INT(s->json.out_of_range, 20);
+	manifest_free(m);
+}
+
+/* A table of what is kept alone is a table. */
+static void unstored_columns(void)
+{
+	struct manifest *m = parse(LAKE "---\n" STREAM "  table: rows\n" KAFKA "  format: json\n  json:\n    columns:\n"
+	                                "    - {name: a, stored: false}\n    - {name: b, stored: false}\n"
+	                                "    keep: {ingestedAt: at}\n");
+
+	CHECK_TEXT(err.message, "");
+	CHECK(!m->streams[0].json.columns[0].stored && !m->streams[0].json.columns[1].stored);
 	manifest_free(m);
 }
 
@@ -269,8 +282,8 @@ int main(int argc, char **argv)
 
 	folder_make();
 	rc = CHECK_MAIN(argc, argv, TEST(files), TEST(defaults), TEST(everything_given), TEST(declared_columns),
-	                TEST(json_and_bom_are_read), TEST(paths), TEST(right_together), TEST(load), TEST(wrong_load),
-	                TEST(a_catalog_by_name));
+	                TEST(unstored_columns), TEST(json_and_bom_are_read), TEST(paths), TEST(right_together),
+	                TEST(load), TEST(wrong_load), TEST(a_catalog_by_name));
 	folder_remove();
 	return rc;
 }

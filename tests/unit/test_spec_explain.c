@@ -6,8 +6,8 @@
  */
 #include "check.h"
 
-#include "spec/field.h"
 #include "spec/document.h"
+#include "spec/field.h"
 #include "spec/kinds.h"
 #include "spec/spec.h"
 

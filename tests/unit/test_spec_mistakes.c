@@ -371,10 +371,10 @@ static void wrong_columns(void)
 	          "t.yaml:14:3: spec.json: is not used where spec.format is arrow; remove it, or choose json"},
 	         {JSON "    columns: {a: b}\n", "t.yaml:16:14: spec.json.columns: is a mapping; would be a list of "
 	                                        "mappings with name, pointer, type, required, "
-	                                        "minimum, maximum, enum, weight"},
+	                                        "minimum, maximum, enum, weight, stored"},
 	         {COLUMN "x\n", "t.yaml:17:7: spec.json.columns.[]: 'x' is a text; would be a list of mappings with "
 	                        "name, pointer, type, "
-	                        "required, minimum, maximum, enum, weight"},
+	                        "required, minimum, maximum, enum, weight, stored"},
 	         {COLUMN "{type: json}\n",
 	          "t.yaml:17:7: spec.json.columns.name: is missing; would be letters, digits and '_', at "
 	          "most 63, not a digit first, such as plan"},
@@ -409,10 +409,27 @@ static void wrong_columns(void)
 	                                               "maximum; would be a whole number, from 0 to 100"});
 }
 
+static void wrong_unstored_columns(void)
+{
+	MISTAKES(
+	        {COLUMN "{name: a, stored: no}\n",
+	         "t.yaml:17:25: spec.json.columns.[].stored: 'no' is not a boolean; would be true or false"},
+	        {COLUMN "{name: a, stored: false}\n    - {name: A}\n",
+	         "t.yaml:18:14: spec.json.columns.[].name: 'A' is the name of the column at line 17 already; would be "
+	         "another name"},
+	        {COLUMN "{name: a, stored: false}\n    keep: {raw: a}\n",
+	         "t.yaml:18:17: spec.json.keep.raw: 'a' is the name of the column at line 17 already; would be another "
+	         "name"},
+	        {COLUMN "{name: a, stored: false}\n    - {name: b, stored: false}\n    keep: {}\n",
+	         "t.yaml:16:5: spec.json.columns: stores none of its columns, and spec.json.keep has none; would be "
+	         "one "
+	         "column at least without stored: false"});
+}
+
 int main(int argc, char **argv)
 {
 	return CHECK_MAIN(argc, argv, TEST(no_documents), TEST(wrong_yaml), TEST(nul_bytes), TEST(too_much),
 	                  TEST(wrong_headers), TEST(files_or_kafka), TEST(wrong_shapes), TEST(unknown_fields),
-	                  TEST(wrong_values), TEST(wrong_columns), TEST(wrong_backends), TEST(wrong_object_stores),
-	                  TEST(wrong_together), TEST(long_names_leave_room));
+	                  TEST(wrong_values), TEST(wrong_columns), TEST(wrong_unstored_columns), TEST(wrong_backends),
+	                  TEST(wrong_object_stores), TEST(wrong_together), TEST(long_names_leave_room));
 }
