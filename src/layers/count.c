@@ -286,7 +286,7 @@ static int create_table(struct refresh *r, const struct model_run *run)
 
 int empty_table(struct refresh *r, struct model_run *run)
 {
-	OWNED_BY(columns_release) struct columns old = {0};
+	OWNED_BY(described_release) struct described old = {0};
 	OWNED_BUFFER struct buffer sql = {0};
 	bool table = false, view = false;
 
@@ -308,7 +308,7 @@ int empty_table(struct refresh *r, struct model_run *run)
 		return -1;
 	if (run->model->options.materialized == MATERIALIZED_VIEW)
 		return drop_table(r, run, "TABLE");
-	if (!columns_equal(&old, &run->columns))
+	if (!described_equal(&old, &run->columns))
 		return drop_table(r, run, "TABLE") || create_table(r, run) ? -1 : 0;
 	buffer_clear(&sql);
 	buffer_text(&sql, "DELETE FROM ");

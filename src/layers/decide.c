@@ -45,7 +45,7 @@ static int append_mark(struct refresh *r, const struct reference *read, struct b
 
 static int append_source(struct refresh *r, const struct reference *read, struct buffer *out)
 {
-	OWNED_BY(columns_release) struct columns columns = {0};
+	OWNED_BY(described_release) struct described columns = {0};
 	OWNED_BUFFER struct buffer table = {0};
 
 	buffer_init(&table, SQL_MAXIMUM_BYTES);
@@ -148,7 +148,8 @@ static void look_at_model(const struct refresh *r, struct model_run *run, const 
 	if (behind)
 		because(run, "%s, which it reads, was refreshed without it", other->model->name);
 	run->changed |= other->changed || other->anew || behind;
-	if (other->changed && !other->anew && !other->deltas && other->report->how != REFRESH_VIEW)
+	if (other->changed && !other->anew && !other->deltas && !r->options->dry_run &&
+	    other->report->how != REFRESH_VIEW)
 		because(run, "%s, which it reads, is not incremental", other->model->name);
 }
 

@@ -46,8 +46,8 @@ static int read_partials(struct refresh *r, const struct model_run *run, struct 
                          size_t size)
 {
 	OWNED_BUFFER struct buffer source = {0}, rows = {0}, groups = {0};
-	OWNED_BY(columns_release) struct columns arguments = {0};
-	OWNED_BY(columns_release) struct columns results = {0};
+	OWNED_BY(described_release) struct described arguments = {0};
+	OWNED_BY(described_release) struct described results = {0};
 
 	buffer_init(&source, SQL_MAXIMUM_BYTES);
 	buffer_init(&rows, SQL_MAXIMUM_BYTES);

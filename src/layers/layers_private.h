@@ -46,7 +46,7 @@ struct column {
 	char *name, *type;
 };
 
-struct columns {
+struct described {
 	struct column *items; /* owned */
 	char **names; /* the same, borrowed from items */
 	int count;
@@ -58,8 +58,8 @@ struct model_run {
 	struct model_state before;
 	struct model_report *report;
 	int64_t filtered[256]; /* now, by condition; conditions beyond these are counted with the last */
-	struct columns columns; /* of its table */
-	struct columns source; /* of the one table that it reads */
+	struct described columns; /* of its table */
+	struct described source; /* of the one table that it reads */
 	char *sources; /* as in model_state, now; owned */
 	bool partials; /* of groups: partial aggregates are kept, and its changes can be followed */
 	bool deltas; /* they are there */
@@ -87,9 +87,9 @@ int run_sql(struct refresh *r, const struct buffer *sql, int64_t *ret_changed);
 int query_sql(struct refresh *r, const struct buffer *sql, struct duck_rows *ret_rows);
 /* The first cell as a number; 0 where there is none. */
 int count_sql(struct refresh *r, const struct buffer *sql, int64_t *ret_count);
-int describe_sql(struct refresh *r, const char *sql, struct columns *ret_columns);
-void columns_release(struct columns *columns);
-bool columns_equal(const struct columns *a, const struct columns *b);
+int describe_sql(struct refresh *r, const char *sql, struct described *ret_columns);
+void described_release(struct described *columns);
+bool described_equal(const struct described *a, const struct described *b);
 /* lake."schema"."table" */
 void append_table(struct buffer *sql, const char *schema, const char *table);
 /* lake.main."NAME" */

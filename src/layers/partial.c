@@ -8,7 +8,7 @@
 
 struct making {
 	const struct shape *shape;
-	const struct columns *arguments;
+	const struct described *arguments;
 	struct partials *partials;
 	struct error *err;
 };
@@ -70,7 +70,7 @@ static int __attribute__((format(printf, 3, 4))) finish(struct making *m, const 
 	return 0;
 }
 
-static const char *type_of(const struct columns *columns, const char *name)
+static const char *type_of(const struct described *columns, const char *name)
 {
 	for (int i = 0; i < columns->count && name; i++)
 		if (!strcmp(columns->items[i].name, name))
@@ -227,7 +227,7 @@ static int add_aggregate(struct making *m, int i, const char *type)
 	return add_again(m, i, type);
 }
 
-int partials_init(const struct shape *shape, const struct columns *arguments, const struct columns *results,
+int partials_init(const struct shape *shape, const struct described *arguments, const struct described *results,
                   struct partials *ret_partials, char *ret_why, size_t size, struct error *err)
 {
 	struct making m = {.shape = shape, .arguments = arguments, .partials = ret_partials, .err = err};

@@ -38,7 +38,7 @@ struct partials {
 };
 
 /* arguments: of `rows`; results: of compose_groups. False (and ret_why): it cannot be. */
-int partials_init(const struct shape *shape, const struct columns *arguments, const struct columns *results,
+int partials_init(const struct shape *shape, const struct described *arguments, const struct described *results,
                   struct partials *ret_partials, char *ret_why, size_t size, struct error *err);
 void partials_release(struct partials *partials);
 

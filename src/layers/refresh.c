@@ -340,8 +340,8 @@ static void release_runs(struct refresh *r)
 {
 	for (int i = 0; r->runs && i < r->pipeline->models->count; i++) {
 		model_state_release(&r->runs[i].before);
-		columns_release(&r->runs[i].columns);
-		columns_release(&r->runs[i].source);
+		described_release(&r->runs[i].columns);
+		described_release(&r->runs[i].source);
 		free(r->runs[i].sources);
 	}
 	free(r->runs);

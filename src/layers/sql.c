@@ -28,7 +28,7 @@ int count_sql(struct refresh *r, const struct buffer *sql, int64_t *ret_count)
 	return 0;
 }
 
-void columns_release(struct columns *columns)
+void described_release(struct described *columns)
 {
 	for (int i = 0; i < columns->count; i++) {
 		free(columns->items[i].name);
@@ -36,14 +36,14 @@ void columns_release(struct columns *columns)
 	}
 	free(columns->items);
 	free(columns->names);
-	*columns = (struct columns){0};
+	*columns = (struct described){0};
 }
 
-int describe_sql(struct refresh *r, const char *sql, struct columns *ret_columns)
+int describe_sql(struct refresh *r, const char *sql, struct described *ret_columns)
 {
 	OWNED_BUFFER struct buffer describe = {0};
 	OWNED_DUCK_ROWS struct duck_rows rows = {0};
-	struct columns columns = {0};
+	struct described columns = {0};
 
 	buffer_init(&describe, SQL_MAXIMUM_BYTES);
 	buffer_printf(&describe, "DESCRIBE %s", sql);
@@ -64,11 +64,11 @@ int describe_sql(struct refresh *r, const char *sql, struct columns *ret_columns
 		*ret_columns = columns;
 		return 0;
 	}
-	columns_release(&columns);
+	described_release(&columns);
 	return error_no_memory(r->err);
 }
 
-bool columns_equal(const struct columns *a, const struct columns *b)
+bool described_equal(const struct described *a, const struct described *b)
 {
 	if (a->count != b->count)
 		return false;
