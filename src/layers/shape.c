@@ -1,4 +1,4 @@
-#include "layers/shape.h"
+#include "layers/shape_private.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -6,23 +6,11 @@
 #include <string.h>
 #include <strings.h>
 
-#define SQL_MAXIMUM_BYTES ((size_t)16 << 20)
-
-enum answer { BROKEN = -1, TAKEN, WHOLE };
-
 /* WITH's queries that a query may name, the nearest first. One of them sees those before it. */
 struct scope {
 	const struct node *queries; /* [{key, value}]; NULL: none */
 	int count;
 	const struct scope *outer;
-};
-
-struct reading {
-	struct tree *tree;
-	struct duck_connection *connection;
-	const struct functions *functions;
-	struct shape *shape;
-	struct error *err;
 };
 
 static void release_stage(struct stage *stage)
@@ -74,14 +62,14 @@ void shape_release(struct shape *shape)
 	*shape = (struct shape){0};
 }
 
-static enum answer whole(struct reading *r, const char *why)
+enum answer shape_whole(struct reading *r, const char *why)
 {
 	snprintf(r->shape->fixed, sizeof r->shape->fixed, "%s", why);
 	return WHOLE;
 }
 
 /* The first reason is the one that is told. */
-static void __attribute__((format(printf, 2, 3))) fix(struct reading *r, const char *format, ...)
+void shape_fix(struct reading *r, const char *format, ...)
 {
 	va_list args;
 
@@ -94,19 +82,19 @@ static void __attribute__((format(printf, 2, 3))) fix(struct reading *r, const c
 
 /* ---- looking for what stands anywhere in an expression */
 
-static const struct node *find_class(const struct node *node, const char *class)
+const struct node *shape_find_class(const struct node *node, const char *class)
 {
 	const struct node *found = NULL;
 
 	if (node_is(node, "class", class))
 		return node;
 	for (int i = 0; !found && i < node_count(node); i++)
-		found = find_class(node_at(node, i), class);
+		found = shape_find_class(node_at(node, i), class);
 	return found;
 }
 
 /* Not in subqueries, which aggregate for themselves. */
-static const struct node *find_aggregate(const struct reading *r, const struct node *node)
+const struct node *shape_find_aggregate(const struct reading *r, const struct node *node)
 {
 	const struct node *found = NULL;
 
@@ -115,7 +103,7 @@ static const struct node *find_aggregate(const struct reading *r, const struct n
 	if (node_is(node, "class", "FUNCTION") && function_aggregates(r->functions, node_text(node, "function_name")))
 		return node;
 	for (int i = 0; !found && i < node_count(node); i++)
-		found = find_aggregate(r, node_at(node, i));
+		found = shape_find_aggregate(r, node_at(node, i));
 	return found;
 }
 
@@ -146,7 +134,7 @@ static struct stage *add_stage(struct reading *r)
 	return &stages[shape->stage_count++];
 }
 
-static struct output *add_output(struct reading *r, struct stage *stage)
+struct output *stage_add_output(struct reading *r, struct stage *stage)
 {
 	struct output *outputs = realloc(stage->outputs, (size_t)(stage->output_count + 1) * sizeof *outputs);
 
@@ -160,7 +148,7 @@ static struct output *add_output(struct reading *r, struct stage *stage)
 }
 
 /* What DuckDB calls it: its alias, its column's name, or its text. */
-static char *name_of(struct reading *r, const struct node *expression)
+char *shape_name_of(struct reading *r, const struct node *expression)
 {
 	const struct node *names = node_get(expression, "column_names");
 	OWNED_BUFFER struct buffer text = {0};
@@ -183,7 +171,7 @@ static char *name_of(struct reading *r, const struct node *expression)
 static int add_star(struct reading *r, struct stage *stage, const struct node *expression)
 {
 	struct node *star = tree_copy(r->tree, expression);
-	struct output *output = add_output(r, stage);
+	struct output *output = stage_add_output(r, stage);
 
 	if (!star || !output)
 		return -1;
@@ -202,8 +190,8 @@ static int add_expression(struct reading *r, struct stage *stage, const struct n
 
 	if (node_is(expression, "class", "STAR"))
 		return add_star(r, stage, expression);
-	name = name_of(r, expression);
-	output = name ? add_output(r, stage) : NULL;
+	name = shape_name_of(r, expression);
+	output = name ? stage_add_output(r, stage) : NULL;
 	if (!output)
 		return -1;
 	output->name = TAKE(name);
@@ -247,9 +235,8 @@ static int add_condition(struct reading *r, struct stage *stage, const struct no
 	                   r->err);
 }
 
-/* What AND joins, each for itself. `written` is the same before it was changed. */
-static int add_conditions(struct reading *r, struct stage *stage, const struct node *expression,
-                          const struct node *written)
+int stage_add_conditions(struct reading *r, struct stage *stage, const struct node *expression,
+                         const struct node *written)
 {
 	const struct node *parts = node_get(expression, "children"), *written_parts = node_get(written, "children");
 
@@ -258,7 +245,7 @@ static int add_conditions(struct reading *r, struct stage *stage, const struct n
 	if (!node_is(expression, "type", "CONJUNCTION_AND"))
 		return add_condition(r, stage, expression, written);
 	for (int i = 0; i < node_count(parts); i++)
-		if (add_conditions(r, stage, node_at(parts, i), node_at(written_parts, i)))
+		if (stage_add_conditions(r, stage, node_at(parts, i), node_at(written_parts, i)))
 			return -1;
 	return 0;
 }
@@ -313,10 +300,10 @@ static enum answer read_other_from(struct reading *r, const struct node *from, c
 
 	buffer_init(&sql, SQL_MAXIMUM_BYTES);
 	buffer_init(&names, SQL_MAXIMUM_BYTES);
-	fix(r, "it %s",
-	    node_is(from, "type", "JOIN")             ? "joins tables"
-	    : node_is(from, "type", "TABLE_FUNCTION") ? "reads a table function"
-	                                              : "does not read one table");
+	shape_fix(r, "it %s",
+	          node_is(from, "type", "JOIN")             ? "joins tables"
+	          : node_is(from, "type", "TABLE_FUNCTION") ? "reads a table function"
+	                                                    : "does not read one table");
 	if (has_queries(scope) || !append_names(from, &names))
 		return WHOLE;
 	if (tree_from_sql(r->tree, r->connection, from, &sql, r->err))
@@ -338,7 +325,7 @@ static enum answer read_source(struct reading *r, const struct node *from)
 	if (!*catalog && !strcasecmp(schema, "lake"))
 		schema = "";
 	if (node_get(from, "at_clause") || node_get(from, "sample"))
-		return whole(r, "it reads a table at a snapshot, or a sample of one");
+		return shape_whole(r, "it reads a table at a snapshot, or a sample of one");
 	shape->schema = strdup(*schema ? schema : "main");
 	shape->table = strdup(node_text(from, "table_name"));
 	return shape->schema && shape->table ? TAKEN : (enum answer)error_no_memory(r->err);
@@ -356,7 +343,7 @@ static enum answer read_from(struct reading *r, const struct node *from, const s
 	enum answer answer;
 
 	if (node_count(node_get(from, "column_name_alias")))
-		return whole(r, "it renames the columns of what it reads");
+		return shape_whole(r, "it renames the columns of what it reads");
 	if (node_is(from, "type", "BASE_TABLE") && !*node_text(from, "schema_name"))
 		query = find_query(scope, table, &inner);
 	if (node_is(from, "type", "SUBQUERY"))
@@ -373,270 +360,13 @@ static enum answer read_from(struct reading *r, const struct node *from, const s
 	return ret_stage->alias ? TAKEN : (enum answer)error_no_memory(r->err);
 }
 
-/* ---- a grouping */
-
-/* The select list's item that GROUP BY means by a number or an alias; the expression itself where it means none. */
-static const struct node *key_expression(const struct node *items, const struct node *expression, bool *ret_ambiguous)
-{
-	const struct node *names = node_get(expression, "column_names"), *value = node_get(expression, "value");
-	char number[16];
-
-	for (int i = 0; i < node_count(items); i++) {
-		const struct node *item = node_at(items, i);
-
-		snprintf(number, sizeof number, "%d", i + 1);
-		if (node_is(expression, "class", "CONSTANT") && node_number_is(value, "value", i + 1))
-			return item;
-		if (node_count(names) == 1 &&
-		    !strcasecmp(node_text(item, "alias"), node_text(node_at(names, 0), NULL)) &&
-		    !node_equals(item, expression))
-			*ret_ambiguous = true;
-	}
-	return expression;
-}
-
-struct grouping {
-	const struct node *items, *having;
-	const struct node **keys; /* owned */
-	int key_count;
-	const struct node **aggregates; /* owned; as written */
-	int aggregate_count;
-	int argument_count;
-};
-
-static void release_grouping(struct grouping *g)
-{
-	free(g->keys);
-	free(g->aggregates);
-}
-
-static int add_node(struct reading *r, const struct node ***list, int *count, const struct node *node)
-{
-	const struct node **more = realloc(*list, (size_t)(*count + 1) * sizeof *more);
-
-	if (!more)
-		return error_no_memory(r->err);
-	*list = more;
-	more[(*count)++] = node;
-	return 0;
-}
-
-static enum answer read_keys(struct reading *r, const struct node *query, struct grouping *g)
-{
-	const struct node *groups = node_get(query, "group_expressions");
-	bool all = node_is(query, "aggregate_handling", "FORCE_AGGREGATES"), ambiguous = false;
-
-	if (node_count(node_get(query, "group_sets")) > 1)
-		return whole(r, "it has several grouping sets");
-	for (int i = 0; i < node_count(groups); i++)
-		if (add_node(r, &g->keys, &g->key_count, key_expression(g->items, node_at(groups, i), &ambiguous)))
-			return BROKEN;
-	for (int i = 0; all && !node_count(groups) && i < node_count(g->items); i++)
-		if (!find_aggregate(r, node_at(g->items, i)) &&
-		    add_node(r, &g->keys, &g->key_count, node_at(g->items, i)))
-			return BROKEN;
-	if (ambiguous)
-		return whole(r, "a name in its GROUP BY is an alias, too: write the expression, or its number");
-	return g->key_count ? TAKEN : whole(r, "it has aggregates, but no GROUP BY");
-}
-
-/* Each aggregate once, however often it is written. */
-static int find_aggregates(struct reading *r, struct grouping *g, const struct node *node)
-{
-	if (!node || node_is(node, "class", "SUBQUERY") || node_is(node, "class", "WINDOW"))
-		return 0;
-	if (node_is(node, "class", "FUNCTION") && function_aggregates(r->functions, node_text(node, "function_name"))) {
-		for (int i = 0; i < g->aggregate_count; i++)
-			if (node_equals(g->aggregates[i], node))
-				return 0;
-		return add_node(r, &g->aggregates, &g->aggregate_count, node);
-	}
-	for (int i = 0; i < node_count(node); i++)
-		if (find_aggregates(r, g, node_at(node, i)))
-			return -1;
-	return 0;
-}
-
-/* An expression becomes a column of the last stage, and the node a reference to it. */
-static int add_argument(struct reading *r, struct grouping *g, struct stage *stage, struct node *expression,
-                        const char *column)
-{
-	struct output *output = add_output(r, stage);
-
-	if (!output)
-		return -1;
-	if (asprintf(&output->name, "tarn a%d", g->argument_count++) < 0) {
-		output->name = NULL;
-		return error_no_memory(r->err);
-	}
-	if (casts_check(r->tree, r->connection, expression, column, &r->shape->sites, &output->sql, r->err))
-		return -1;
-	return node_become_column(r->tree, expression, output->name) ? error_no_memory(r->err) : 0;
-}
-
-static bool reads_columns(const struct node *node)
-{
-	return find_class(node, "COLUMN_REF") || find_class(node, "STAR");
-}
-
-/* The item, or HAVING, that the aggregate stands in: what people call it. */
-static char *column_of(struct reading *r, const struct grouping *g, const struct node *aggregate)
-{
-	for (int i = 0; i < node_count(g->items); i++) {
-		const struct node *found = find_aggregate(r, node_at(g->items, i));
-
-		if (found && node_equals(found, aggregate))
-			return name_of(r, node_at(g->items, i));
-	}
-	return name_of(r, aggregate);
-}
-
-static int read_arguments(struct reading *r, struct grouping *g, struct stage *stage, struct node *call,
-                          struct aggregate *aggregate, const char *column)
-{
-	struct node *children = node_get(call, "children"), *filter = node_get(call, "filter"),
-	            *orders = node_get(node_get(call, "order_bys"), "orders");
-
-	for (int i = 0; i < node_count(children); i++)
-		if (reads_columns(node_at(children, i)) && add_argument(r, g, stage, node_at(children, i), column))
-			return -1;
-	if (node_count(children) && reads_columns(node_at(children, 0))) {
-		aggregate->argument =
-		        strdup(node_text(node_at(node_get(node_at(children, 0), "column_names"), 0), NULL));
-		if (!aggregate->argument)
-			return error_no_memory(r->err);
-	}
-	for (int i = 0; i < node_count(orders); i++)
-		if (add_argument(r, g, stage, node_get(node_at(orders, i), "expression"), column))
-			return -1;
-	if (!filter)
-		return 0;
-	if (add_argument(r, g, stage, filter, column))
-		return -1;
-	aggregate->filter = strdup(stage->outputs[stage->output_count - 1].name);
-	return aggregate->filter ? 0 : error_no_memory(r->err);
-}
-
-static int read_aggregate(struct reading *r, struct grouping *g, struct stage *stage, int index)
-{
-	struct aggregate *aggregate = &r->shape->aggregates[index];
-	const struct node *written = g->aggregates[index];
-	const struct node *orders = node_get(node_get(written, "order_bys"), "orders");
-	struct node *call = tree_copy(r->tree, written);
-	OWNED_FREE char *column = column_of(r, g, written);
-	OWNED_BUFFER struct buffer sql = {0};
-
-	if (!call || !column)
-		return error_no_memory(r->err);
-	buffer_init(&sql, SQL_MAXIMUM_BYTES);
-	aggregate->distinct = node_true(written, "distinct");
-	aggregate->function = strdup(node_text(written, "function_name"));
-	if (!aggregate->function || asprintf(&aggregate->name, "tarn g%d", index) < 0) {
-		aggregate->name = NULL;
-		return error_no_memory(r->err);
-	}
-	aggregate->merging = function_merging(aggregate->function, aggregate->distinct, node_count(orders) > 0);
-	if (aggregate->merging == MERGE_NONE)
-		fix(r, "the result of %s may depend on the order of rows", aggregate->function);
-	node_drop_alias(r->tree, call);
-	if (read_arguments(r, g, stage, call, aggregate, column) ||
-	    tree_expression_sql(r->tree, r->connection, call, &sql, r->err))
-		return -1;
-	aggregate->call = strdup(buffer_string(&sql));
-	return aggregate->call ? 0 : error_no_memory(r->err);
-}
-
-/* Keys and aggregates in an expression become columns. */
-static int replace_grouped(struct reading *r, const struct grouping *g, struct node *node)
-{
-	char name[32];
-
-	if (!node)
-		return 0;
-	for (int i = 0; i < g->key_count; i++) {
-		snprintf(name, sizeof name, "tarn k%d", i);
-		if (node_equals(g->keys[i], node))
-			return node_become_column(r->tree, node, name) ? error_no_memory(r->err) : 0;
-	}
-	for (int i = 0; i < g->aggregate_count; i++) {
-		snprintf(name, sizeof name, "tarn g%d", i);
-		if (node_equals(g->aggregates[i], node))
-			return node_become_column(r->tree, node, name) ? error_no_memory(r->err) : 0;
-	}
-	for (int i = 0; i < node_count(node); i++)
-		if (replace_grouped(r, g, node_at(node, i)))
-			return -1;
-	return 0;
-}
-
-static int read_result(struct reading *r, const struct grouping *g)
-{
-	struct node *having = g->having ? tree_copy(r->tree, g->having) : NULL;
-	struct stage *result = &r->shape->result;
-
-	for (int i = 0; i < node_count(g->items); i++) {
-		struct node *item = tree_copy(r->tree, node_at(g->items, i));
-		OWNED_FREE char *name = name_of(r, node_at(g->items, i));
-		struct output *output = name ? add_output(r, result) : NULL;
-
-		if (!item || !output)
-			return error_no_memory(r->err);
-		output->name = TAKE(name);
-		node_drop_alias(r->tree, item);
-		if (replace_grouped(r, g, item) ||
-		    casts_check(r->tree, r->connection, item, output->name, &r->shape->sites, &output->sql, r->err))
-			return -1;
-	}
-	if (replace_grouped(r, g, having))
-		return -1;
-	return add_conditions(r, result, having, g->having);
-}
-
-/* The keys and the arguments are the last stage's outputs. */
-static enum answer read_grouping(struct reading *r, const struct node *query, int stage)
-{
-	OWNED_BY(release_grouping)
-	struct grouping g = {.items = node_get(query, "select_list"), .having = node_get(query, "having")};
-	enum answer answer = read_keys(r, query, &g);
-
-	if (answer != TAKEN)
-		return answer;
-	for (int i = 0; i < node_count(g.items); i++) {
-		if (find_class(node_at(g.items, i), "STAR") && !find_aggregate(r, node_at(g.items, i)))
-			return whole(r, "it has * beside aggregates");
-		if (find_aggregates(r, &g, node_at(g.items, i)))
-			return BROKEN;
-	}
-	if (find_aggregates(r, &g, g.having))
-		return BROKEN;
-	r->shape->kind = SHAPE_GROUPS;
-	r->shape->key_count = g.key_count;
-	r->shape->aggregates = calloc((size_t)g.aggregate_count + 1, sizeof *r->shape->aggregates);
-	if (!r->shape->aggregates)
-		return (enum answer)error_no_memory(r->err);
-	r->shape->aggregate_count = g.aggregate_count;
-	for (int i = 0; i < g.key_count; i++) {
-		struct output *output = add_output(r, &r->shape->stages[stage]);
-		OWNED_FREE char *column = name_of(r, g.keys[i]);
-
-		if (!output || !column || asprintf(&output->name, "tarn k%d", i) < 0)
-			return (enum answer)error_no_memory(r->err);
-		if (casts_check(r->tree, r->connection, g.keys[i], column, &r->shape->sites, &output->sql, r->err))
-			return BROKEN;
-	}
-	for (int i = 0; i < g.aggregate_count; i++)
-		if (read_aggregate(r, &g, &r->shape->stages[stage], i))
-			return BROKEN;
-	return read_result(r, &g) ? BROKEN : TAKEN;
-}
-
 /* ---- one SELECT */
 
 static bool is_grouped(const struct reading *r, const struct node *query)
 {
 	return node_count(node_get(query, "group_expressions")) ||
 	       !node_is(query, "aggregate_handling", "STANDARD_HANDLING") ||
-	       find_aggregate(r, node_get(query, "select_list")) || node_get(query, "having");
+	       shape_find_aggregate(r, node_get(query, "select_list")) || node_get(query, "having");
 }
 
 /* The order of rows is not kept by a table, and does not count where nothing is cut off. */
@@ -653,22 +383,22 @@ static enum answer check_query(struct reading *r, const struct node *query, cons
 	const struct node *items = node_get(query, "select_list");
 
 	if (!node_is(query, "type", "SELECT_NODE"))
-		return whole(r, "it is not one SELECT, but a UNION or its like");
+		return shape_whole(r, "it is not one SELECT, but a UNION or its like");
 	if (!orders_only(node_get(query, "modifiers")))
-		return whole(r, "it has DISTINCT or LIMIT");
-	if (node_get(query, "qualify") || find_class(items, "WINDOW"))
-		return whole(r, "it has window functions");
+		return shape_whole(r, "it has DISTINCT or LIMIT");
+	if (node_get(query, "qualify") || shape_find_class(items, "WINDOW"))
+		return shape_whole(r, "it has window functions");
 	if (node_get(query, "sample"))
-		return whole(r, "it takes a sample");
+		return shape_whole(r, "it takes a sample");
 	if (is_grouped(r, query) && !top)
-		return whole(r, "it aggregates below another SELECT");
+		return shape_whole(r, "it aggregates below another SELECT");
 	for (int i = 0; i < node_count(items); i++)
 		if (node_is(node_at(items, i), "class", "STAR") ? node_true(node_at(items, i), "columns")
-		                                                : find_class(node_at(items, i), "STAR") != NULL)
-			return whole(r, "it has COLUMNS()");
-	if (find_class(items, "SUBQUERY") || find_class(node_get(query, "where_clause"), "SUBQUERY") ||
-	    find_class(node_get(query, "having"), "SUBQUERY")) {
-		fix(r, "it has a subquery");
+		                                                : shape_find_class(node_at(items, i), "STAR") != NULL)
+			return shape_whole(r, "it has COLUMNS()");
+	if (shape_find_class(items, "SUBQUERY") || shape_find_class(node_get(query, "where_clause"), "SUBQUERY") ||
+	    shape_find_class(node_get(query, "having"), "SUBQUERY")) {
+		shape_fix(r, "it has a subquery");
 		if (has_queries(scope))
 			return WHOLE;
 	}
@@ -691,10 +421,10 @@ static enum answer read_query(struct reading *r, const struct node *query, const
 		return answer == TAKEN ? BROKEN : answer;
 	}
 	*stage = from;
-	if (add_conditions(r, stage, where, where))
+	if (stage_add_conditions(r, stage, where, where))
 		return BROKEN;
 	if (is_grouped(r, query))
-		return read_grouping(r, query, r->shape->stage_count - 1);
+		return shape_read_grouping(r, query, r->shape->stage_count - 1);
 	for (int i = 0; i < node_count(items); i++)
 		if (add_expression(r, stage, node_at(items, i)))
 			return BROKEN;
@@ -711,7 +441,7 @@ int shape_read(struct tree *tree, struct duck_connection *connection, const stru
 	enum answer answer;
 
 	if (varying)
-		fix(&r, "it calls %s(), whose result changes by itself", node_text(varying, "function_name"));
+		shape_fix(&r, "it calls %s(), whose result changes by itself", node_text(varying, "function_name"));
 	answer = read_query(&r, tree_root(tree), NULL, true);
 	if (answer == BROKEN) {
 		shape_release(&shape);

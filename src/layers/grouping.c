@@ -1,0 +1,268 @@
+/*
+ * grouping.c - GROUP BY taken apart: keys, aggregates and their arguments, and what is made of them.
+ *
+ * The stage's outputs become the keys ("tarn k0"...) and the aggregates' arguments ("tarn a0"...), so that each CAST in
+ * them is checked for each row, before anything is aggregated. The select list and HAVING become a stage of their own,
+ * over keys and aggregates.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "layers/shape_private.h"
+
+/* The select list's item that GROUP BY means by a number or an alias; the expression itself where it means none. */
+static const struct node *key_expression(const struct node *items, const struct node *expression, bool *ret_ambiguous)
+{
+	const struct node *names = node_get(expression, "column_names"), *value = node_get(expression, "value");
+	char number[16];
+
+	for (int i = 0; i < node_count(items); i++) {
+		const struct node *item = node_at(items, i);
+
+		snprintf(number, sizeof number, "%d", i + 1);
+		if (node_is(expression, "class", "CONSTANT") && node_number_is(value, "value", i + 1))
+			return item;
+		if (node_count(names) == 1 &&
+		    !strcasecmp(node_text(item, "alias"), node_text(node_at(names, 0), NULL)) &&
+		    !node_equals(item, expression))
+			*ret_ambiguous = true;
+	}
+	return expression;
+}
+
+struct grouping {
+	const struct node *items, *having;
+	const struct node **keys; /* owned */
+	int key_count;
+	const struct node **aggregates; /* owned; as written */
+	int aggregate_count;
+	int argument_count;
+};
+
+static void release_grouping(struct grouping *g)
+{
+	free(g->keys);
+	free(g->aggregates);
+}
+
+static int add_node(struct reading *r, const struct node ***list, int *count, const struct node *node)
+{
+	const struct node **more = realloc(*list, (size_t)(*count + 1) * sizeof *more);
+
+	if (!more)
+		return error_no_memory(r->err);
+	*list = more;
+	more[(*count)++] = node;
+	return 0;
+}
+
+static enum answer read_keys(struct reading *r, const struct node *query, struct grouping *g)
+{
+	const struct node *groups = node_get(query, "group_expressions");
+	bool all = node_is(query, "aggregate_handling", "FORCE_AGGREGATES"), ambiguous = false;
+
+	if (node_count(node_get(query, "group_sets")) > 1)
+		return shape_whole(r, "it has several grouping sets");
+	for (int i = 0; i < node_count(groups); i++)
+		if (add_node(r, &g->keys, &g->key_count, key_expression(g->items, node_at(groups, i), &ambiguous)))
+			return BROKEN;
+	for (int i = 0; all && !node_count(groups) && i < node_count(g->items); i++)
+		if (!shape_find_aggregate(r, node_at(g->items, i)) &&
+		    add_node(r, &g->keys, &g->key_count, node_at(g->items, i)))
+			return BROKEN;
+	if (ambiguous)
+		return shape_whole(r, "a name in its GROUP BY is an alias, too: write the expression, or its number");
+	return g->key_count ? TAKEN : shape_whole(r, "it has aggregates, but no GROUP BY");
+}
+
+/* Each aggregate once, however often it is written. */
+static int find_aggregates(struct reading *r, struct grouping *g, const struct node *node)
+{
+	if (!node || node_is(node, "class", "SUBQUERY") || node_is(node, "class", "WINDOW"))
+		return 0;
+	if (node_is(node, "class", "FUNCTION") && function_aggregates(r->functions, node_text(node, "function_name"))) {
+		for (int i = 0; i < g->aggregate_count; i++)
+			if (node_equals(g->aggregates[i], node))
+				return 0;
+		return add_node(r, &g->aggregates, &g->aggregate_count, node);
+	}
+	for (int i = 0; i < node_count(node); i++)
+		if (find_aggregates(r, g, node_at(node, i)))
+			return -1;
+	return 0;
+}
+
+/* An expression becomes a column of the last stage, and the node a reference to it. */
+static int add_argument(struct reading *r, struct grouping *g, struct stage *stage, struct node *expression,
+                        const char *column)
+{
+	struct output *output = stage_add_output(r, stage);
+
+	if (!output)
+		return -1;
+	if (asprintf(&output->name, "tarn a%d", g->argument_count++) < 0) {
+		output->name = NULL;
+		return error_no_memory(r->err);
+	}
+	if (casts_check(r->tree, r->connection, expression, column, &r->shape->sites, &output->sql, r->err))
+		return -1;
+	return node_become_column(r->tree, expression, output->name) ? error_no_memory(r->err) : 0;
+}
+
+static bool reads_columns(const struct node *node)
+{
+	return shape_find_class(node, "COLUMN_REF") || shape_find_class(node, "STAR");
+}
+
+/* The item, or HAVING, that the aggregate stands in: what people call it. */
+static char *column_of(struct reading *r, const struct grouping *g, const struct node *aggregate)
+{
+	for (int i = 0; i < node_count(g->items); i++) {
+		const struct node *found = shape_find_aggregate(r, node_at(g->items, i));
+
+		if (found && node_equals(found, aggregate))
+			return shape_name_of(r, node_at(g->items, i));
+	}
+	return shape_name_of(r, aggregate);
+}
+
+static int read_arguments(struct reading *r, struct grouping *g, struct stage *stage, struct node *call,
+                          struct aggregate *aggregate, const char *column)
+{
+	struct node *children = node_get(call, "children"), *filter = node_get(call, "filter"),
+	            *orders = node_get(node_get(call, "order_bys"), "orders");
+
+	for (int i = 0; i < node_count(children); i++)
+		if (reads_columns(node_at(children, i)) && add_argument(r, g, stage, node_at(children, i), column))
+			return -1;
+	if (node_count(children) && reads_columns(node_at(children, 0))) {
+		aggregate->argument =
+		        strdup(node_text(node_at(node_get(node_at(children, 0), "column_names"), 0), NULL));
+		if (!aggregate->argument)
+			return error_no_memory(r->err);
+	}
+	for (int i = 0; i < node_count(orders); i++)
+		if (add_argument(r, g, stage, node_get(node_at(orders, i), "expression"), column))
+			return -1;
+	if (!filter)
+		return 0;
+	if (add_argument(r, g, stage, filter, column))
+		return -1;
+	aggregate->filter = strdup(stage->outputs[stage->output_count - 1].name);
+	return aggregate->filter ? 0 : error_no_memory(r->err);
+}
+
+static int read_aggregate(struct reading *r, struct grouping *g, struct stage *stage, int index)
+{
+	struct aggregate *aggregate = &r->shape->aggregates[index];
+	const struct node *written = g->aggregates[index];
+	const struct node *orders = node_get(node_get(written, "order_bys"), "orders");
+	struct node *call = tree_copy(r->tree, written);
+	OWNED_FREE char *column = column_of(r, g, written);
+	OWNED_BUFFER struct buffer sql = {0};
+
+	if (!call || !column)
+		return error_no_memory(r->err);
+	buffer_init(&sql, SQL_MAXIMUM_BYTES);
+	aggregate->distinct = node_true(written, "distinct");
+	aggregate->function = strdup(node_text(written, "function_name"));
+	if (!aggregate->function || asprintf(&aggregate->name, "tarn g%d", index) < 0) {
+		aggregate->name = NULL;
+		return error_no_memory(r->err);
+	}
+	aggregate->merging = function_merging(aggregate->function, aggregate->distinct, node_count(orders) > 0);
+	if (aggregate->merging == MERGE_NONE)
+		shape_fix(r, "the result of %s may depend on the order of rows", aggregate->function);
+	node_drop_alias(r->tree, call);
+	if (read_arguments(r, g, stage, call, aggregate, column) ||
+	    tree_expression_sql(r->tree, r->connection, call, &sql, r->err))
+		return -1;
+	aggregate->call = strdup(buffer_string(&sql));
+	return aggregate->call ? 0 : error_no_memory(r->err);
+}
+
+/* Keys and aggregates in an expression become columns. */
+static int replace_grouped(struct reading *r, const struct grouping *g, struct node *node)
+{
+	char name[32];
+
+	if (!node)
+		return 0;
+	for (int i = 0; i < g->key_count; i++) {
+		snprintf(name, sizeof name, "tarn k%d", i);
+		if (node_equals(g->keys[i], node))
+			return node_become_column(r->tree, node, name) ? error_no_memory(r->err) : 0;
+	}
+	for (int i = 0; i < g->aggregate_count; i++) {
+		snprintf(name, sizeof name, "tarn g%d", i);
+		if (node_equals(g->aggregates[i], node))
+			return node_become_column(r->tree, node, name) ? error_no_memory(r->err) : 0;
+	}
+	for (int i = 0; i < node_count(node); i++)
+		if (replace_grouped(r, g, node_at(node, i)))
+			return -1;
+	return 0;
+}
+
+static int read_result(struct reading *r, const struct grouping *g)
+{
+	struct node *having = g->having ? tree_copy(r->tree, g->having) : NULL;
+	struct stage *result = &r->shape->result;
+
+	for (int i = 0; i < node_count(g->items); i++) {
+		struct node *item = tree_copy(r->tree, node_at(g->items, i));
+		OWNED_FREE char *name = shape_name_of(r, node_at(g->items, i));
+		struct output *output = name ? stage_add_output(r, result) : NULL;
+
+		if (!item || !output)
+			return error_no_memory(r->err);
+		output->name = TAKE(name);
+		node_drop_alias(r->tree, item);
+		if (replace_grouped(r, g, item) ||
+		    casts_check(r->tree, r->connection, item, output->name, &r->shape->sites, &output->sql, r->err))
+			return -1;
+	}
+	if (replace_grouped(r, g, having))
+		return -1;
+	return stage_add_conditions(r, result, having, g->having);
+}
+
+/* The keys and the arguments are the last stage's outputs. */
+enum answer shape_read_grouping(struct reading *r, const struct node *query, int stage)
+{
+	OWNED_BY(release_grouping)
+	struct grouping g = {.items = node_get(query, "select_list"), .having = node_get(query, "having")};
+	enum answer answer = read_keys(r, query, &g);
+
+	if (answer != TAKEN)
+		return answer;
+	for (int i = 0; i < node_count(g.items); i++) {
+		if (shape_find_class(node_at(g.items, i), "STAR") && !shape_find_aggregate(r, node_at(g.items, i)))
+			return shape_whole(r, "it has * beside aggregates");
+		if (find_aggregates(r, &g, node_at(g.items, i)))
+			return BROKEN;
+	}
+	if (find_aggregates(r, &g, g.having))
+		return BROKEN;
+	r->shape->kind = SHAPE_GROUPS;
+	r->shape->key_count = g.key_count;
+	r->shape->aggregates = calloc((size_t)g.aggregate_count + 1, sizeof *r->shape->aggregates);
+	if (!r->shape->aggregates)
+		return (enum answer)error_no_memory(r->err);
+	r->shape->aggregate_count = g.aggregate_count;
+	for (int i = 0; i < g.key_count; i++) {
+		struct output *output = stage_add_output(r, &r->shape->stages[stage]);
+		OWNED_FREE char *column = shape_name_of(r, g.keys[i]);
+
+		if (!output || !column || asprintf(&output->name, "tarn k%d", i) < 0)
+			return (enum answer)error_no_memory(r->err);
+		if (casts_check(r->tree, r->connection, g.keys[i], column, &r->shape->sites, &output->sql, r->err))
+			return BROKEN;
+	}
+	for (int i = 0; i < g.aggregate_count; i++)
+		if (read_aggregate(r, &g, &r->shape->stages[stage], i))
+			return BROKEN;
+	return read_result(r, &g) ? BROKEN : TAKEN;
+}

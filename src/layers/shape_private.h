@@ -1,0 +1,40 @@
+/* shape_private.h - a shape while it is read: shape.c has stages, grouping.c what groups them. */
+#ifndef TARN_LAYERS_SHAPE_PRIVATE_H
+#define TARN_LAYERS_SHAPE_PRIVATE_H
+
+#include "layers/shape.h"
+
+#define SQL_MAXIMUM_BYTES ((size_t)16 << 20)
+
+/* WHOLE: it is none of the other kinds, and shape.fixed says why. */
+enum answer { BROKEN = -1, TAKEN, WHOLE };
+
+struct reading {
+	struct tree *tree;
+	struct duck_connection *connection;
+	const struct functions *functions;
+	struct shape *shape;
+	struct error *err;
+};
+
+enum answer shape_whole(struct reading *r, const char *why);
+/* Why it cannot be incremental: the first reason is the one that is told. */
+void shape_fix(struct reading *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* The first node of that class in an expression; the first aggregate, but for those of subqueries and windows. NULL:
+ * none. */
+const struct node *shape_find_class(const struct node *node, const char *class);
+const struct node *shape_find_aggregate(const struct reading *r, const struct node *node);
+/* What DuckDB calls a column of that expression. Owned; NULL: an error. */
+char *shape_name_of(struct reading *r, const struct node *expression);
+
+/* A further output, empty. NULL: an error. */
+struct output *stage_add_output(struct reading *r, struct stage *stage);
+/* What AND joins, each for itself. `written` is the same before it was changed. */
+int stage_add_conditions(struct reading *r, struct stage *stage, const struct node *expression,
+                         const struct node *written);
+
+/* ---- grouping.c: keys and arguments become the outputs of that stage. */
+enum answer shape_read_grouping(struct reading *r, const struct node *query, int stage);
+
+#endif
