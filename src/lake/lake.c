@@ -270,6 +270,7 @@ struct lake *lake_open(const struct spec_catalog *catalog, const struct lake_opt
 	lake->catalog = catalog;
 	lake->options = *options;
 	lake->writer_lock = -1;
+	shed_init(&lake->shed);
 	if (prepare_files(lake, err) || !(lake->duck = open_duck(lake, err)) || attach(lake, err)) {
 		error_wrap(err, "catalog %s", catalog->name);
 		lake_close(lake);
@@ -288,6 +289,7 @@ void lake_close(struct lake *lake)
 	spill_close(&lake->spill);
 	if (lake->writer_lock >= 0)
 		close(lake->writer_lock);
+	shed_release(&lake->shed);
 	free(lake);
 }
 
@@ -365,6 +367,8 @@ void lake_session_free(struct lake_session *session)
 /* nothing_committed: for certain. */
 static void end_transaction(struct lake_session *session, bool nothing_committed)
 {
+	if (session->in_transaction)
+		shed_leave(&session->lake->shed);
 	session->in_transaction = false;
 	session->inserts = false;
 	publish_end(session, nothing_committed);
@@ -380,6 +384,7 @@ int lake_begin(struct lake_session *session, struct error *err)
 	                   session->connection);
 	if (session->catalog_lock >= 0 && lock_wait(session->catalog_lock, err))
 		return -1;
+	shed_enter(&session->lake->shed);
 	session->in_transaction = true;
 	session->begun_ms = clock_wall_ms();
 	if (duck_exec(session->connection, "BEGIN", NULL, err)) {

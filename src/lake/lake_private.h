@@ -5,6 +5,7 @@
 #include "lake/duck.h"
 #include "lake/lake.h"
 #include "lake/object_store.h"
+#include "lake/shed.h"
 #include "lake/spill.h"
 
 struct lake {
@@ -16,6 +17,7 @@ struct lake {
 	int source_count; /* names the table functions */
 	_Atomic bool inlines; /* DuckLake was told that Tarn's own rows stay in the catalog (ledger.c) */
 	struct object_store_keys keys;
+	struct shed shed;
 };
 
 struct lake_session {
