@@ -271,6 +271,7 @@ struct lake *lake_open(const struct spec_catalog *catalog, const struct lake_opt
 	lake->options = *options;
 	lake->writer_lock = -1;
 	shed_init(&lake->shed);
+	turns_init(&lake->turns);
 	if (prepare_files(lake, err) || !(lake->duck = open_duck(lake, err)) || attach(lake, err)) {
 		error_wrap(err, "catalog %s", catalog->name);
 		lake_close(lake);
@@ -290,6 +291,7 @@ void lake_close(struct lake *lake)
 	if (lake->writer_lock >= 0)
 		close(lake->writer_lock);
 	shed_release(&lake->shed);
+	turns_release(&lake->turns);
 	free(lake);
 }
 
@@ -372,8 +374,25 @@ static void end_transaction(struct lake_session *session, bool nothing_committed
 	session->in_transaction = false;
 	session->inserts = false;
 	publish_end(session, nothing_committed);
-	if (session->catalog_lock >= 0)
+	if (session->has_turn) {
+		session->has_turn = false;
 		lock_drop(session->catalog_lock);
+		turns_leave(&session->lake->turns);
+	}
+}
+
+/* Where the catalog has one writer: nobody else writes until end_transaction. */
+static int take_turn(struct lake_session *session, struct error *err)
+{
+	if (session->catalog_lock < 0)
+		return 0;
+	turns_enter(&session->lake->turns);
+	if (lock_wait(session->catalog_lock, err)) {
+		turns_leave(&session->lake->turns);
+		return -1;
+	}
+	session->has_turn = true;
+	return 0;
 }
 
 int lake_begin(struct lake_session *session, struct error *err)
@@ -382,7 +401,7 @@ int lake_begin(struct lake_session *session, struct error *err)
 		return -1;
 	object_store_renew(session->lake->catalog, session->lake->catalog->data_path, &session->lake->keys,
 	                   session->connection);
-	if (session->catalog_lock >= 0 && lock_wait(session->catalog_lock, err))
+	if (take_turn(session, err))
 		return -1;
 	shed_enter(&session->lake->shed);
 	session->in_transaction = true;

@@ -4,6 +4,7 @@
 
 #include "lake/duck.h"
 #include "lake/lake.h"
+#include "lake/lock.h"
 #include "lake/object_store.h"
 #include "lake/shed.h"
 #include "lake/spill.h"
@@ -18,6 +19,7 @@ struct lake {
 	_Atomic bool inlines; /* DuckLake was told that Tarn's own rows stay in the catalog (ledger.c) */
 	struct object_store_keys keys;
 	struct shed shed;
+	struct turns turns; /* of the catalog lock */
 };
 
 struct lake_session {
@@ -25,6 +27,7 @@ struct lake_session {
 	struct duck_connection *connection;
 	struct duck_connection *idle; /* converts arrays while `connection` runs the INSERT */
 	int catalog_lock; /* fd, -1: this catalog needs none */
+	bool has_turn; /* holds the catalog lock */
 	bool in_transaction;
 	int64_t begun_ms; /* wall time */
 	bool inserts; /* DuckLake wrote data files in this transaction (pin.h) */

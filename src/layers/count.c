@@ -166,9 +166,9 @@ static int quarantine_rows(struct refresh *r, struct model_run *run, const char 
 
 static void count_filtered(struct model_run *run, int64_t condition, int64_t count, enum level level)
 {
-	int64_t last = (int64_t)COUNT_OF(run->filtered) - 1;
+	int64_t last = (int64_t)REPORT_CONDITIONS - 1;
 
-	run->filtered[condition - 1 < last ? condition - 1 : last] += count;
+	run->report->by_condition[condition - 1 < last ? condition - 1 : last] += count;
 	if (level == LEVEL_ROWS)
 		run->report->filtered += count;
 }
@@ -227,7 +227,7 @@ int forget_counts(struct refresh *r, struct model_run *run)
 
 	run->report->rows_in = run->report->rows_out = run->report->quarantined = run->report->filtered = 0;
 	run->report->grouped = run->report->groups = 0;
-	memset(run->filtered, 0, sizeof run->filtered);
+	memset(run->report->by_condition, 0, sizeof run->report->by_condition);
 	if (run->before.known && !run->before.quarantined)
 		return 0;
 	buffer_init(&sql, SQL_MAXIMUM_BYTES);

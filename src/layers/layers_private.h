@@ -57,7 +57,6 @@ struct model_run {
 	const struct model *model;
 	struct model_state before;
 	struct model_report *report;
-	int64_t filtered[256]; /* now, by condition; conditions beyond these are counted with the last */
 	struct described columns; /* of its table */
 	struct described source; /* of the one table that it reads */
 	char *sources; /* as in model_state, now; owned */

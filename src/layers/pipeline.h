@@ -33,6 +33,7 @@ struct pipeline *pipeline_open(const struct spec_pipeline *spec, const struct ma
                                struct error *err);
 void pipeline_close(struct pipeline *pipeline);
 void pipeline_freep(struct pipeline **pipeline);
+struct lake_session *pipeline_session(struct pipeline *pipeline);
 const struct model_set *pipeline_models(const struct pipeline *pipeline);
 
 enum refresh_how {
@@ -45,6 +46,8 @@ enum refresh_how {
 
 const char *refresh_how_name(enum refresh_how how);
 
+#define REPORT_CONDITIONS 64 /* those beyond are counted with the last */
+
 struct model_report {
 	const struct model *model; /* borrowed from the pipeline */
 	enum refresh_how how;
@@ -53,6 +56,7 @@ struct model_report {
 	 * rows_in = grouped
 	 * + quarantined + filtered, and groups are rows_out and those that HAVING or a CAST held back. */
 	int64_t rows_in, rows_out, quarantined, filtered, grouped, groups;
+	int64_t by_condition[REPORT_CONDITIONS]; /* filtered: of each of WHERE's, then of each of HAVING's (groups) */
 	int64_t inserted, deleted; /* rows of its table, by this refresh */
 	int64_t ms;
 };
@@ -67,6 +71,10 @@ struct refresh_report {
 	struct model_report *models; /* owned; in order */
 	int model_count;
 };
+
+/* The conditions of by_condition, as they are written. */
+int model_condition_count(const struct model *model);
+const char *model_condition(const struct model *model, int index);
 
 void refresh_report_release(struct refresh_report *report);
 

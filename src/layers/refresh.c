@@ -60,9 +60,24 @@ void pipeline_freep(struct pipeline **pipeline)
 	pipeline_close(*pipeline);
 }
 
+struct lake_session *pipeline_session(struct pipeline *pipeline)
+{
+	return pipeline->session;
+}
+
 const struct model_set *pipeline_models(const struct pipeline *pipeline)
 {
 	return pipeline->models;
+}
+
+int model_condition_count(const struct model *model)
+{
+	return compose_condition_count(&model->shape) + model->shape.result.condition_count;
+}
+
+const char *model_condition(const struct model *model, int index)
+{
+	return compose_condition(&model->shape, index + 1);
 }
 
 void refresh_report_release(struct refresh_report *report)
@@ -160,8 +175,8 @@ static void take_counts(struct model_run *run)
 	report->grouped = before->grouped;
 	report->groups = before->groups;
 	report->quarantined = before->quarantined;
-	for (int i = 0; i < before->filtered_count && i < (int)COUNT_OF(run->filtered); i++) {
-		run->filtered[i] = before->filtered[i];
+	for (int i = 0; i < before->filtered_count && i < (int)REPORT_CONDITIONS; i++) {
+		run->report->by_condition[i] = before->filtered[i];
 		if (i < compose_condition_count(&run->model->shape))
 			report->filtered += before->filtered[i];
 	}

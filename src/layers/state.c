@@ -167,7 +167,7 @@ static void append_filtered(struct buffer *sql, const struct model_run *run, int
 	for (int i = 0; i < count; i++) {
 		const char *condition = compose_condition(&run->model->shape, i + 1);
 
-		buffer_printf(&text, "%s%" PRId64, i ? "," : "", run->filtered[i]);
+		buffer_printf(&text, "%s%" PRId64, i ? "," : "", run->report->by_condition[i]);
 		buffer_printf(&names, "%s", i ? "," : "[");
 		buffer_json_text(&names, condition ? condition : "", condition ? strlen(condition) : 0);
 	}
@@ -182,7 +182,7 @@ static int write_model(struct refresh *r, const struct model_run *run)
 	const struct model *model = run->model;
 	const struct model_report *report = run->report;
 	int64_t turn = r->turn + 1;
-	int conditions = compose_condition_count(&model->shape) + model->shape.result.condition_count;
+	int conditions = model_condition_count(model);
 	OWNED_BUFFER struct buffer sql = {0};
 
 	buffer_init(&sql, SQL_MAXIMUM_BYTES);
@@ -205,8 +205,7 @@ static int write_model(struct refresh *r, const struct model_run *run)
 	buffer_sql_text(&sql, report->why);
 	buffer_printf(&sql, ", %" PRId64 ", %" PRId64 ", %" PRId64 ", %" PRId64 ", %" PRId64 ", ", report->rows_in,
 	              report->rows_out, report->grouped, report->groups, report->quarantined);
-	append_filtered(&sql, run,
-	                conditions < (int)COUNT_OF(run->filtered) ? conditions : (int)COUNT_OF(run->filtered));
+	append_filtered(&sql, run, conditions < REPORT_CONDITIONS ? conditions : REPORT_CONDITIONS);
 	buffer_printf(&sql, ", %" PRId64 ", now()", report->ms);
 	return run_sql(r, &sql, NULL);
 }
