@@ -10,7 +10,7 @@ _tarn()
 	COMPREPLY=()
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
-		run|demo|produce|query|verify|status|doctor|quarantine|explain|bench|completion|help|version) command=${COMP_WORDS[i]}; break ;;
+		run|demo|produce|query|transform|verify|status|doctor|quarantine|explain|bench|completion|help|version) command=${COMP_WORDS[i]}; break ;;
 		esac
 	done
 	case "$command $before" in
@@ -37,6 +37,8 @@ _tarn()
 	"query --at") :; return ;;
 	"query --at-offset") :; return ;;
 	"query --output"|"query -o") compopt -o default; return ;;
+	"transform --only") :; return ;;
+	"transform --format"|"transform -f") COMPREPLY=($(compgen -W "table json" -- "$current")); return ;;
 	"verify --format"|"verify -f") COMPREPLY=($(compgen -W "table json" -- "$current")); return ;;
 	"status --format"|"status -f") COMPREPLY=($(compgen -W "table json" -- "$current")); return ;;
 	"quarantine --catalog"|"quarantine -c") :; return ;;
@@ -64,6 +66,7 @@ _tarn()
 	demo) options=" --count -n --batch --partitions --seed --keep" ;;
 	produce) options=" --topic -t --brokers -b --shape --format -f --count -n --batch --bad --rate -r --partitions --seed --property -X --pace --report" ;;
 	query) options=" --catalog -c --format -f --at --at-offset --output -o" ;;
+	transform) options=" --full --only --dry-run --format -f" ;;
 	verify) options=" --topic --format -f" ;;
 	status) options=" --format -f" ;;
 	doctor) options=" --format -f" ;;
@@ -79,11 +82,12 @@ _tarn()
 		return
 	fi
 	case $command in
-	""|help) COMPREPLY=($(compgen -W "run demo produce query verify status doctor quarantine explain bench completion help version" -- "$current")) ;;
+	""|help) COMPREPLY=($(compgen -W "run demo produce query transform verify status doctor quarantine explain bench completion help version" -- "$current")) ;;
 	completion) COMPREPLY=($(compgen -W "bash zsh fish" -- "$current")) ;;
 	run) compopt -o default ;;
 	demo) compopt -o default ;;
 	query) compopt -o default ;;
+	transform) compopt -o default ;;
 	verify) compopt -o default ;;
 	status) compopt -o default ;;
 	doctor) compopt -o default ;;
