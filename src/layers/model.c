@@ -123,10 +123,23 @@ static int hash_text(struct duck_connection *connection, struct model *model, st
 	return 0;
 }
 
+/* Tarn's own functions are for the SQL that it writes: some calls of them would not be safe (lake/exact_sql.h). */
+static const struct node *find_own_function(const struct node *node)
+{
+	const struct node *found = NULL;
+
+	if (!strncasecmp(node_text(node, "function_name"), "tarn_", strlen("tarn_")))
+		return node;
+	for (int i = 0; !found && i < node_count(node); i++)
+		found = find_own_function(node_at(node, i));
+	return found;
+}
+
 static int parse(struct duck_connection *connection, const struct functions *functions, struct model *model,
                  struct error *err)
 {
 	OWNED_TREE struct tree *tree = NULL;
+	const struct node *own;
 	struct error why = {0};
 	int line = 0;
 
@@ -135,6 +148,10 @@ static int parse(struct duck_connection *connection, const struct functions *fun
 		return mistake_in(model, line ? line : 1, err, "%s", why.message);
 	if (tree && node_is(node_get(tree_root(tree), "from_table"), "type", "SHOW_REF"))
 		return mistake_in(model, 1, err, "is not a SELECT; a model is one SELECT, and Tarn writes the table");
+	own = tree ? find_own_function(tree_root(tree)) : NULL;
+	if (own)
+		return mistake_in(model, 0, err, "calls %.63s(), which is Tarn's own; use another function",
+		                  node_text(own, "function_name"));
 	if (!tree || references_find(tree, model->sql, &model->reads, &model->read_count, &why) ||
 	    shape_read(tree, connection, functions, &model->shape, &why)) {
 		*err = why;
