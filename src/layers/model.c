@@ -334,30 +334,42 @@ static int put_in_order(struct model_set *set, struct error *err)
 	return 0;
 }
 
-struct model_set *models_load(struct duck_connection *connection, const char *folder, const char *shown,
-                              struct error *err)
+static int load(const struct loading *l)
 {
-	OWNED_BY(models_freep) struct model_set *set = calloc(1, sizeof *set);
-	struct loading l = {.connection = connection, .folder = folder, .shown = shown, .set = set, .err = err};
 	int failed = 0;
+
+	for (int layer = 0; layer < LAYER_COUNT && !failed; layer++)
+		failed = add_layer(l, (enum layer)layer);
+	if (!failed && !l->set->count)
+		failed = error_set(
+		        l->err, ERROR_INVALID, 0,
+		        "%.200s: there are no models; would be files bronze/NAME.sql, silver/NAME.sql or gold/NAME.sql",
+		        l->shown);
+	if (failed)
+		return -1;
+	find_models(l->set);
+	return put_in_order(l->set, l->err);
+}
+
+struct model_set *models_load(const char *folder, const char *shown, struct error *err)
+{
+	static const struct duck_setting settings[] = {{"threads", "1"}};
+	OWNED_BY(models_freep) struct model_set *set = calloc(1, sizeof *set);
+	struct loading l = {.folder = folder, .shown = shown, .set = set, .err = err};
+	struct duck *parser;
+	int failed = -1;
 
 	if (!set) {
 		error_no_memory(err);
 		return NULL;
 	}
-	l.functions = functions_load(connection, err);
-	if (!l.functions)
-		return NULL;
-	for (int layer = 0; layer < LAYER_COUNT && !failed; layer++)
-		failed = add_layer(&l, (enum layer)layer);
+	parser = duck_open(NULL, settings, (int)COUNT_OF(settings), err);
+	l.connection = parser ? duck_connect(parser, err) : NULL;
+	l.functions = l.connection ? functions_load(l.connection, err) : NULL;
+	if (l.functions)
+		failed = load(&l);
 	functions_free(l.functions);
-	if (!failed && !set->count)
-		failed = error_set(
-		        err, ERROR_INVALID, 0,
-		        "%.200s: there are no models; would be files bronze/NAME.sql, silver/NAME.sql or gold/NAME.sql",
-		        shown);
-	if (failed)
-		return NULL;
-	find_models(set);
-	return put_in_order(set, err) ? NULL : TAKE(set);
+	duck_disconnect(l.connection);
+	duck_close(parser);
+	return failed ? NULL : TAKE(set);
 }

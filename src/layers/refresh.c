@@ -42,7 +42,7 @@ struct pipeline *pipeline_open(const struct spec_pipeline *spec, const struct ma
 	pipeline->session = lake_session_new(lake, err);
 	if (!pipeline->session || lake_use(pipeline->session, -1, err))
 		return NULL;
-	pipeline->models = models_load(lake_connection(pipeline->session), spec->models, spec->models, err);
+	pipeline->models = models_load(spec->models, spec->models, err);
 	if (!pipeline->models || state_create(pipeline->session, err))
 		return NULL;
 	return TAKE(pipeline);
