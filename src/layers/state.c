@@ -62,9 +62,7 @@ int state_create(struct lake_session *session, struct error *err)
 			return ledger_create(session, err);
 		if (ledger_create(session, &why) == 0 && lake_execute_all(session, tables, COUNT_OF(tables), &why) == 0)
 			return 0;
-		/* Of two processes that make them at once one fails, and finds them. */
-		if (why.kind != ERROR_CONFLICT && why.kind != ERROR_TRANSIENT)
-			break;
+		/* Of two processes that make them at once one fails, for whatever reason, and finds them. */
 		usleep(CREATE_PAUSE_US);
 	}
 	*err = why;
