@@ -16,7 +16,7 @@ only() { # HEADER PATTERN-OF-FILES
   [ -z "$hits" ] || say "$1 may be included only in $2, and is in: $hits"
 }
 only 'duckdb\.h' '^src/lake/duck'
-only 'openssl' '^src/wire/hash'
+only 'openssl' '^src/base/hash'
 only 'rdkafka' '^src/wire/'
 only 'nanoarrow' '^src/batch/'
 only 'simdutf' '^src/batch/utf8'
