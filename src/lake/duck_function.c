@@ -260,6 +260,11 @@ void duck_call_number(struct duck_call *call, size_t row, double number)
 	set_number(call->output, row, number);
 }
 
+void duck_call_text(struct duck_call *call, size_t row, const char *text)
+{
+	duckdb_vector_assign_string_element(call->output, row, text);
+}
+
 int duck_call_reserve(struct duck_call *call, size_t elements, struct error *err)
 {
 	if (duckdb_list_vector_reserve(call->output, elements) == DuckDBError ||

@@ -1,6 +1,6 @@
 /*
- * duck_function.h - SQL functions written in C: for the arguments of each row a number, or a list of structs. Private
- * to lake/ and score/.
+ * duck_function.h - SQL functions written in C: for the arguments of each row a number, a text or a list of structs.
+ * Private to lake/ and score/.
  *
  * DuckDB binds a function once for each place in a statement where it stands: `bind` sees which of the arguments are
  * constant, and the fields of those that are structs, and makes a state for `call`, which gets chunks of rows.
@@ -74,6 +74,7 @@ const struct duck_vector *duck_call_argument(const struct duck_call *call, int a
 /* The result of one row; each row needs one of these. */
 void duck_call_null(struct duck_call *call, size_t row);
 void duck_call_number(struct duck_call *call, size_t row, double number); /* where the result is a DOUBLE */
+void duck_call_text(struct duck_call *call, size_t row, const char *text); /* where it is a VARCHAR */
 
 /* Where it is a list of structs: room for the elements of all rows, then each row's share of them and their fields. */
 int duck_call_reserve(struct duck_call *call, size_t elements, struct error *err);

@@ -8,12 +8,12 @@
 #define NEVER 1e-15 /* a probability of 0 that was wrong would be infinitely so */
 
 struct told {
-	float probability, label;
+	float value, label;
 };
 
 static int compare(const void *left, const void *right)
 {
-	float a = ((const struct told *)left)->probability, b = ((const struct told *)right)->probability;
+	float a = ((const struct told *)left)->value, b = ((const struct told *)right)->value;
 
 	return (a > b) - (a < b);
 }
@@ -30,11 +30,26 @@ static double area(struct told *told, int64_t count, int64_t positives)
 	for (int64_t first = 0, next; first < count; first = next) {
 		int64_t ones = 0;
 
-		for (next = first; next < count && told[next].probability == told[first].probability; next++)
+		for (next = first; next < count && told[next].value == told[first].value; next++)
 			ones += told[next].label > 0;
 		ranks += (double)ones * ((double)(first + 1) + (double)next) / 2;
 	}
 	return (ranks - (double)positives * (double)(positives + 1) / 2) / ((double)positives * (double)negatives);
+}
+
+int metrics_auc(const float *labels, const float *values, int64_t count, double *ret_auc, struct error *err)
+{
+	OWNED_FREE struct told *told = malloc((size_t)count * sizeof *told);
+	int64_t positives = 0;
+
+	if (!told)
+		return error_no_memory(err);
+	for (int64_t i = 0; i < count; i++) {
+		told[i] = (struct told){values[i], labels[i]};
+		positives += labels[i] > 0;
+	}
+	*ret_auc = area(told, count, positives);
+	return 0;
 }
 
 static void add_to_bin(struct metrics *metrics, double probability, double label)
@@ -60,15 +75,12 @@ static void add_row(struct metrics *metrics, double probability, double label)
 int metrics_of(const float *labels, const float *probabilities, int64_t count, struct metrics *ret_metrics,
                struct error *err)
 {
-	OWNED_FREE struct told *told = malloc((size_t)count * sizeof *told);
 	struct metrics metrics = {.rows = count};
 
-	if (!told)
-		return error_no_memory(err);
-	for (int64_t i = 0; i < count; i++) {
-		told[i] = (struct told){probabilities[i], labels[i]};
+	if (metrics_auc(labels, probabilities, count, &metrics.auc, err))
+		return -1;
+	for (int64_t i = 0; i < count; i++)
 		add_row(&metrics, probabilities[i], labels[i]);
-	}
 	metrics.log_loss /= (double)count;
 	metrics.brier /= (double)count;
 	for (int i = 0; i < METRICS_BINS; i++) {
@@ -77,7 +89,6 @@ int metrics_of(const float *labels, const float *probabilities, int64_t count, s
 		bin->predicted = bin->rows ? bin->predicted / (double)bin->rows : 0;
 		bin->observed = bin->rows ? bin->observed / (double)bin->rows : 0;
 	}
-	metrics.auc = area(told, count, metrics.positives);
 	*ret_metrics = metrics;
 	return 0;
 }

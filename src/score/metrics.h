@@ -28,6 +28,8 @@ struct metrics {
 	struct metrics_bin bins[METRICS_BINS];
 };
 
+/* The same of any values that rows may be ordered by; none is NaN. */
+int metrics_auc(const float *labels, const float *values, int64_t count, double *ret_auc, struct error *err);
 /* At least one row. Errors: out of memory. */
 int metrics_of(const float *labels, const float *probabilities, int64_t count, struct metrics *ret_metrics,
                struct error *err);
