@@ -320,20 +320,20 @@ static void append_threshold(struct buffer *out, float threshold)
 	buffer_text(out, text);
 }
 
-static void append_step(const struct words *words, const struct step *step)
+static void append_step(struct buffer *out, const char *const *names, const struct step *step)
 {
 	const struct rule_node *node = step->node;
-	const char *name = words->names[node->feature];
+	const char *name = names[node->feature];
 	bool missing = includes_missing(step);
 
 	if (isinf(node->threshold)) {
-		buffer_printf(words->out, "%s is %snull", name, missing ? "" : "not ");
+		buffer_printf(out, "%s is %snull", name, missing ? "" : "not ");
 		return;
 	}
-	buffer_printf(words->out, "%s%s %s ", missing ? "(" : "", name, step->left ? "<" : ">=");
-	append_threshold(words->out, node->threshold);
+	buffer_printf(out, "%s%s %s ", missing ? "(" : "", name, step->left ? "<" : ">=");
+	append_threshold(out, node->threshold);
 	if (missing)
-		buffer_printf(words->out, " or %s is null)", name);
+		buffer_printf(out, " or %s is null)", name);
 }
 
 static void append_path(struct words *words, int depth)
@@ -353,7 +353,7 @@ static void append_path(struct words *words, int depth)
 		if (!words->said[i])
 			continue;
 		buffer_text(words->out, said++ ? " and " : "");
-		append_step(words, &words->path[i]);
+		append_step(words->out, words->names, &words->path[i]);
 	}
 	buffer_text(words->out, several > 1 && words->ones > 1 ? ")" : "");
 }
@@ -398,4 +398,22 @@ void rule_words(const struct rule *rule, const char *const *names, struct buffer
 		buffer_text(out, "always");
 	for (int depth = 1; depth <= RULE_DEPTH_MAX; depth++)
 		visit(&words, rule->nodes, 0, depth, true);
+}
+
+static double share_of(const struct rule_node *node)
+{
+	return node->rows ? (double)node->positives / (double)node->rows : 0;
+}
+
+void rule_split_words(const struct rule *rule, const char *const *names, struct buffer *out)
+{
+	const struct rule_node *root = rule->nodes;
+
+	if (root->feature < 0) {
+		buffer_printf(out, "none: %.3g", share_of(root));
+		return;
+	}
+	append_step(out, names, &(struct step){root, false});
+	buffer_printf(out, ": %.3g, else %.3g", share_of(&rule->nodes[root->right]),
+	              share_of(&rule->nodes[root->left]));
 }

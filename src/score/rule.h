@@ -58,5 +58,7 @@ int rule_features(const struct rule *rule, int ret_features[RULE_NODES_MAX]);
 /* Where it tells 1, in SQL's words: "complaints >= 2.5 or (age < 30 and plan_is_new >= 0.5)". A missing value is said
  * where rows had any: "(age < 30 or age is null)". */
 void rule_words(const struct rule *rule, const char *const *names, struct buffer *out);
+/* Its first split, and the share of label 1 on either side: "complaints >= 2.5: 0.61, else 0.08". */
+void rule_split_words(const struct rule *rule, const char *const *names, struct buffer *out);
 
 #endif

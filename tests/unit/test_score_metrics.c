@@ -82,12 +82,16 @@ static void one_threshold(void)
 {
 	const float values[] = {1, 2, 3, 4, 5, 6}, labels[] = {0, 0, 0, 1, 1, 1}, turned[] = {1, 1, 0, 0, 0, 0};
 	struct rule_rows rows = {values, labels, 6, 1};
-	struct rule rule;
+	OWNED_BUFFER struct buffer out = {0};
 	struct rule_hits hits;
+	struct rule rule;
 
 	CHECK_INT(rule_find(&rows, all, 1, 1, &rule, &err), 0);
 	CHECK_TEXT(words_of(&rule), "a >= 3.5");
 	CHECK(near(rule_tell(&rule, &values[0]), 0) && near(rule_tell(&rule, &values[5]), 1));
+	buffer_init(&out, 100);
+	rule_split_words(&rule, names, &out);
+	CHECK_TEXT(buffer_string(&out), "a >= 3.5: 1, else 0");
 	hits = rule_try(&rule, &rows);
 	CHECK_INT(hits.positives_right, 3);
 	CHECK_INT(hits.negatives_right, 3);
