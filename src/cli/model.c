@@ -192,8 +192,8 @@ static const struct verb *find_verb(const struct invocation *invocation, struct 
 	return verb;
 }
 
-/* The one that --pipeline names, or the only one with a model. */
-static int find_pipeline(struct job *job, struct error *err)
+/* The one that --pipeline names, or the only one with a model; NULL with *err. */
+static const struct spec_pipeline *find_pipeline(const struct job *job, struct error *err)
 {
 	const char *name = option_text(job->invocation, "pipeline");
 	const struct spec_pipeline *found = NULL;
@@ -210,20 +210,19 @@ static int find_pipeline(struct job *job, struct error *err)
 		if (!name || !strcmp(name, pipeline->name))
 			found = pipeline;
 	}
-	job->pipeline = found;
+	if (found && (name || count == 1))
+		return found;
 	if (!count)
-		return error_set(
-		        err, ERROR_INVALID, 0,
-		        "no pipeline of %s has a model: `tarn explain DuckLakePipeline.spec.model` says what one is",
-		        job->manifest->file);
-	if (!name && count > 1)
-		return error_set(err, ERROR_INVALID, 0,
-		                 "several pipelines have a model, %.300s: --pipeline NAME chooses one",
-		                 buffer_string(&names));
-	if (!found)
-		return error_set(err, ERROR_INVALID, 0, "no pipeline %.64s has a model: %.300s would be right", name,
-		                 buffer_string(&names));
-	return 0;
+		error_set(err, ERROR_INVALID, 0,
+		          "no pipeline of %s has a model: `tarn explain DuckLakePipeline.spec.model` says what one is",
+		          job->manifest->file);
+	else if (name)
+		error_set(err, ERROR_INVALID, 0, "no pipeline %.64s has a model: %.300s would be right", name,
+		          buffer_string(&names));
+	else
+		error_set(err, ERROR_INVALID, 0, "several pipelines have a model, %.300s: --pipeline NAME chooses one",
+		          buffer_string(&names));
+	return NULL;
 }
 
 static int check_key(const struct job *job, struct error *err)
@@ -241,7 +240,7 @@ static int open_job(struct job *job, struct error *err)
 	struct lake_options options = {.existing = true};
 
 	job->manifest = manifest_load(job->invocation->positional[1], err);
-	if (!job->manifest || find_pipeline(job, err) || check_key(job, err))
+	if (!job->manifest || !(job->pipeline = find_pipeline(job, err)) || check_key(job, err))
 		return -1;
 	options.memory_bytes = job->pipeline->memory_bytes;
 	job->lake = lake_open(job->pipeline->catalog, &options, err);

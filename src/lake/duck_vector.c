@@ -113,36 +113,36 @@ static double number_of_nanoseconds(const void *value)
 }
 
 static const struct type {
-	duckdb_type id;
 	const char *name;
+	duckdb_type id;
 	enum duck_class class;
 	size_t size;
 	double (*number)(const void *value);
 } types[] = {
-        {DUCKDB_TYPE_TINYINT, "TINYINT", DUCK_WHOLE, 1, number_of_int8},
-        {DUCKDB_TYPE_SMALLINT, "SMALLINT", DUCK_WHOLE, 2, number_of_int16},
-        {DUCKDB_TYPE_INTEGER, "INTEGER", DUCK_WHOLE, 4, number_of_int32},
-        {DUCKDB_TYPE_BIGINT, "BIGINT", DUCK_WHOLE, 8, number_of_int64},
-        {DUCKDB_TYPE_HUGEINT, "HUGEINT", DUCK_WHOLE, 16, number_of_hugeint},
-        {DUCKDB_TYPE_UTINYINT, "UTINYINT", DUCK_WHOLE, 1, number_of_uint8},
-        {DUCKDB_TYPE_USMALLINT, "USMALLINT", DUCK_WHOLE, 2, number_of_uint16},
-        {DUCKDB_TYPE_UINTEGER, "UINTEGER", DUCK_WHOLE, 4, number_of_uint32},
-        {DUCKDB_TYPE_UBIGINT, "UBIGINT", DUCK_WHOLE, 8, number_of_uint64},
-        {DUCKDB_TYPE_UHUGEINT, "UHUGEINT", DUCK_WHOLE, 16, number_of_uhugeint},
-        {DUCKDB_TYPE_FLOAT, "FLOAT", DUCK_REAL, 4, number_of_float},
-        {DUCKDB_TYPE_DOUBLE, "DOUBLE", DUCK_REAL, 8, number_of_double},
-        {DUCKDB_TYPE_DECIMAL, "DECIMAL", DUCK_REAL, 0, NULL}, /* as the type that it is kept in */
-        {DUCKDB_TYPE_BOOLEAN, "BOOLEAN", DUCK_TRUTH, 1, number_of_boolean},
-        {DUCKDB_TYPE_DATE, "DATE", DUCK_TIME, 4, number_of_date},
-        {DUCKDB_TYPE_TIMESTAMP, "TIMESTAMP", DUCK_TIME, 8, number_of_microseconds},
-        {DUCKDB_TYPE_TIMESTAMP_S, "TIMESTAMP_S", DUCK_TIME, 8, number_of_seconds},
-        {DUCKDB_TYPE_TIMESTAMP_MS, "TIMESTAMP_MS", DUCK_TIME, 8, number_of_milliseconds},
-        {DUCKDB_TYPE_TIMESTAMP_NS, "TIMESTAMP_NS", DUCK_TIME, 8, number_of_nanoseconds},
-        {DUCKDB_TYPE_TIMESTAMP_TZ, "TIMESTAMP WITH TIME ZONE", DUCK_TIME, 8, number_of_microseconds},
-        {DUCKDB_TYPE_SQLNULL, "\"NULL\"", DUCK_NOTHING, 0, NULL},
-        {DUCKDB_TYPE_INVALID, "UNKNOWN", DUCK_LATER, 0, NULL},
-        {DUCKDB_TYPE_VARCHAR, "VARCHAR", DUCK_TEXT, 0, NULL},
-        {DUCKDB_TYPE_STRUCT, "STRUCT", DUCK_STRUCT, 0, NULL},
+        {"TINYINT", DUCKDB_TYPE_TINYINT, DUCK_WHOLE, 1, number_of_int8},
+        {"SMALLINT", DUCKDB_TYPE_SMALLINT, DUCK_WHOLE, 2, number_of_int16},
+        {"INTEGER", DUCKDB_TYPE_INTEGER, DUCK_WHOLE, 4, number_of_int32},
+        {"BIGINT", DUCKDB_TYPE_BIGINT, DUCK_WHOLE, 8, number_of_int64},
+        {"HUGEINT", DUCKDB_TYPE_HUGEINT, DUCK_WHOLE, 16, number_of_hugeint},
+        {"UTINYINT", DUCKDB_TYPE_UTINYINT, DUCK_WHOLE, 1, number_of_uint8},
+        {"USMALLINT", DUCKDB_TYPE_USMALLINT, DUCK_WHOLE, 2, number_of_uint16},
+        {"UINTEGER", DUCKDB_TYPE_UINTEGER, DUCK_WHOLE, 4, number_of_uint32},
+        {"UBIGINT", DUCKDB_TYPE_UBIGINT, DUCK_WHOLE, 8, number_of_uint64},
+        {"UHUGEINT", DUCKDB_TYPE_UHUGEINT, DUCK_WHOLE, 16, number_of_uhugeint},
+        {"FLOAT", DUCKDB_TYPE_FLOAT, DUCK_REAL, 4, number_of_float},
+        {"DOUBLE", DUCKDB_TYPE_DOUBLE, DUCK_REAL, 8, number_of_double},
+        {"DECIMAL", DUCKDB_TYPE_DECIMAL, DUCK_REAL, 0, NULL}, /* as the type that it is kept in */
+        {"BOOLEAN", DUCKDB_TYPE_BOOLEAN, DUCK_TRUTH, 1, number_of_boolean},
+        {"DATE", DUCKDB_TYPE_DATE, DUCK_TIME, 4, number_of_date},
+        {"TIMESTAMP", DUCKDB_TYPE_TIMESTAMP, DUCK_TIME, 8, number_of_microseconds},
+        {"TIMESTAMP_S", DUCKDB_TYPE_TIMESTAMP_S, DUCK_TIME, 8, number_of_seconds},
+        {"TIMESTAMP_MS", DUCKDB_TYPE_TIMESTAMP_MS, DUCK_TIME, 8, number_of_milliseconds},
+        {"TIMESTAMP_NS", DUCKDB_TYPE_TIMESTAMP_NS, DUCK_TIME, 8, number_of_nanoseconds},
+        {"TIMESTAMP WITH TIME ZONE", DUCKDB_TYPE_TIMESTAMP_TZ, DUCK_TIME, 8, number_of_microseconds},
+        {"\"NULL\"", DUCKDB_TYPE_SQLNULL, DUCK_NOTHING, 0, NULL},
+        {"UNKNOWN", DUCKDB_TYPE_INVALID, DUCK_LATER, 0, NULL},
+        {"VARCHAR", DUCKDB_TYPE_VARCHAR, DUCK_TEXT, 0, NULL},
+        {"STRUCT", DUCKDB_TYPE_STRUCT, DUCK_STRUCT, 0, NULL},
 };
 
 static const struct type *find_type(duckdb_type id)

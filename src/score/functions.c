@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "base/buffer.h"
+#include "lake/duck.h"
 #include "lake/duck_function.h"
 #include "lake/lake.h"
 #include "score/model.h"
@@ -291,8 +292,16 @@ static void release_models(void *context)
 	score_models_free(context);
 }
 
+static bool is_registered(struct lake_session *session)
+{
+	int line;
+
+	return !duck_check(lake_connection(session), "SELECT model_hash(NULL)", &line, NULL);
+}
+
 int score_register(struct score_models *models, struct lake_session *session, struct error *err)
 {
+	bool registered = is_registered(session);
 	const struct duck_function functions[] = {
 	        {"predict",
 	         {"VARCHAR", "ANY"},
@@ -323,7 +332,7 @@ int score_register(struct score_models *models, struct lake_session *session, st
 	         call_hash},
 	};
 
-	for (size_t i = 0; i < COUNT_OF(functions); i++) {
+	for (size_t i = 0; !registered && i < COUNT_OF(functions); i++) {
 		score_models_retain(models);
 		if (duck_function_register(lake_connection(session), &functions[i], err)) {
 			score_models_free(models);

@@ -23,20 +23,28 @@ struct score_models {
 	int count;
 };
 
+static struct entry *find(const struct score_models *models, const char *name)
+{
+	for (int i = 0; i < models->count; i++)
+		if (!strcmp(models->entries[i].name, name))
+			return &models->entries[i];
+	return NULL;
+}
+
 static int add(struct score_models *models, const struct score_model_file *file, struct error *err)
 {
-	struct entry *entry = &models->entries[models->count];
+	OWNED_FREE char *name = strdup(file->name), *path = strdup(file->path), *manifest = NULL;
+	const struct entry *other;
 
-	for (int i = 0; i < models->count; i++)
-		if (!strcmp(models->entries[i].name, file->name))
-			return error_set(err, ERROR_INVALID, 0,
-			                 "two models are called %s, %s and %s: SQL must know which one is meant",
-			                 file->name, models->entries[i].path, file->path);
-	models->count++;
-	entry->name = strdup(file->name);
-	entry->path = strdup(file->path);
-	entry->manifest = file->manifest ? strdup(file->manifest) : NULL;
-	return entry->name && entry->path && (entry->manifest || !file->manifest) ? 0 : error_no_memory(err);
+	if (!name || !path || (file->manifest && !(manifest = strdup(file->manifest))))
+		return error_no_memory(err);
+	if ((other = find(models, file->name)))
+		return error_set(err, ERROR_INVALID, 0,
+		                 "two models are called %s, %s and %s: SQL must know which one is meant", file->name,
+		                 other->path, file->path);
+	models->entries[models->count++] =
+	        (struct entry){.name = TAKE(name), .path = TAKE(path), .manifest = TAKE(manifest)};
+	return 0;
 }
 
 struct score_models *score_models_new(const struct score_model_file *files, int count, struct error *err)
@@ -145,12 +153,9 @@ static int refresh(struct entry *entry, struct error *err)
 
 struct model *score_model(struct score_models *models, const char *name, struct error *err)
 {
+	struct entry *entry = find(models, name);
 	struct model *model = NULL;
-	struct entry *entry = NULL;
 
-	for (int i = 0; i < models->count; i++)
-		if (!strcmp(models->entries[i].name, name))
-			entry = &models->entries[i];
 	if (!entry) {
 		unknown(models, name, err);
 		return NULL;

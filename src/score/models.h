@@ -45,7 +45,8 @@ struct score_models *score_models_of(const struct manifest *manifest, const stru
                                      struct error *err);
 void score_models_free(struct score_models *models);
 
-/* Gives the functions to every session of the session's lake, once a lake, outside of a transaction. */
+/* Gives the functions to every session of the session's lake, outside of a transaction. A lake that has them keeps them
+ * as they are: where a refresh may have opened a lake of its own (lake/apart.h), it is asked for each. */
 int score_register(struct score_models *models, struct lake_session *session, struct error *err);
 
 /* The model as its file is now, retained for the caller. INVALID: no such name (the error lists them), or no file yet;

@@ -399,6 +399,19 @@ static int too_many(const struct reader *reader, struct error *err)
 	                 reader->most);
 }
 
+/* DuckDB has the same bound, and sorts. */
+static int tell_memory(const struct reader *reader, struct error *err)
+{
+	if (err)
+		duck_tell_memory(err);
+	if (!err || err->kind != ERROR_MEMORY)
+		return -1;
+	return error_set(err, ERROR_INVALID, err->code,
+	                 "the rows cannot be sorted within %" PRId64
+	                 " MiB (spec.memory): more of it, or fewer rows or columns, would be right",
+	                 reader->request->memory_bytes >> 20);
+}
+
 static int read_all(struct reader *reader, struct error *err)
 {
 	OWNED_DUCK_SCAN struct duck_scan *scan = NULL;
@@ -413,12 +426,12 @@ static int read_all(struct reader *reader, struct error *err)
 	reader->most = reader->request->memory_bytes / bytes_a_row(reader);
 	scan = duck_scan_open(reader->connection, buffer_string(&sql), err);
 	if (!scan)
-		return -1;
+		return tell_memory(reader, err);
 	while ((got = duck_scan_next(scan, &count, err)) == 1)
 		if (take_chunk(reader, scan, count, err))
 			return -1;
 	if (got < 0)
-		return -1;
+		return tell_memory(reader, err);
 	if (reader->rows->count > reader->most)
 		return too_many(reader, err);
 	if (!reader->rows->count)

@@ -12,6 +12,8 @@
 
 #define SQL_MAX ((size_t)64 << 20)
 #define FRESH "temp.main.tarn_new_scores" /* a connection's own */
+/* An explanation takes a hundred times what a score does: so many rows tell the mean well enough. */
+#define IMPORTANCE_ROWS 20000
 #define PATIENCE 3 /* tries to score with one file, while others are put in its place */
 
 static const char *scoring_of(const struct spec_pipeline *pipeline)
@@ -67,11 +69,14 @@ void scores_select(const struct spec_pipeline *pipeline, const char *const *keys
 void scores_importance(const struct spec_pipeline *pipeline, struct buffer *sql)
 {
 	buffer_text(sql, "SELECT part.feature AS feature, avg(abs(part.contribution)) AS mean_contribution, "
-	                 "count(part.\"value\") AS present FROM (SELECT unnest(");
+	                 "count(part.\"value\") AS present, count(*) AS \"rows\" FROM (SELECT unnest(");
 	append_call(pipeline, "explain", sql);
-	buffer_text(sql, ") AS part");
-	append_from(pipeline, sql);
-	buffer_text(sql, ") WHERE part.feature <> '" BASE_FEATURE "' GROUP BY ALL ORDER BY 2 DESC, 1");
+	buffer_text(sql, ") AS part FROM (FROM query(");
+	buffer_sql_text(sql, scoring_of(pipeline));
+	buffer_text(sql, ") AS q ORDER BY hash(");
+	append_keys(pipeline, "q.", sql);
+	buffer_printf(sql, ") LIMIT %d) AS tarn_row) WHERE part.feature <> '" BASE_FEATURE "' ", IMPORTANCE_ROWS);
+	buffer_text(sql, "GROUP BY ALL ORDER BY 2 DESC, 1");
 }
 
 /* ---- the table */

@@ -137,7 +137,7 @@ static int judge(const struct model *model, const struct rows *rows, int64_t tra
                  struct error *err)
 {
 	int64_t count = rows->count - train;
-	OWNED_FREE float *probabilities = malloc((size_t)count * sizeof *probabilities);
+	OWNED_FREE float *probabilities = malloc((size_t)(count + 1) * sizeof *probabilities);
 	struct booster_rows unseen = {rows->values + train * rows->feature_count, count, rows->feature_count};
 
 	if (!probabilities)

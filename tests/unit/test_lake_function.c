@@ -64,29 +64,32 @@ static void total_release(void *state)
 	free(total);
 }
 
-static double total_of(const struct total *total, const struct duck_vector *rows, size_t row)
+static void total_of(const struct total *total, const struct duck_vector *rows, size_t count, double *ret_sums)
 {
-	double numbers[ROWS], sum = 0;
+	double numbers[ROWS];
 
+	memset(ret_sums, 0, count * sizeof *ret_sums);
 	for (int i = 0; i < total->fields; i++) {
-		duck_vector_numbers(duck_vector_field(rows, (size_t)i), row + 1, numbers);
-		sum += isnan(numbers[row]) ? 0.5 : numbers[row];
+		duck_vector_numbers(duck_vector_field(rows, (size_t)i), count, numbers);
+		for (size_t row = 0; row < count; row++)
+			ret_sums[row] += isnan(numbers[row]) ? 0.5 : numbers[row];
 	}
-	return sum;
 }
 
 static int total_call(const void *state, struct duck_call *call, struct error *error)
 {
 	const struct duck_vector *rows = duck_call_argument(call, 1);
 	const struct total *total = state;
+	double sums[ROWS];
 
 	if (total->fails)
 		return error_set(error, ERROR_INVALID, 0, "told to fail");
+	total_of(total, rows, duck_call_rows(call), sums);
 	for (size_t i = 0; i < duck_call_rows(call); i++) {
 		if (duck_vector_is_null(rows, i))
 			duck_call_null(call, i);
 		else
-			duck_call_number(call, i, total_of(total, rows, i));
+			duck_call_number(call, i, sums[i]);
 	}
 	return 0;
 }
@@ -94,14 +97,15 @@ static int total_call(const void *state, struct duck_call *call, struct error *e
 /* twice(NAME, ROW): two elements a row, the second without a number. */
 static int twice_call(const void *state, struct duck_call *call, struct error *error)
 {
-	const struct duck_vector *rows = duck_call_argument(call, 1);
+	double sums[ROWS];
 
 	if (duck_call_reserve(call, 2 * duck_call_rows(call), error))
 		return -1;
+	total_of(state, duck_call_argument(call, 1), duck_call_rows(call), sums);
 	for (size_t i = 0; i < duck_call_rows(call); i++) {
 		duck_call_list(call, i, 2 * i, 2);
 		duck_call_field_text(call, 2 * i, 0, "sum");
-		duck_call_field_number(call, 2 * i, 1, total_of(state, rows, i));
+		duck_call_field_number(call, 2 * i, 1, sums[i]);
 		duck_call_field_text(call, 2 * i + 1, 0, "none");
 		duck_call_field_null(call, 2 * i + 1, 1);
 	}

@@ -295,6 +295,7 @@ static void labels_that_features_tell(void)
 	        &report);
 	CHECK_HAS(words, "is not known: fewer than 20");
 	CHECK_INT(leak->kind, LEAK_UNTOLD);
+	score_report_release(&report);
 	CHECK_INT(score_train(session, &pipeline, &report, &err), 0);
 }
 
@@ -369,6 +370,19 @@ static void hashes_are_told(void)
 	snprintf(hash, sizeof hash, "%s", model->hash);
 	CHECK_TEXT(ask("SELECT model_hash('churn')"), hash);
 	CHECK_HAS(ask("SELECT model_hash('none')"), "there is no model none");
+}
+
+static void a_lake_gets_the_functions_once(void)
+{
+	OWNED_SCORE_MODELS struct score_models *others = score_models_new(NULL, 0, &err);
+
+	CHECK(others);
+	CHECK_INT(score_register(others, session, &err), 0);
+	CHECK_INT(score_register(models, session, &err), 0);
+	CHECK_TEXT(ask("SELECT count(*) FROM duckdb_functions() WHERE function_name IN ('predict', 'explain', "
+	               "'model_hash')"),
+	           "3");
+	CHECK_TEXT(ask("SELECT predict('churn', p) BETWEEN 0 AND 1 FROM people p LIMIT 1"), "true");
 }
 
 static void a_new_file_is_seen_by_the_next_statement(void)
@@ -594,7 +608,8 @@ int main(int argc, char **argv)
 	                  TEST(the_same_rows_make_the_same_file), TEST(evaluating_is_what_training_said),
 	                  TEST(split_by_time), TEST(what_cannot_be_trained), TEST(labels_that_features_tell),
 	                  TEST(rows_are_scored), TEST(scores_are_explained), TEST(hashes_are_told),
-	                  TEST(a_new_file_is_seen_by_the_next_statement), TEST(many_threads_at_once),
-	                  TEST(scores_are_a_table), TEST(scores_follow_the_rows), TEST(scores_follow_the_model),
-	                  TEST(tables_of_other_columns), TEST(selects_for_people), TEST(everything_is_given_back));
+	                  TEST(a_lake_gets_the_functions_once), TEST(a_new_file_is_seen_by_the_next_statement),
+	                  TEST(many_threads_at_once), TEST(scores_are_a_table), TEST(scores_follow_the_rows),
+	                  TEST(scores_follow_the_model), TEST(tables_of_other_columns), TEST(selects_for_people),
+	                  TEST(everything_is_given_back));
 }

@@ -169,6 +169,17 @@ static void memory_is_bounded(void)
 	CHECK(rows.values[2 * 99999 + 1] == 99999);
 }
 
+static void sorting_is_bounded_too(void)
+{
+	CHECK_INT(duck_exec(connection, "SET temp_directory = ''", NULL, &err), 0);
+	CHECK_INT(duck_exec(connection, "SET memory_limit = '20MB'", NULL, &err), 0);
+	CHECK_HAS(refused("SELECT range AS id, range % 2 AS y, range AS a, range || repeat('x', 100) <> '' AS b FROM "
+	                  "range(4000000)"),
+	          "the rows cannot be sorted within 64 MiB (spec.memory): more of it");
+	CHECK_INT(err.kind, ERROR_INVALID);
+	CHECK_INT(duck_exec(connection, "RESET memory_limit", NULL, &err), 0);
+}
+
 /* ---- split */
 
 /* By another program's words: FNV-1a of "a" is af63dc4c8601ec8c; splitmix64's last steps then. */
@@ -269,6 +280,12 @@ static void too_few_to_split(void)
 	CHECK_HAS(err.message, "of 1 rows none is left to");
 }
 
+static void everything_is_given_back(void)
+{
+	duck_disconnect(connection);
+	duck_close(duck);
+}
+
 int main(int argc, char **argv)
 {
 	duck = duck_open(NULL, NULL, 0, &err);
@@ -280,6 +297,7 @@ int main(int argc, char **argv)
 	return CHECK_MAIN(argc, argv, TEST(columns_are_features), TEST(labels_in_their_forms),
 	                  TEST(what_the_select_may_not_be), TEST(keys_of_several_columns),
 	                  TEST(the_order_of_rows_does_not_matter), TEST(features_that_a_model_asks_for),
-	                  TEST(memory_is_bounded), TEST(draws_are_the_same_for_ever), TEST(drawn_by_the_key),
-	                  TEST(the_greatest_values_evaluate), TEST(too_few_to_split));
+	                  TEST(memory_is_bounded), TEST(sorting_is_bounded_too), TEST(draws_are_the_same_for_ever),
+	                  TEST(drawn_by_the_key), TEST(the_greatest_values_evaluate), TEST(too_few_to_split),
+	                  TEST(everything_is_given_back));
 }
