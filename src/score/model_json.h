@@ -7,7 +7,7 @@
  * out anew, with only what the trees need; two keys of one name, of which each reader takes another, do not matter
  * either.
  *
- * The format is XGBoost's "JSON model" of 1.0 to 3.x (doc/model.schema in its repository); of it those that tell 0 from
+ * The format is XGBoost's "JSON model" of 1.4 to 3.x (doc/model.schema in its repository); of it those that tell 0 from
  * 1 by trees over numbers: objective binary:logistic, booster gbtree, no categorical splits, and features that have
  * names. Trees that early stopping would leave out count all the same.
  *

@@ -28,8 +28,8 @@ struct spec_pipeline;
 /* Appends a SELECT of the key's columns and the score of each row that is scored; keys: of the one row that has these
  * texts for its key's columns, with its explanation in the column `contributions` too; NULL: of all. */
 void scores_select(const struct spec_pipeline *pipeline, const char *const *keys, struct buffer *sql);
-/* Appends a SELECT of each feature's mean absolute contribution (mean_contribution, in log odds), and in how many of the
- * rows it is there (present, rows), the most telling first: of at most 20,000 rows, drawn by their keys. */
+/* Appends a SELECT of each feature's mean absolute contribution (mean_contribution, in log odds), and in how many of
+ * the rows it is there (present, rows), the most telling first: of at most 20,000 rows, drawn by their keys. */
 void scores_importance(const struct spec_pipeline *pipeline, struct buffer *sql);
 
 struct score_written {

@@ -575,6 +575,44 @@ static void tables_of_other_columns(void)
 	CHECK_HAS(err.message, "the model other has no file");
 }
 
+/* A plain DuckDB file has no snapshots, and the same scores. */
+static int score_file(struct lake_session *own, struct score_written *ret_written)
+{
+	if (lake_begin(own, &err))
+		return -1;
+	if (score_write(own, models, &pipeline, 0, ret_written, &err)) {
+		lake_rollback(own);
+		return -1;
+	}
+	return lake_commit(own, NULL, &err) == COMMIT_DONE ? 0 : -1;
+}
+
+static void scores_in_a_plain_file(void)
+{
+	char plain[300];
+	struct spec_catalog file_catalog = {.name = "plain", .backend = {.type = BACKEND_FILE, .path = plain}};
+	OWNED_SCORE_REPORT struct score_report report = {0};
+	struct score_written first = {0}, again = {0};
+	struct lake_session *own;
+	struct lake *other;
+
+	snprintf(plain, sizeof plain, "%s/plain.duckdb", folder);
+	other = lake_open(&file_catalog, &(struct lake_options){.writer = true}, &err);
+	own = other ? lake_session_new(other, &err) : NULL;
+	CHECK(own);
+	CHECK_INT(score_register(models, own, &err), 0);
+	CHECK_INT(lake_use(own, -1, &err), 0);
+	CHECK_INT(duck_exec(lake_connection(own), PEOPLE, NULL, &err), 0);
+	CHECK_INT(score_evaluate(own, &pipeline, &report, &err), 0);
+	CHECK_INT(report.snapshot, 0);
+	CHECK_INT(score_file(own, &first), 0);
+	CHECK_INT(score_file(own, &again), 0);
+	CHECK(first.changed && first.rows == 4000);
+	CHECK(!again.changed && again.rows == 4000);
+	lake_session_free(own);
+	lake_close(other);
+}
+
 static void selects_for_people(void)
 {
 	OWNED_BUFFER struct buffer sql = {0};
@@ -610,6 +648,6 @@ int main(int argc, char **argv)
 	                  TEST(rows_are_scored), TEST(scores_are_explained), TEST(hashes_are_told),
 	                  TEST(a_lake_gets_the_functions_once), TEST(a_new_file_is_seen_by_the_next_statement),
 	                  TEST(many_threads_at_once), TEST(scores_are_a_table), TEST(scores_follow_the_rows),
-	                  TEST(scores_follow_the_model), TEST(tables_of_other_columns), TEST(selects_for_people),
-	                  TEST(everything_is_given_back));
+	                  TEST(scores_follow_the_model), TEST(tables_of_other_columns), TEST(scores_in_a_plain_file),
+	                  TEST(selects_for_people), TEST(everything_is_given_back));
 }
