@@ -13,6 +13,10 @@
  *  3. booster_load is given what model_json.h has written, never a file's own bytes: XGBoost trusts the numbers in a
  * model, and would follow an index out of its arrays.
  *
+ * XGBoost keeps space for the answer to a call of each thread that asked a booster, and gives it back when the thread
+ * that frees the booster is the one that asked, else when the process ends: a chunk's answer a thread, for each file
+ * that a long-lived process has seen.
+ *
  * Life cycle: booster_train -> booster_save -> booster_free; booster_load -> booster_predict... -> booster_free.
  */
 #ifndef TARN_SCORE_BOOSTER_H
