@@ -41,7 +41,8 @@ struct score_written {
  * Makes or replaces the rows of the pipeline's table in the session's transaction, which is the caller's to commit. A
  * table with other columns is made anew. `snapshot` is what the new rows say.
  * Errors: INVALID - the pipeline has no table of scores; its model has no file yet; the scoring SELECT is refused, or
- * gives a key twice, or none. Others as the lake gives them. After any of them the transaction must be rolled back.
+ * gives a key twice or with a NULL in it. Others as the lake gives them. After any of them the transaction must be
+ * rolled back.
  */
 int score_write(struct lake_session *session, struct score_models *models, const struct spec_pipeline *pipeline,
                 int64_t snapshot, struct score_written *ret_written, struct error *err);
