@@ -10,6 +10,8 @@
 #include "lake/query.h"
 #include "layers/compose.h"
 #include "layers/pipeline.h"
+#include "score/models.h"
+#include "score/scores.h"
 
 #define SQL_MAXIMUM_BYTES ((size_t)64 << 20)
 /* Tarn's own tables of the layers; those in schema tarn are small and stand in the catalog (lake/ledger.c). */
@@ -21,6 +23,8 @@ struct pipeline {
 	struct lake *lake; /* borrowed */
 	struct lake_session *session;
 	struct model_set *models;
+	struct score_models *scores; /* of spec.model; NULL: there is none */
+	int64_t scored_stamp; /* of the model's file when it last scored; 0: not by this process */
 	char by[96]; /* of this process and no other */
 	int64_t attempts;
 	_Atomic(struct duck_connection *) running; /* what pipeline_interrupt interrupts */

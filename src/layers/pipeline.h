@@ -66,6 +66,8 @@ struct refresh_report {
 	int64_t from_snapshot,
 	        to_snapshot; /* of the sources: what was known before, what is now; 0: none, or backend file */
 	int64_t snapshot; /* that the refresh made; 0: none */
+	bool scores_changed; /* the table of spec.model.scores was written anew */
+	int64_t scored_rows; /* of it, where this refresh scored; 0: it did not */
 	int64_t ms;
 	char waits_for[160]; /* SCHEMA.TABLE that is not there yet: nothing was done; "" */
 	struct model_report *models; /* owned; in order */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -45,6 +46,8 @@ struct pipeline *pipeline_open(const struct spec_pipeline *spec, const struct ma
 	pipeline->models = models_load(spec->models, spec->models, err);
 	if (!pipeline->models || state_create(pipeline->session, err))
 		return NULL;
+	if (spec->model.scores && !(pipeline->scores = score_models_of(manifest, spec->catalog, err)))
+		return NULL;
 	return TAKE(pipeline);
 }
 
@@ -53,6 +56,7 @@ void pipeline_close(struct pipeline *pipeline)
 	if (!pipeline)
 		return;
 	models_free(pipeline->models);
+	score_models_free(pipeline->scores);
 	lake_session_free(pipeline->session);
 	free(pipeline);
 }
@@ -222,6 +226,44 @@ static int refresh_model(struct refresh *r, int index)
 	return fault_error(FAULT_REFRESH_MODEL, r->err);
 }
 
+/* ---- scores */
+
+static bool has_changes(const struct refresh *r)
+{
+	for (int i = 0; i < r->pipeline->models->count; i++)
+		if (r->runs[i].changed || r->runs[i].anew)
+			return true;
+	return false;
+}
+
+/* What tells one version of the model's file from another; 0: there is none yet. */
+static int64_t stamp_model_file(const char *path)
+{
+	struct stat stat_;
+
+	if (stat(path, &stat_))
+		return 0;
+	return (stat_.st_mtim.tv_sec * 1000000000 + stat_.st_mtim.tv_nsec) ^ stat_.st_size;
+}
+
+/* With the layers, in their snapshot: when they changed, or the model was trained anew. Until it is trained there are
+ * none. */
+static int refresh_scores(struct refresh *r)
+{
+	struct pipeline *pipeline = r->pipeline;
+	int64_t stamp = pipeline->scores ? stamp_model_file(pipeline->spec->model.file) : 0;
+	struct score_written written = {0};
+
+	if (!stamp || (stamp == pipeline->scored_stamp && !has_changes(r)))
+		return 0;
+	if (score_write(r->session, pipeline->scores, pipeline->spec, r->snapshot, &written, r->err))
+		return error_wrap(r->err, "model %s", pipeline->spec->model.name);
+	r->report->scores_changed = written.changed;
+	r->report->scored_rows = written.rows;
+	pipeline->scored_stamp = stamp;
+	return 0;
+}
+
 /* ---- the transaction */
 
 static void append_note(const struct refresh *r, struct buffer *note)
@@ -272,14 +314,6 @@ static int commit(struct refresh *r)
 	return lake_snapshot(r->pipeline->session, &r->report->snapshot, r->err);
 }
 
-static bool has_changes(const struct refresh *r)
-{
-	for (int i = 0; i < r->pipeline->models->count; i++)
-		if (r->runs[i].changed || r->runs[i].anew)
-			return true;
-	return false;
-}
-
 static void tell_range(struct refresh *r)
 {
 	r->report->to_snapshot = r->snapshot;
@@ -308,7 +342,11 @@ static int refresh_models(struct refresh *r)
 	for (int i = 0; i < set->count; i++)
 		if (refresh_model(r, i))
 			return -1;
-	if (r->options->dry_run || !has_changes(r))
+	if (r->options->dry_run)
+		return 0;
+	if (refresh_scores(r))
+		return -1;
+	if (!has_changes(r) && !r->report->scores_changed)
 		return 0;
 	return state_write(r) ? -1 : 1;
 }
@@ -378,13 +416,15 @@ int pipeline_refresh(struct pipeline *pipeline, const struct refresh_options *op
 		r.session = r.apart.session;
 		r.connection = lake_connection(r.session);
 		atomic_store(&pipeline->running, r.connection);
-		failed = lake_use(r.session, -1, err) || exact_sql_register(r.connection, err) || run_transaction(&r);
+		failed = lake_use(r.session, -1, err) || exact_sql_register(r.connection, err) ||
+		         (pipeline->scores && score_register(pipeline->scores, r.session, err)) || run_transaction(&r);
 		atomic_store(&pipeline->running, NULL);
 		apart_close(&r.apart);
 	}
 	release_runs(&r);
 	report.ms = clock_monotonic_ms() - started_ms;
 	if (failed) {
+		pipeline->scored_stamp = 0;
 		refresh_report_release(&report);
 		return -1;
 	}
