@@ -14,6 +14,24 @@ void append_rows_of(const struct model_run *run, const char *source, struct buff
 	compose_rows(&run->model->shape, source, run->source.names, run->source.count, sql);
 }
 
+void append_kept_of(const struct model_run *run, const char *source, struct buffer *sql)
+{
+	const struct shape *shape = &run->model->shape;
+	OWNED_BUFFER struct buffer rows = {0}, groups = {0};
+
+	buffer_init(&rows, SQL_MAXIMUM_BYTES);
+	buffer_init(&groups, SQL_MAXIMUM_BYTES);
+	append_rows_of(run, source, &rows);
+	buffer_text(sql, "SELECT " COLUMNS_KEPT " FROM (");
+	if (shape->kind == SHAPE_GROUPS) {
+		compose_groups(shape, buffer_string(&rows), &groups);
+		compose_result(shape, buffer_string(&groups), sql);
+	} else {
+		buffer_text(sql, buffer_string(&rows));
+	}
+	buffer_text(sql, ")" WHERE_KEPT);
+}
+
 static bool stage_may_drop(const struct stage *stage)
 {
 	for (int i = 0; i < stage->output_count; i++)
@@ -304,7 +322,7 @@ int empty_table(struct refresh *r, struct model_run *run)
 		return run->model->options.materialized == MATERIALIZED_VIEW ? 0 : create_table(r, run);
 	buffer_init(&sql, SQL_MAXIMUM_BYTES);
 	append_model(&sql, run->model);
-	if (describe_sql(r, buffer_string(&sql), &old))
+	if (describe_table(r, buffer_string(&sql), &old))
 		return -1;
 	if (run->model->options.materialized == MATERIALIZED_VIEW)
 		return drop_table(r, run, "TABLE");

@@ -50,7 +50,7 @@ static int append_source(struct refresh *r, const struct reference *read, struct
 
 	buffer_init(&table, SQL_MAXIMUM_BYTES);
 	append_table(&table, read->schema, read->table);
-	if (describe_sql(r, buffer_string(&table), &columns))
+	if (describe_table(r, buffer_string(&table), &columns))
 		return -1;
 	buffer_printf(out, "%s.%s", read->schema, read->table);
 	for (int i = 0; i < columns.count; i++)
@@ -78,7 +78,7 @@ static int read_sources(struct refresh *r, struct model_run *run)
 	if (!shape->table)
 		return 0;
 	append_table(&table, shape->schema, shape->table);
-	return describe_sql(r, buffer_string(&table), &run->source);
+	return describe_table(r, buffer_string(&table), &run->source);
 }
 
 /* Each line's columns as they were, perhaps with further ones behind them. */
@@ -200,6 +200,39 @@ static int why_never(struct refresh *r, struct model_run *run, char *ret_why, si
 	return 0;
 }
 
+/* Of a spelling that the parts do not keep - a name in full, an alias within another - the model is better rebuilt than
+ * refused: what DuckDB binds, Tarn runs. */
+static int check_parts(struct refresh *r, struct model_run *run, char *ret_why, size_t size)
+{
+	const struct shape *shape = &run->model->shape;
+	OWNED_BUFFER struct buffer source = {0}, sql = {0};
+	OWNED_BY(described_release) struct described columns = {0};
+	struct error why = {0}, *err = r->err;
+	int failed;
+
+	*ret_why = 0;
+	if (shape->kind == SHAPE_WHOLE)
+		return 0;
+	buffer_init(&source, SQL_MAXIMUM_BYTES);
+	buffer_init(&sql, SQL_MAXIMUM_BYTES);
+	if (shape->table)
+		append_table(&source, shape->schema, shape->table);
+	append_kept_of(run, buffer_string(&source), &sql);
+	r->err = &why;
+	failed = describe_sql(r, buffer_string(&sql), &columns);
+	r->err = err;
+	if (failed && why.kind != ERROR_INVALID) {
+		*err = why;
+		return -1;
+	}
+	run->whole = failed || !described_equal(&columns, &run->columns);
+	if (failed)
+		snprintf(ret_why, size, "it cannot be taken apart: %.200s", why.message);
+	else if (run->whole)
+		snprintf(ret_why, size, "it cannot be taken apart: its parts have other columns");
+	return 0;
+}
+
 static void decide_view(struct model_run *run)
 {
 	bool same = run->before.known && !strcmp(run->before.hash, run->model->hash);
@@ -235,7 +268,7 @@ int decide(struct refresh *r, struct model_run *run)
 		decide_view(run);
 		return 0;
 	}
-	if (why_never(r, run, never, sizeof never))
+	if (check_parts(r, run, never, sizeof never) || (!*never && why_never(r, run, never, sizeof never)))
 		return -1;
 	run->partials = run->model->shape.kind == SHAPE_GROUPS && !*never;
 	if (!run->before.known)

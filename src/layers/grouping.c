@@ -13,7 +13,8 @@
 #include "layers/shape_private.h"
 
 /* The select list's item that GROUP BY means by a number or an alias; the expression itself where it means none. */
-static const struct node *key_expression(const struct node *items, const struct node *expression, bool *ret_ambiguous)
+static const struct node *key_expression(const struct node *items, const struct node *expression, const char *table,
+                                         bool *ret_ambiguous)
 {
 	const struct node *names = node_get(expression, "column_names"), *value = node_get(expression, "value");
 	char number[16];
@@ -26,7 +27,7 @@ static const struct node *key_expression(const struct node *items, const struct 
 			return item;
 		if (node_count(names) == 1 &&
 		    !strcasecmp(node_text(item, "alias"), node_text(node_at(names, 0), NULL)) &&
-		    !node_equals(item, expression))
+		    !node_equals(item, expression, table))
 			*ret_ambiguous = true;
 	}
 	return expression;
@@ -34,6 +35,7 @@ static const struct node *key_expression(const struct node *items, const struct 
 
 struct grouping {
 	const struct node *items, *having;
+	const char *table; /* what the one table that is read is called; NULL: unknown */
 	const struct node **keys; /* owned */
 	int key_count;
 	const struct node **aggregates; /* owned; as written */
@@ -66,7 +68,8 @@ static enum answer read_keys(struct reading *r, const struct node *query, struct
 	if (node_count(node_get(query, "group_sets")) > 1)
 		return shape_whole(r, "it has several grouping sets");
 	for (int i = 0; i < node_count(groups); i++)
-		if (add_node(r, &g->keys, &g->key_count, key_expression(g->items, node_at(groups, i), &ambiguous)))
+		if (add_node(r, &g->keys, &g->key_count,
+		             key_expression(g->items, node_at(groups, i), g->table, &ambiguous)))
 			return BROKEN;
 	for (int i = 0; all && !node_count(groups) && i < node_count(g->items); i++)
 		if (!shape_find_aggregate(r, node_at(g->items, i)) &&
@@ -84,7 +87,7 @@ static int find_aggregates(struct reading *r, struct grouping *g, const struct n
 		return 0;
 	if (node_is(node, "class", "FUNCTION") && function_aggregates(r->functions, node_text(node, "function_name"))) {
 		for (int i = 0; i < g->aggregate_count; i++)
-			if (node_equals(g->aggregates[i], node))
+			if (node_equals(g->aggregates[i], node, g->table))
 				return 0;
 		return add_node(r, &g->aggregates, &g->aggregate_count, node);
 	}
@@ -122,7 +125,7 @@ static char *column_of(struct reading *r, const struct grouping *g, const struct
 	for (int i = 0; i < node_count(g->items); i++) {
 		const struct node *found = shape_find_aggregate(r, node_at(g->items, i));
 
-		if (found && node_equals(found, aggregate))
+		if (found && node_equals(found, aggregate, g->table))
 			return shape_name_of(r, node_at(g->items, i));
 	}
 	return shape_name_of(r, aggregate);
@@ -192,12 +195,12 @@ static int replace_grouped(struct reading *r, const struct grouping *g, struct n
 		return 0;
 	for (int i = 0; i < g->key_count; i++) {
 		snprintf(name, sizeof name, "tarn k%d", i);
-		if (node_equals(g->keys[i], node))
+		if (node_equals(g->keys[i], node, g->table))
 			return node_become_column(r->tree, node, name) ? error_no_memory(r->err) : 0;
 	}
 	for (int i = 0; i < g->aggregate_count; i++) {
 		snprintf(name, sizeof name, "tarn g%d", i);
-		if (node_equals(g->aggregates[i], node))
+		if (node_equals(g->aggregates[i], node, g->table))
 			return node_become_column(r->tree, node, name) ? error_no_memory(r->err) : 0;
 	}
 	for (int i = 0; i < node_count(node); i++)
@@ -233,7 +236,9 @@ static int read_result(struct reading *r, const struct grouping *g)
 enum answer shape_read_grouping(struct reading *r, const struct node *query, int stage)
 {
 	OWNED_BY(release_grouping)
-	struct grouping g = {.items = node_get(query, "select_list"), .having = node_get(query, "having")};
+	struct grouping g = {.items = node_get(query, "select_list"),
+	                     .having = node_get(query, "having"),
+	                     .table = r->shape->stages[stage].alias};
 	enum answer answer = read_keys(r, query, &g);
 
 	if (answer != TAKEN)

@@ -61,6 +61,7 @@ struct model_run {
 	struct described columns; /* of its table */
 	struct described source; /* of the one table that it reads */
 	char *sources; /* as in model_state, now; owned */
+	bool whole; /* its parts do not make the same columns again: it runs as it is written */
 	bool partials; /* of groups: partial aggregates are kept, and its changes can be followed */
 	bool deltas; /* they are there */
 	bool changed, anew;
@@ -87,8 +88,10 @@ int run_sql(struct refresh *r, const struct buffer *sql, int64_t *ret_changed);
 int query_sql(struct refresh *r, const struct buffer *sql, struct duck_rows *ret_rows);
 /* The first cell as a number; 0 where there is none. */
 int count_sql(struct refresh *r, const struct buffer *sql, int64_t *ret_count);
+int describe_table(struct refresh *r, const char *table, struct described *ret_columns);
 int describe_sql(struct refresh *r, const char *sql, struct described *ret_columns);
 void described_release(struct described *columns);
+/* The same types, and the same names as SQL compares them. */
 bool described_equal(const struct described *a, const struct described *b);
 /* lake."schema"."table" */
 void append_table(struct buffer *sql, const char *schema, const char *table);
@@ -145,6 +148,8 @@ enum level { LEVEL_ROWS, LEVEL_GROUPS };
 
 /* The SQL of `rows` over a source with the columns of run->source. */
 void append_rows_of(const struct model_run *run, const char *source, struct buffer *sql);
+/* The model's own columns, put together again from its parts. */
+void append_kept_of(const struct model_run *run, const char *source, struct buffer *sql);
 /* Can rows of that level be filtered, or fail? */
 bool may_drop(const struct model_run *run, enum level level);
 /*

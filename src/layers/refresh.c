@@ -169,7 +169,7 @@ static void take_counts(struct model_run *run)
 
 static int do_model(struct refresh *r, struct model_run *run)
 {
-	bool whole = run->model->shape.kind == SHAPE_WHOLE || run->report->how == REFRESH_VIEW;
+	bool whole = run->whole || run->model->shape.kind == SHAPE_WHOLE || run->report->how == REFRESH_VIEW;
 
 	if (run->report->how == REFRESH_NOTHING)
 		return 0;
@@ -192,15 +192,13 @@ static int refresh_model(struct refresh *r, int index)
 	}
 	if (r->options->progress)
 		r->options->progress(r->options->context, run->model, index + 1, r->pipeline->models->count);
-	if (decide(r, run))
-		return -1;
-	if (r->options->dry_run)
-		return 0;
-	if (do_model(r, run)) {
+	if (decide(r, run) || (!r->options->dry_run && do_model(r, run))) {
 		if (strncmp(r->err->message, run->model->file, strlen(run->model->file)) != 0)
 			error_wrap(r->err, "%.200s", run->model->file);
 		return -1;
 	}
+	if (r->options->dry_run)
+		return 0;
 	run->report->ms = clock_monotonic_ms() - started_ms;
 	return fault_error(FAULT_REFRESH_MODEL, r->err);
 }

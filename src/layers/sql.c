@@ -1,6 +1,7 @@
 /* sql.c - pieces of SQL and their results, for the files of layers/. */
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "layers/layers_private.h"
 
@@ -39,28 +40,22 @@ void described_release(struct described *columns)
 	*columns = (struct described){0};
 }
 
-int describe_sql(struct refresh *r, const char *sql, struct described *ret_columns)
+static int take_described(struct refresh *r, const struct duck_rows *rows, struct described *ret_columns)
 {
-	OWNED_BUFFER struct buffer describe = {0};
-	OWNED_DUCK_ROWS struct duck_rows rows = {0};
 	struct described columns = {0};
 
-	buffer_init(&describe, SQL_MAXIMUM_BYTES);
-	buffer_printf(&describe, "DESCRIBE %s", sql);
-	if (query_sql(r, &describe, &rows))
-		return -1;
-	columns.items = calloc((size_t)rows.row_count + 1, sizeof *columns.items);
-	columns.names = calloc((size_t)rows.row_count + 1, sizeof *columns.names);
-	for (int64_t i = 0; columns.items && columns.names && i < rows.row_count; i++) {
+	columns.items = calloc((size_t)rows->row_count + 1, sizeof *columns.items);
+	columns.names = calloc((size_t)rows->row_count + 1, sizeof *columns.names);
+	for (int64_t i = 0; columns.items && columns.names && i < rows->row_count; i++) {
 		struct column *column = &columns.items[columns.count++];
 
-		column->name = strdup(duck_cell(&rows, i, 0));
-		column->type = strdup(duck_cell(&rows, i, 1));
+		column->name = strdup(duck_cell(rows, i, 0));
+		column->type = strdup(duck_cell(rows, i, 1));
 		columns.names[i] = column->name;
 		if (!column->name || !column->type)
 			break;
 	}
-	if (columns.count == rows.row_count && (!columns.count || columns.items[columns.count - 1].type)) {
+	if (columns.count == rows->row_count && (!columns.count || columns.items[columns.count - 1].type)) {
 		*ret_columns = columns;
 		return 0;
 	}
@@ -68,12 +63,34 @@ int describe_sql(struct refresh *r, const char *sql, struct described *ret_colum
 	return error_no_memory(r->err);
 }
 
+int describe_table(struct refresh *r, const char *table, struct described *ret_columns)
+{
+	OWNED_BUFFER struct buffer describe = {0};
+	OWNED_DUCK_ROWS struct duck_rows rows = {0};
+
+	buffer_init(&describe, SQL_MAXIMUM_BYTES);
+	buffer_printf(&describe, "DESCRIBE %s", table);
+	return query_sql(r, &describe, &rows) ? -1 : take_described(r, &rows, ret_columns);
+}
+
+/* By a view, which ends where the text does, whatever stands there: DESCRIBE within another SELECT stumbles over ';'.
+ * Columns of one name are called as they would be in a table. */
+int describe_sql(struct refresh *r, const char *sql, struct described *ret_columns)
+{
+	OWNED_BUFFER struct buffer view = {0};
+
+	buffer_init(&view, SQL_MAXIMUM_BYTES);
+	buffer_printf(&view, "CREATE OR REPLACE TEMP VIEW \"tarn described\" AS %s", sql);
+	return run_sql(r, &view, NULL) || describe_table(r, "temp.\"tarn described\"", ret_columns) ? -1 : 0;
+}
+
 bool described_equal(const struct described *a, const struct described *b)
 {
 	if (a->count != b->count)
 		return false;
 	for (int i = 0; i < a->count; i++)
-		if (strcmp(a->items[i].name, b->items[i].name) != 0 || strcmp(a->items[i].type, b->items[i].type) != 0)
+		if (strcasecmp(a->items[i].name, b->items[i].name) != 0 ||
+		    strcmp(a->items[i].type, b->items[i].type) != 0)
 			return false;
 	return true;
 }

@@ -182,7 +182,7 @@ static int write_model(struct refresh *r, const struct model_run *run)
 	const struct model *model = run->model;
 	const struct model_report *report = run->report;
 	int64_t turn = r->turn + 1;
-	int conditions = compose_condition_count(&model->shape) + model->shape.result.condition_count;
+	int conditions = run->whole ? 0 : compose_condition_count(&model->shape) + model->shape.result.condition_count;
 	OWNED_BUFFER struct buffer sql = {0};
 
 	buffer_init(&sql, SQL_MAXIMUM_BYTES);

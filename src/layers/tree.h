@@ -50,8 +50,9 @@ const char *node_key(const struct node *object, int index);
 /* The byte of the statement that the node was read from; -1: unknown. */
 int64_t node_location(const struct node *node);
 
-/* The same expression, whatever its alias and place. */
-bool node_equals(const struct node *a, const struct node *b);
+/* The same expression, whatever its alias and place, and however its columns are spelled: t.a is A where the one table
+ * that is read is called `table` (NULL: unknown). */
+bool node_equals(const struct node *a, const struct node *b, const char *table);
 
 /* Copies can be changed; the tree owns them. NULL: out of memory. */
 struct node *tree_copy(struct tree *tree, const struct node *node);
