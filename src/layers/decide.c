@@ -200,6 +200,51 @@ static int why_never(struct refresh *r, struct model_run *run, char *ret_why, si
 	return 0;
 }
 
+/* 1: DuckDB binds the SQL, and the columns are there; 0: it does not, and says why. */
+static int try_describe(struct refresh *r, const struct buffer *sql, struct described *ret_columns,
+                        struct error *ret_why)
+{
+	struct error *err = r->err;
+	int failed;
+
+	r->err = ret_why;
+	failed = describe_sql(r, buffer_string(sql), ret_columns);
+	r->err = err;
+	if (!failed)
+		return 1;
+	if (ret_why->kind == ERROR_INVALID)
+		return 0;
+	*err = *ret_why;
+	return -1;
+}
+
+/* GROUP BY takes a name for a column's before it takes it for an alias. */
+static int check_aliases(struct refresh *r, struct model_run *run, const char *source, char *ret_why, size_t size)
+{
+	const struct shape *shape = &run->model->shape;
+
+	for (int i = 0; i < shape->alias_count && !run->whole; i++) {
+		OWNED_BUFFER struct buffer sql = {0};
+		OWNED_BY(described_release) struct described columns = {0};
+		struct error why = {0};
+		int bound;
+
+		buffer_init(&sql, SQL_MAXIMUM_BYTES);
+		buffer_text(&sql, "SELECT ");
+		buffer_sql_name(&sql, shape->aliases[i]);
+		buffer_text(&sql, " FROM ");
+		compose_input(shape, source, run->source.names, run->source.count, &sql);
+		bound = try_describe(r, &sql, &columns, &why);
+		if (bound < 0)
+			return -1;
+		run->whole = bound > 0;
+	}
+	if (run->whole)
+		snprintf(ret_why, size,
+		         "a name in its GROUP BY is a column and an alias: write the expression, or its number");
+	return 0;
+}
+
 /* Of a spelling that the parts do not keep - a name in full, an alias within another - the model is better rebuilt than
  * refused: what DuckDB binds, Tarn runs. */
 static int check_parts(struct refresh *r, struct model_run *run, char *ret_why, size_t size)
@@ -207,8 +252,8 @@ static int check_parts(struct refresh *r, struct model_run *run, char *ret_why, 
 	const struct shape *shape = &run->model->shape;
 	OWNED_BUFFER struct buffer source = {0}, sql = {0};
 	OWNED_BY(described_release) struct described columns = {0};
-	struct error why = {0}, *err = r->err;
-	int failed;
+	struct error why = {0};
+	int bound;
 
 	*ret_why = 0;
 	if (shape->kind == SHAPE_WHOLE)
@@ -218,19 +263,15 @@ static int check_parts(struct refresh *r, struct model_run *run, char *ret_why, 
 	if (shape->table)
 		append_table(&source, shape->schema, shape->table);
 	append_kept_of(run, buffer_string(&source), &sql);
-	r->err = &why;
-	failed = describe_sql(r, buffer_string(&sql), &columns);
-	r->err = err;
-	if (failed && why.kind != ERROR_INVALID) {
-		*err = why;
+	bound = try_describe(r, &sql, &columns, &why);
+	if (bound < 0)
 		return -1;
-	}
-	run->whole = failed || !described_equal(&columns, &run->columns);
-	if (failed)
+	run->whole = !bound || !described_equal(&columns, &run->columns);
+	if (!bound)
 		snprintf(ret_why, size, "it cannot be taken apart: %.200s", why.message);
 	else if (run->whole)
 		snprintf(ret_why, size, "it cannot be taken apart: its parts have other columns");
-	return 0;
+	return run->whole ? 0 : check_aliases(r, run, buffer_string(&source), ret_why, size);
 }
 
 static void decide_view(struct model_run *run)

@@ -12,27 +12,6 @@
 
 #include "layers/shape_private.h"
 
-/* The select list's item that GROUP BY means by a number or an alias; the expression itself where it means none. */
-static const struct node *key_expression(const struct node *items, const struct node *expression, const char *table,
-                                         bool *ret_ambiguous)
-{
-	const struct node *names = node_get(expression, "column_names"), *value = node_get(expression, "value");
-	char number[16];
-
-	for (int i = 0; i < node_count(items); i++) {
-		const struct node *item = node_at(items, i);
-
-		snprintf(number, sizeof number, "%d", i + 1);
-		if (node_is(expression, "class", "CONSTANT") && node_number_is(value, "value", i + 1))
-			return item;
-		if (node_count(names) == 1 &&
-		    !strcasecmp(node_text(item, "alias"), node_text(node_at(names, 0), NULL)) &&
-		    !node_equals(item, expression, table))
-			*ret_ambiguous = true;
-	}
-	return expression;
-}
-
 struct grouping {
 	const struct node *items, *having;
 	const char *table; /* what the one table that is read is called; NULL: unknown */
@@ -42,6 +21,27 @@ struct grouping {
 	int aggregate_count;
 	int argument_count;
 };
+
+/* The select list's item that GROUP BY means by a number or an alias; NULL: it means none. */
+static const struct node *find_item(const struct grouping *g, const struct node *expression, const char **ret_alias)
+{
+	const struct node *names = node_get(expression, "column_names"), *value = node_get(expression, "value");
+
+	*ret_alias = NULL;
+	for (int i = 0; i < node_count(g->items); i++) {
+		const struct node *item = node_at(g->items, i);
+
+		if (node_is(expression, "class", "CONSTANT") && node_number_is(value, "value", i + 1))
+			return item;
+		if (node_count(names) != 1 ||
+		    strcasecmp(node_text(item, "alias"), node_text(node_at(names, 0), NULL)) != 0 ||
+		    node_equals(item, expression, g->table))
+			continue;
+		*ret_alias = node_text(item, "alias");
+		return item;
+	}
+	return NULL;
+}
 
 static void release_grouping(struct grouping *g)
 {
@@ -60,23 +60,37 @@ static int add_node(struct reading *r, const struct node ***list, int *count, co
 	return 0;
 }
 
+static int add_alias(struct reading *r, const char *alias)
+{
+	struct shape *shape = r->shape;
+	char **more = realloc(shape->aliases, (size_t)(shape->alias_count + 1) * sizeof *more);
+
+	if (!more)
+		return error_no_memory(r->err);
+	shape->aliases = more;
+	more[shape->alias_count] = strdup(alias);
+	return more[shape->alias_count++] ? 0 : error_no_memory(r->err);
+}
+
 static enum answer read_keys(struct reading *r, const struct node *query, struct grouping *g)
 {
 	const struct node *groups = node_get(query, "group_expressions");
-	bool all = node_is(query, "aggregate_handling", "FORCE_AGGREGATES"), ambiguous = false;
+	bool all = node_is(query, "aggregate_handling", "FORCE_AGGREGATES");
 
 	if (node_count(node_get(query, "group_sets")) > 1)
 		return shape_whole(r, "it has several grouping sets");
-	for (int i = 0; i < node_count(groups); i++)
-		if (add_node(r, &g->keys, &g->key_count,
-		             key_expression(g->items, node_at(groups, i), g->table, &ambiguous)))
+	for (int i = 0; i < node_count(groups); i++) {
+		const char *alias;
+		const struct node *item = find_item(g, node_at(groups, i), &alias);
+
+		if (add_node(r, &g->keys, &g->key_count, item ? item : node_at(groups, i)) ||
+		    (alias && add_alias(r, alias)))
 			return BROKEN;
+	}
 	for (int i = 0; all && !node_count(groups) && i < node_count(g->items); i++)
 		if (!shape_find_aggregate(r, node_at(g->items, i)) &&
 		    add_node(r, &g->keys, &g->key_count, node_at(g->items, i)))
 			return BROKEN;
-	if (ambiguous)
-		return shape_whole(r, "a name in its GROUP BY is an alias, too: write the expression, or its number");
 	return g->key_count ? TAKEN : shape_whole(r, "it has aggregates, but no GROUP BY");
 }
 

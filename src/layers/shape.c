@@ -43,17 +43,21 @@ static void become_whole(struct shape *shape)
 		free(shape->aggregates[i].name);
 		free(shape->aggregates[i].function);
 	}
+	for (int i = 0; i < shape->alias_count; i++)
+		free(shape->aliases[i]);
 	release_stage(&shape->result);
 	free(shape->stages);
 	free(shape->aggregates);
+	free(shape->aliases);
 	free(shape->schema);
 	free(shape->table);
 	cast_sites_release(&shape->sites);
 	shape->kind = SHAPE_WHOLE;
 	shape->stages = NULL;
 	shape->aggregates = NULL;
+	shape->aliases = NULL;
 	shape->schema = shape->table = NULL;
-	shape->stage_count = shape->aggregate_count = shape->key_count = 0;
+	shape->stage_count = shape->aggregate_count = shape->alias_count = shape->key_count = 0;
 }
 
 void shape_release(struct shape *shape)

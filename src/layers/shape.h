@@ -63,6 +63,9 @@ struct shape {
 	int key_count;
 	struct aggregate *aggregates;
 	int aggregate_count;
+	/* GROUP BY means aliases by them, as long as what is grouped has no columns of these names. Owned. */
+	char **aliases;
+	int alias_count;
 	struct stage result; /* outputs and HAVING over "tarn k0"... and "tarn g0"... */
 	struct cast_sites sites;
 };
