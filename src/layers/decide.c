@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "layers/layers_private.h"
 
@@ -62,6 +63,43 @@ static int append_source(struct refresh *r, const struct reference *read, struct
 	return 0;
 }
 
+static bool is_view(const struct refresh *r, int model)
+{
+	return model >= 0 && r->runs[model].model->options.materialized == MATERIALIZED_VIEW;
+}
+
+static int add_read(struct refresh *r, struct model_run *run, const struct reference *read)
+{
+	const struct reference **more;
+
+	for (int i = 0; i < run->read_count; i++)
+		if (!strcasecmp(run->reads[i]->table, read->table) && !strcasecmp(run->reads[i]->schema, read->schema))
+			return 0;
+	more = realloc(run->reads, (size_t)(run->read_count + 1) * sizeof *more);
+	if (!more)
+		return error_no_memory(r->err);
+	run->reads = more;
+	more[run->read_count++] = read;
+	return 0;
+}
+
+/* A view keeps nothing, and so never changes: what it reads is read by those that read it. */
+static int find_reads(struct refresh *r, struct model_run *run)
+{
+	for (int i = 0; i < run->model->read_count; i++)
+		if (add_read(r, run, &run->model->reads[i]))
+			return -1;
+	for (int i = 0; i < run->read_count; i++) {
+		const struct model *view =
+		        is_view(r, run->reads[i]->model) ? r->runs[run->reads[i]->model].model : NULL;
+
+		for (int k = 0; view && k < view->read_count; k++)
+			if (add_read(r, run, &view->reads[k]))
+				return -1;
+	}
+	return 0;
+}
+
 static int read_sources(struct refresh *r, struct model_run *run)
 {
 	const struct shape *shape = &run->model->shape;
@@ -69,8 +107,10 @@ static int read_sources(struct refresh *r, struct model_run *run)
 
 	buffer_init(&text, SQL_MAXIMUM_BYTES);
 	buffer_init(&table, SQL_MAXIMUM_BYTES);
-	for (int i = 0; i < run->model->read_count; i++)
-		if (append_source(r, &run->model->reads[i], &text))
+	if (find_reads(r, run))
+		return -1;
+	for (int i = 0; i < run->read_count; i++)
+		if (append_source(r, run->reads[i], &text))
 			return -1;
 	run->sources = strdup(buffer_string(&text));
 	if (!run->sources)
@@ -155,8 +195,8 @@ static void look_at_model(const struct refresh *r, struct model_run *run, const 
 
 static int look_at_sources(struct refresh *r, struct model_run *run)
 {
-	for (int i = 0; i < run->model->read_count; i++) {
-		const struct reference *read = &run->model->reads[i];
+	for (int i = 0; i < run->read_count; i++) {
+		const struct reference *read = run->reads[i];
 
 		if (read->model >= 0)
 			look_at_model(r, run, read);
@@ -172,12 +212,9 @@ static int look_at_sources(struct refresh *r, struct model_run *run)
 
 static bool reads_view(const struct refresh *r, const struct model_run *run)
 {
-	for (int i = 0; i < run->model->read_count; i++) {
-		int model = run->model->reads[i].model;
-
-		if (model >= 0 && r->runs[model].model->options.materialized == MATERIALIZED_VIEW)
+	for (int i = 0; i < run->model->read_count; i++)
+		if (is_view(r, run->model->reads[i].model))
 			return true;
-	}
 	return false;
 }
 
@@ -276,10 +313,11 @@ static int check_parts(struct refresh *r, struct model_run *run, char *ret_why, 
 
 static void decide_view(struct model_run *run)
 {
-	bool same = run->before.known && !strcmp(run->before.hash, run->model->hash);
+	bool same = run->before.known && !strcmp(run->before.hash, run->model->hash) &&
+	            sources_fit(run->before.sources, run->sources) && sources_fit(run->sources, run->before.sources);
 
 	run->report->how = same ? REFRESH_NOTHING : REFRESH_VIEW;
-	run->anew = !same;
+	run->changed = run->anew = !same;
 }
 
 /* Nothing of what it reads was bound to anything in a dry run. */

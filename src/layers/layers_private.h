@@ -60,6 +60,8 @@ struct model_run {
 	int64_t filtered[256]; /* now, by condition; conditions beyond these are counted with the last */
 	struct described columns; /* of its table */
 	struct described source; /* of the one table that it reads */
+	const struct reference **reads; /* what it reads, also by way of views; owned, what they point to borrowed */
+	int read_count;
 	char *sources; /* as in model_state, now; owned */
 	bool whole; /* its parts do not make the same columns again: it runs as it is written */
 	bool partials; /* of groups: partial aggregates are kept, and its changes can be followed */

@@ -341,6 +341,7 @@ static void release_runs(struct refresh *r)
 		described_release(&r->runs[i].columns);
 		described_release(&r->runs[i].source);
 		free(r->runs[i].sources);
+		free(r->runs[i].reads);
 	}
 	free(r->runs);
 }
