@@ -238,14 +238,15 @@ static int why_never(struct refresh *r, struct model_run *run, char *ret_why, si
 }
 
 /* 1: DuckDB binds the SQL, and the columns are there; 0: it does not, and says why. */
-static int try_describe(struct refresh *r, const struct buffer *sql, struct described *ret_columns,
-                        struct error *ret_why)
+static int try_describe(struct refresh *r, const struct buffer *sql,
+                        int (*describe)(struct refresh *, const char *, struct described *),
+                        struct described *ret_columns, struct error *ret_why)
 {
 	struct error *err = r->err;
 	int failed;
 
 	r->err = ret_why;
-	failed = describe_sql(r, buffer_string(sql), ret_columns);
+	failed = describe(r, buffer_string(sql), ret_columns);
 	r->err = err;
 	if (!failed)
 		return 1;
@@ -271,7 +272,7 @@ static int check_aliases(struct refresh *r, struct model_run *run, const char *s
 		buffer_sql_name(&sql, shape->aliases[i]);
 		buffer_text(&sql, " FROM ");
 		compose_input(shape, source, run->source.names, run->source.count, &sql);
-		bound = try_describe(r, &sql, &columns, &why);
+		bound = try_describe(r, &sql, describe_sql, &columns, &why);
 		if (bound < 0)
 			return -1;
 		run->whole = bound > 0;
@@ -300,7 +301,7 @@ static int check_parts(struct refresh *r, struct model_run *run, char *ret_why, 
 	if (shape->table)
 		append_table(&source, shape->schema, shape->table);
 	append_kept_of(run, buffer_string(&source), &sql);
-	bound = try_describe(r, &sql, &columns, &why);
+	bound = try_describe(r, &sql, describe_sql, &columns, &why);
 	if (bound < 0)
 		return -1;
 	run->whole = !bound || !described_equal(&columns, &run->columns);
@@ -332,6 +333,39 @@ static bool sources_are_there(const struct refresh *r, const struct model_run *r
 	return true;
 }
 
+/* What its file and its columns say, before anything is asked of what it reads. */
+static int look_at_itself(struct refresh *r, struct model_run *run)
+{
+	const struct model_state *before = &run->before;
+	OWNED_BUFFER struct buffer table = {0};
+	OWNED_BY(described_release) struct described columns = {0};
+	struct error why = {0};
+	int there;
+
+	if (!before->known)
+		because(run, "it is new");
+	else if (strcmp(before->hash, run->model->hash) != 0)
+		because(run, "its file changed");
+	else if (r->options->full)
+		because(run, "--full");
+	else if (!sources_fit(before->sources, run->sources))
+		because(run, "the columns of what it reads changed");
+	else if (before->quarantined && !sources_fit(run->sources, before->sources))
+		because(run, "what it reads has further columns, and its rows in quarantine have not");
+	if (run->report->how != REFRESH_NOTHING)
+		return 0;
+	buffer_init(&table, SQL_MAXIMUM_BYTES);
+	append_model(&table, run->model);
+	there = try_describe(r, &table, describe_table, &columns, &why);
+	if (there < 0)
+		return -1;
+	if (!there)
+		because(run, "its table is gone");
+	else if (!described_equal(&columns, &run->columns))
+		because(run, "its columns changed");
+	return 0;
+}
+
 int decide(struct refresh *r, struct model_run *run)
 {
 	char never[256] = "";
@@ -350,15 +384,7 @@ int decide(struct refresh *r, struct model_run *run)
 	if (check_parts(r, run, never, sizeof never) || (!*never && why_never(r, run, never, sizeof never)))
 		return -1;
 	run->partials = run->model->shape.kind == SHAPE_GROUPS && !*never;
-	if (!run->before.known)
-		because(run, "it is new");
-	else if (strcmp(run->before.hash, run->model->hash) != 0)
-		because(run, "its file changed");
-	else if (r->options->full)
-		because(run, "--full");
-	else if (!sources_fit(run->before.sources, run->sources))
-		because(run, "the columns of what it reads changed");
-	else if (look_at_sources(r, run))
+	if (look_at_itself(r, run) || (run->report->how == REFRESH_NOTHING && look_at_sources(r, run)))
 		return -1;
 	if (run->report->how == REFRESH_NOTHING && run->changed)
 		run->report->how = REFRESH_INCREMENTAL;
