@@ -184,9 +184,7 @@ static int quarantine_rows(struct refresh *r, struct model_run *run, const char 
 
 static void count_filtered(struct model_run *run, int64_t condition, int64_t count, enum level level)
 {
-	int64_t last = (int64_t)COUNT_OF(run->filtered) - 1;
-
-	run->filtered[condition - 1 < last ? condition - 1 : last] += count;
+	run->filtered[condition - 1] += count;
 	if (level == LEVEL_ROWS)
 		run->report->filtered += count;
 }
@@ -224,19 +222,29 @@ int count_rows(struct refresh *r, struct model_run *run, const char *rows, enum 
 	return failed ? quarantine_rows(r, run, rows, sign, failed) : 0;
 }
 
+/* The quarantine has groups, too: those that are neither in the table nor held back by HAVING. */
+static int64_t quarantined_groups(const struct model_run *run)
+{
+	int64_t count = run->report->groups - run->report->rows_out;
+
+	for (int i = compose_condition_count(&run->model->shape); i < run->filtered_count; i++)
+		count -= run->filtered[i];
+	return count;
+}
+
 int check_counts(struct refresh *r, const struct model_run *run)
 {
 	const struct model_report *report = run->report;
 	bool groups = run->model->shape.kind == SHAPE_GROUPS;
 	int64_t kept = groups ? report->grouped : report->rows_out;
+	int64_t rows = report->quarantined - (groups ? quarantined_groups(run) : 0);
 
-	if (report->rows_in == kept + report->quarantined + report->filtered)
+	if (report->rows_in == kept + rows + report->filtered)
 		return 0;
 	return error_set(r->err, ERROR_FATAL, 0,
 	                 "%.200s: the counts do not add up, and nothing was committed: %" PRId64 " rows in, %" PRId64
 	                 " %s, %" PRId64 " quarantined, %" PRId64 " filtered; make it anew with --full",
-	                 run->model->file, report->rows_in, kept, groups ? "grouped" : "out", report->quarantined,
-	                 report->filtered);
+	                 run->model->file, report->rows_in, kept, groups ? "grouped" : "out", rows, report->filtered);
 }
 
 int forget_counts(struct refresh *r, struct model_run *run)
@@ -245,7 +253,7 @@ int forget_counts(struct refresh *r, struct model_run *run)
 
 	run->report->rows_in = run->report->rows_out = run->report->quarantined = run->report->filtered = 0;
 	run->report->grouped = run->report->groups = 0;
-	memset(run->filtered, 0, sizeof run->filtered);
+	memset(run->filtered, 0, (size_t)run->filtered_count * sizeof *run->filtered);
 	if (run->before.known && !run->before.quarantined)
 		return 0;
 	buffer_init(&sql, SQL_MAXIMUM_BYTES);

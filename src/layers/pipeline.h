@@ -50,8 +50,8 @@ struct model_report {
 	enum refresh_how how;
 	char why[256]; /* of anew: why not incremental */
 	/* Of all that its sources hold now: rows_in = rows_out + quarantined + filtered; where rows are grouped,
-	 * rows_in = grouped
-	 * + quarantined + filtered, and groups are rows_out and those that HAVING or a CAST held back. */
+	 * rows_in = grouped + filtered + the rows in quarantine, and groups are rows_out, those that HAVING held back
+	 * and the groups in quarantine. */
 	int64_t rows_in, rows_out, quarantined, filtered, grouped, groups;
 	int64_t inserted, deleted; /* rows of its table, by this refresh */
 	int64_t ms;

@@ -160,7 +160,7 @@ static void take_counts(struct model_run *run)
 	report->grouped = before->grouped;
 	report->groups = before->groups;
 	report->quarantined = before->quarantined;
-	for (int i = 0; i < before->filtered_count && i < (int)COUNT_OF(run->filtered); i++) {
+	for (int i = 0; i < before->filtered_count && i < run->filtered_count; i++) {
 		run->filtered[i] = before->filtered[i];
 		if (i < compose_condition_count(&run->model->shape))
 			report->filtered += before->filtered[i];
@@ -326,6 +326,11 @@ static int prepare(struct refresh *r, struct refresh_report *report)
 	for (int i = 0; i < count; i++) {
 		report->models[i].model = r->runs[i].model = &pipeline->models->models[i];
 		r->runs[i].report = &report->models[i];
+		r->runs[i].filtered_count = compose_condition_count(&pipeline->models->models[i].shape) +
+		                            pipeline->models->models[i].shape.result.condition_count;
+		r->runs[i].filtered = calloc((size_t)r->runs[i].filtered_count + 1, sizeof *r->runs[i].filtered);
+		if (!r->runs[i].filtered)
+			return error_no_memory(r->err);
 	}
 	r->snapshots = lake_has_snapshots(pipeline->lake);
 	/* Each attempt has a name of its own: what its COMMIT did can be told. */
@@ -342,6 +347,7 @@ static void release_runs(struct refresh *r)
 		described_release(&r->runs[i].source);
 		free(r->runs[i].sources);
 		free(r->runs[i].reads);
+		free(r->runs[i].filtered);
 	}
 	free(r->runs);
 }

@@ -182,7 +182,6 @@ static int write_model(struct refresh *r, const struct model_run *run)
 	const struct model *model = run->model;
 	const struct model_report *report = run->report;
 	int64_t turn = r->turn + 1;
-	int conditions = run->whole ? 0 : compose_condition_count(&model->shape) + model->shape.result.condition_count;
 	OWNED_BUFFER struct buffer sql = {0};
 
 	buffer_init(&sql, SQL_MAXIMUM_BYTES);
@@ -205,8 +204,7 @@ static int write_model(struct refresh *r, const struct model_run *run)
 	buffer_sql_text(&sql, report->why);
 	buffer_printf(&sql, ", %" PRId64 ", %" PRId64 ", %" PRId64 ", %" PRId64 ", %" PRId64 ", ", report->rows_in,
 	              report->rows_out, report->grouped, report->groups, report->quarantined);
-	append_filtered(&sql, run,
-	                conditions < (int)COUNT_OF(run->filtered) ? conditions : (int)COUNT_OF(run->filtered));
+	append_filtered(&sql, run, run->whole ? 0 : run->filtered_count);
 	buffer_printf(&sql, ", %" PRId64 ", now()", report->ms);
 	return run_sql(r, &sql, NULL);
 }
