@@ -178,11 +178,10 @@ void compose_result(const struct shape *shape, const char *groups, struct buffer
 {
 	struct stage stage = shape->result;
 	OWNED_BUFFER struct buffer from = {0};
-	char groups_alias[] = "tarn groups", row[] = "\"tarn groups\"";
+	char groups_alias[] = "tarn groups";
 
 	buffer_init(&from, SQL_MAXIMUM_BYTES);
 	stage.alias = groups_alias;
-	stage.row = row;
 	append_aliased(&from, groups, true, groups_alias);
 	append_stage(&stage, false, compose_condition_count(shape), NULL, 0, buffer_string(&from), out);
 }

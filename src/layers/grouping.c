@@ -223,6 +223,44 @@ static int replace_grouped(struct reading *r, const struct grouping *g, struct n
 	return 0;
 }
 
+static void free_names(char ***names)
+{
+	for (int i = 0; *names && (*names)[i]; i++)
+		free((*names)[i]);
+	free(*names);
+}
+
+/* A group, for the quarantine, as people call its parts. */
+static int name_group(struct reading *r, const struct grouping *g)
+{
+	int count = g->key_count + g->aggregate_count;
+	OWNED_BY(free_names) char **names = calloc((size_t)count + 1, sizeof *names);
+	OWNED_BUFFER struct buffer row = {0};
+
+	buffer_init(&row, SQL_MAXIMUM_BYTES);
+	for (int i = 0; names && i < count; i++) {
+		bool key = i < g->key_count;
+
+		names[i] = shape_name_of(r, key ? g->keys[i] : g->aggregates[i - g->key_count]);
+		if (!names[i])
+			return -1;
+		buffer_text(&row, i ? ", " : "{");
+		buffer_sql_text(&row, names[i]);
+		/* The fields of a STRUCT have different names. */
+		for (int k = 0; k < i; k++) {
+			if (strcasecmp(names[k], names[i]) != 0)
+				continue;
+			row.size--;
+			buffer_printf(&row, " (%d)'", i + 1);
+			break;
+		}
+		buffer_printf(&row, ": \"tarn %c%d\"", key ? 'k' : 'g', key ? i : i - g->key_count);
+	}
+	buffer_char(&row, '}');
+	r->shape->result.row = names && buffer_ok(&row) ? strdup(buffer_string(&row)) : NULL;
+	return r->shape->result.row ? 0 : error_no_memory(r->err);
+}
+
 static int read_result(struct reading *r, const struct grouping *g)
 {
 	struct node *having = g->having ? tree_copy(r->tree, g->having) : NULL;
@@ -241,7 +279,7 @@ static int read_result(struct reading *r, const struct grouping *g)
 		    casts_check(r->tree, r->connection, item, output->name, &r->shape->sites, &output->sql, r->err))
 			return -1;
 	}
-	if (replace_grouped(r, g, having))
+	if (replace_grouped(r, g, having) || name_group(r, g))
 		return -1;
 	return stage_add_conditions(r, result, having, g->having);
 }
