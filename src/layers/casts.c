@@ -92,9 +92,18 @@ static int try_casts(struct checking *c, struct node *node)
 			return -1;
 		node_set_true(c->tree, node, "try_cast");
 	}
-	for (int i = 0; i < node_count(node); i++)
-		if (try_casts(c, node_at(node, i)))
+	for (int i = 0; i < node_count(node); i++) {
+		const char *column = c->column;
+		int failed;
+
+		/* REPLACE (... AS name) */
+		if (*node_text(node, "key"))
+			c->column = node_text(node, "key");
+		failed = try_casts(c, node_at(node, i));
+		c->column = column;
+		if (failed)
 			return -1;
+	}
 	return 0;
 }
 

@@ -298,8 +298,12 @@ static int check_parts(struct refresh *r, struct model_run *run, char *ret_why, 
 		return 0;
 	buffer_init(&source, SQL_MAXIMUM_BYTES);
 	buffer_init(&sql, SQL_MAXIMUM_BYTES);
-	if (shape->table)
+	/* In parentheses: neither the changes of a table nor another table have its rowid. */
+	if (shape->table) {
+		buffer_text(&source, "(SELECT * FROM ");
 		append_table(&source, shape->schema, shape->table);
+		buffer_char(&source, ')');
+	}
 	append_kept_of(run, buffer_string(&source), &sql);
 	bound = try_describe(r, &sql, describe_sql, &columns, &why);
 	if (bound < 0)

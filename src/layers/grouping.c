@@ -171,6 +171,26 @@ static int read_arguments(struct reading *r, struct grouping *g, struct stage *s
 	return aggregate->filter ? 0 : error_no_memory(r->err);
 }
 
+/* list(x ORDER BY t): rows of the same t come in no order, and so in a different one each time. Of all orders that it
+ * may have that of x is one. */
+static int order_ties(struct reading *r, struct node *call)
+{
+	struct node *children = node_get(call, "children"), *orders = node_get(node_get(call, "order_bys"), "orders");
+	int written = node_count(orders);
+
+	for (int i = 0; written && !node_true(call, "distinct") && i < node_count(children); i++) {
+		struct node *order = tree_copy(r->tree, node_at(orders, 0));
+		struct node *argument = tree_copy(r->tree, node_at(children, i));
+
+		if (!reads_columns(node_at(children, i)))
+			continue;
+		if (!order || !argument || node_set(r->tree, order, "expression", argument) ||
+		    node_add(r->tree, orders, order))
+			return error_no_memory(r->err);
+	}
+	return 0;
+}
+
 static int read_aggregate(struct reading *r, struct grouping *g, struct stage *stage, int index)
 {
 	struct aggregate *aggregate = &r->shape->aggregates[index];
@@ -190,9 +210,14 @@ static int read_aggregate(struct reading *r, struct grouping *g, struct stage *s
 		return error_no_memory(r->err);
 	}
 	aggregate->merging = function_merging(aggregate->function, aggregate->distinct, node_count(orders) > 0);
+	/* max(x, 3): a list, which max() of two of them does not merge. */
+	if (aggregate->merging != MERGE_NONE && node_count(node_get(written, "children")) > 1)
+		aggregate->merging = MERGE_AGAIN;
 	if (aggregate->merging == MERGE_NONE)
 		shape_fix(r, "the result of %s may depend on the order of rows", aggregate->function);
 	node_drop_alias(r->tree, call);
+	if (order_ties(r, call))
+		return -1;
 	if (read_arguments(r, g, stage, call, aggregate, column) ||
 	    tree_expression_sql(r->tree, r->connection, call, &sql, r->err))
 		return -1;

@@ -111,15 +111,35 @@ const struct node *shape_find_aggregate(const struct reading *r, const struct no
 	return found;
 }
 
+/* SQL's own words for the time, without parentheses: to the parser they are names of columns. */
+static bool is_clock(const char *name)
+{
+	static const char *const words[] = {"current_date", "current_time", "current_timestamp", "localtime",
+	                                    "localtimestamp"};
+
+	for (size_t i = 0; i < COUNT_OF(words); i++)
+		if (!strcasecmp(words[i], name))
+			return true;
+	return false;
+}
+
 static const struct node *find_varying(const struct reading *r, const struct node *node)
 {
-	const struct node *found = NULL;
+	const struct node *found = NULL, *names = node_get(node, "column_names");
 
 	if (node_is(node, "class", "FUNCTION") && function_varies(r->functions, node_text(node, "function_name")))
+		return node;
+	if (names && node_count(names) == 1 && is_clock(node_text(node_at(names, 0), NULL)))
 		return node;
 	for (int i = 0; !found && i < node_count(node); i++)
 		found = find_varying(r, node_at(node, i));
 	return found;
+}
+
+static const char *varying_name(const struct node *varying)
+{
+	return node_is(varying, "class", "FUNCTION") ? node_text(varying, "function_name")
+	                                             : node_text(node_at(node_get(varying, "column_names"), 0), NULL);
 }
 
 /* ---- one stage's parts */
@@ -445,7 +465,7 @@ int shape_read(struct tree *tree, struct duck_connection *connection, const stru
 	enum answer answer;
 
 	if (varying)
-		shape_fix(&r, "it calls %s(), whose result changes by itself", node_text(varying, "function_name"));
+		shape_fix(&r, "it calls %s, whose result changes by itself", varying_name(varying));
 	answer = read_query(&r, tree_root(tree), NULL, true);
 	if (answer == BROKEN) {
 		shape_release(&shape);

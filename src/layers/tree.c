@@ -279,6 +279,16 @@ int node_add_text(struct tree *tree, struct node *list, const char *text)
 	return yyjson_mut_arr_add_strcpy(tree->doc, value(list), text) ? 0 : -1;
 }
 
+int node_add(struct tree *tree, struct node *list, struct node *node)
+{
+	return yyjson_mut_arr_append(value(list), value(node)) ? 0 : -1;
+}
+
+int node_set(struct tree *tree, struct node *object, const char *name, struct node *node)
+{
+	return yyjson_mut_obj_put(value(object), yyjson_mut_strcpy(tree->doc, name), value(node)) ? 0 : -1;
+}
+
 void node_drop_alias(struct tree *tree, struct node *node)
 {
 	yyjson_mut_val *alias = yyjson_mut_obj_get(value(node), "alias");

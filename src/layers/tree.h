@@ -61,6 +61,9 @@ void node_set_true(struct tree *tree, struct node *object, const char *name);
 int node_become_column(struct tree *tree, struct node *node, const char *column);
 /* -1: out of memory. */
 int node_add_text(struct tree *tree, struct node *list, const char *text);
+int node_add(struct tree *tree, struct node *list, struct node *node);
+/* Instead of the member of that name. */
+int node_set(struct tree *tree, struct node *object, const char *name, struct node *node);
 /* Removes the alias. */
 void node_drop_alias(struct tree *tree, struct node *node);
 
