@@ -151,7 +151,10 @@ static int put_in_quarantine(struct refresh *r, const char *refused)
 
 static int take_out_of_quarantine(struct refresh *r, const struct model_run *run, const char *refused)
 {
-	static char *const names[] = {"pipeline", "model", "source_table", "source_row", "column", "text", "reason"};
+	static struct column items[] = {{"pipeline", "VARCHAR"},   {"model", "VARCHAR"},  {"source_table", "VARCHAR"},
+	                                {"source_row", "VARCHAR"}, {"column", "VARCHAR"}, {"text", "VARCHAR"},
+	                                {"reason", "VARCHAR"}};
+	static const struct described columns = {.items = items, .count = COUNT_OF(items)};
 	OWNED_BUFFER struct buffer sql = {0}, gone = {0};
 	int64_t missing = 0;
 
@@ -160,7 +163,7 @@ static int take_out_of_quarantine(struct refresh *r, const struct model_run *run
 	append_temporary(&gone, "refused", run->model);
 	buffer_printf(&sql, "CREATE OR REPLACE TEMP TABLE %s AS %s", buffer_string(&gone), refused);
 	if (run_sql(r, &sql, NULL) ||
-	    delete_rows(r, "lake.tarn.quarantined_rows", buffer_string(&gone), names, (int)COUNT_OF(names), &missing))
+	    delete_rows(r, "lake.tarn.quarantined_rows", buffer_string(&gone), &columns, &missing))
 		return -1;
 	/* Discarded meanwhile. */
 	run->report->quarantined += missing;

@@ -218,6 +218,14 @@ static bool reads_view(const struct refresh *r, const struct model_run *run)
 	return false;
 }
 
+static bool has_rowid(const struct model_run *run)
+{
+	for (int i = 0; i < run->columns.count; i++)
+		if (!strcasecmp(run->columns.names[i], "rowid"))
+			return true;
+	return false;
+}
+
 /* Why its changes cannot be followed, whatever they are. */
 static int why_never(struct refresh *r, struct model_run *run, char *ret_why, size_t size)
 {
@@ -230,6 +238,8 @@ static int why_never(struct refresh *r, struct model_run *run, char *ret_why, si
 		snprintf(ret_why, size, "%s", shape->fixed);
 	else if (!r->snapshots)
 		snprintf(ret_why, size, "backend file keeps no snapshots, and so no changes");
+	else if (has_rowid(run))
+		snprintf(ret_why, size, "its column rowid hides the one by which rows are deleted");
 	else if (reads_view(r, run))
 		snprintf(ret_why, size, "it reads a view");
 	else if (shape->kind == SHAPE_GROUPS)

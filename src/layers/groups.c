@@ -391,13 +391,18 @@ static int drop_unchanged(struct refresh *r, struct model_run *run)
 	append_delta(&gone, DELTA_GONE, "main", run->model->name);
 	append_delta(&new, DELTA_NEW, "main", run->model->name);
 	append_temporary(&same, "same", run->model);
-	buffer_printf(&sql, "CREATE OR REPLACE TEMP TABLE %s AS SELECT * FROM %s INTERSECT ALL SELECT * FROM %s",
-	              buffer_string(&same), buffer_string(&gone), buffer_string(&new));
-	if (run_sql(r, &sql, NULL) || delete_rows(r, buffer_string(&gone), buffer_string(&same), run->columns.names,
-	                                          run->columns.count, &missing))
+	buffer_printf(
+	        &sql,
+	        "CREATE OR REPLACE TEMP TABLE %s AS SELECT \"tarn row\".* FROM (SELECT \"tarn x\" AS \"tarn row\", ",
+	        buffer_string(&same));
+	append_exact_row(&sql, "\"tarn x\"", &run->columns);
+	buffer_printf(&sql, " FROM %s \"tarn x\" INTERSECT ALL SELECT \"tarn x\", ", buffer_string(&gone));
+	append_exact_row(&sql, "\"tarn x\"", &run->columns);
+	buffer_printf(&sql, " FROM %s \"tarn x\")", buffer_string(&new));
+	if (run_sql(r, &sql, NULL) ||
+	    delete_rows(r, buffer_string(&gone), buffer_string(&same), &run->columns, &missing))
 		return -1;
-	return delete_rows(r, buffer_string(&new), buffer_string(&same), run->columns.names, run->columns.count,
-	                   &missing);
+	return delete_rows(r, buffer_string(&new), buffer_string(&same), &run->columns, &missing);
 }
 
 static int change_table(struct refresh *r, struct model_run *run)
@@ -411,8 +416,7 @@ static int change_table(struct refresh *r, struct model_run *run)
 	append_model(&table, run->model);
 	append_delta(&gone, DELTA_GONE, "main", run->model->name);
 	if (drop_unchanged(r, run) || feed_count(r, "main", run->model->name, DELTA_GONE, &count) ||
-	    delete_rows(r, buffer_string(&table), buffer_string(&gone), run->columns.names, run->columns.count,
-	                &missing))
+	    delete_rows(r, buffer_string(&table), buffer_string(&gone), &run->columns, &missing))
 		return -1;
 	if (missing)
 		return error_set(r->err, ERROR_FATAL, 0,

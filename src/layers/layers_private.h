@@ -103,11 +103,12 @@ void append_model(struct buffer *sql, const struct model *model);
 /* temp."tarn PREFIX NAME" */
 void append_temporary(struct buffer *sql, const char *prefix, const struct model *model);
 void append_delta(struct buffer *sql, enum delta delta, const char *schema, const char *table);
-/* "a"."x" IS NOT DISTINCT FROM "b"."x" AND ... */
-void append_same(struct buffer *sql, const char *a, const char *b, char *const *names, int count);
+/* Of the rows of `from`, an alias: what two of them have in common only where they are the same, -0.0 and 0.0 told
+ * apart. */
+void append_exact_row(struct buffer *sql, const char *from, const struct described *columns);
 /* Deletes from the model's table the rows of a temporary one, each as often as it is there. ret_missing: how many were
  * not found. */
-int delete_rows(struct refresh *r, const char *table, const char *gone, char *const *names, int count,
+int delete_rows(struct refresh *r, const char *table, const char *gone, const struct described *columns,
                 int64_t *ret_missing);
 
 /* ---- state.c */

@@ -99,8 +99,7 @@ static int delete_gone(struct refresh *r, struct model_run *run, int64_t count)
 	buffer_init(&gone, SQL_MAXIMUM_BYTES);
 	append_model(&table, run->model);
 	append_delta(&gone, DELTA_GONE, "main", run->model->name);
-	if (delete_rows(r, buffer_string(&table), buffer_string(&gone), run->columns.names, run->columns.count,
-	                &missing))
+	if (delete_rows(r, buffer_string(&table), buffer_string(&gone), &run->columns, &missing))
 		return -1;
 	run->report->deleted = count - missing;
 	return 0;

@@ -128,25 +128,51 @@ void append_delta(struct buffer *sql, enum delta delta, const char *schema, cons
 	buffer_sql_name(sql, buffer_string(&name));
 }
 
-void append_same(struct buffer *sql, const char *a, const char *b, char *const *names, int count)
+/* Equal values that are not the same: 0.0 and -0.0, a month and 30 days. */
+static bool has_twins(const char *type)
 {
-	for (int i = 0; i < count; i++) {
-		buffer_printf(sql, "%s%s.", i ? " AND " : "", a);
-		buffer_sql_name(sql, names[i]);
-		buffer_printf(sql, " IS NOT DISTINCT FROM %s.", b);
-		buffer_sql_name(sql, names[i]);
-	}
+	return strstr(type, "DOUBLE") || strstr(type, "FLOAT") || strstr(type, "INTERVAL");
 }
 
-static void append_names(struct buffer *sql, const char *from, char *const *names, int count)
+/* What tells a row from all others, one expression after the other: each column, and what tells its twins apart. */
+static void append_part(struct buffer *sql, const char *from, const struct column *column, bool twins)
 {
-	for (int i = 0; i < count; i++) {
-		buffer_printf(sql, "%s%s.", i ? ", " : "", from);
-		buffer_sql_name(sql, names[i]);
-	}
+	bool floating = !strcmp(column->type, "DOUBLE") || !strcmp(column->type, "FLOAT");
+
+	if (twins)
+		buffer_text(sql, floating ? "signbit(" : "CAST(");
+	buffer_printf(sql, "%s.", from);
+	buffer_sql_name(sql, column->name);
+	if (twins)
+		buffer_text(sql, floating ? ")" : " AS VARCHAR)");
 }
 
-int delete_rows(struct refresh *r, const char *table, const char *gone, char *const *names, int count,
+void append_exact_row(struct buffer *sql, const char *from, const struct described *columns)
+{
+	int number = 0;
+
+	for (int i = 0; i < columns->count; i++)
+		for (int twins = 0; twins <= has_twins(columns->items[i].type); twins++) {
+			buffer_text(sql, number ? ", " : "");
+			append_part(sql, from, &columns->items[i], twins);
+			buffer_printf(sql, " AS \"tarn e%d\"", number++);
+		}
+}
+
+/* from: an alias. parts: one of append_exact_row. */
+static void append_same_row(struct buffer *sql, const char *from, const char *parts, const struct described *columns)
+{
+	int number = 0;
+
+	for (int i = 0; i < columns->count; i++)
+		for (int twins = 0; twins <= has_twins(columns->items[i].type); twins++) {
+			buffer_text(sql, number ? " AND " : "");
+			append_part(sql, from, &columns->items[i], twins);
+			buffer_printf(sql, " IS NOT DISTINCT FROM %s.\"tarn e%d\"", parts, number++);
+		}
+}
+
+int delete_rows(struct refresh *r, const char *table, const char *gone, const struct described *columns,
                 int64_t *ret_missing)
 {
 	OWNED_BUFFER struct buffer sql = {0};
@@ -160,16 +186,16 @@ int delete_rows(struct refresh *r, const char *table, const char *gone, char *co
 	if (!wanted)
 		return 0;
 	buffer_clear(&sql);
-	buffer_printf(
-	        &sql,
-	        "DELETE FROM %s WHERE rowid IN (SELECT r FROM (SELECT t.rowid AS r, g.\"tarn n\" AS n, row_number() "
-	        "OVER (PARTITION BY ",
-	        table);
-	append_names(&sql, "g", names, count);
-	buffer_printf(&sql, ") AS i FROM %s t JOIN (SELECT ", table);
-	append_names(&sql, "x", names, count);
-	buffer_printf(&sql, ", count(*) AS \"tarn n\" FROM %s x GROUP BY ALL) g ON ", gone);
-	append_same(&sql, "t", "g", names, count);
+	buffer_printf(&sql,
+	              "DELETE FROM %s WHERE rowid IN (SELECT r FROM (SELECT \"tarn t\".rowid AS r, g.\"tarn n\" AS n, "
+	              "row_number() "
+	              "OVER (PARTITION BY g.\"tarn i\") AS i FROM %s \"tarn t\" JOIN (SELECT *, row_number() OVER () "
+	              "AS \"tarn i\" "
+	              "FROM (SELECT ",
+	              table, table);
+	append_exact_row(&sql, "\"tarn x\"", columns);
+	buffer_printf(&sql, ", count(*) AS \"tarn n\" FROM %s \"tarn x\" GROUP BY ALL)) g ON ", gone);
+	append_same_row(&sql, "\"tarn t\"", "g", columns);
 	buffer_text(&sql, ") WHERE i <= n)");
 	if (run_sql(r, &sql, &deleted))
 		return -1;
