@@ -10,6 +10,8 @@
 struct tried {
 	const struct node *node;
 	int site;
+	char *sql; /* "TRY_CAST(child AS TYPE)", of nested types "CAST(child AS TYPE)"; owned */
+	char *child; /* owned */
 };
 
 struct checking {
@@ -44,7 +46,18 @@ void checked_sql_release(struct checked_sql *checked)
 static bool is_closed(const struct node *node)
 {
 	return node_is(node, "class", "SUBQUERY") || node_is(node, "class", "LAMBDA") ||
-	       node_is(node, "class", "WINDOW");
+	       node_is(node, "class", "WINDOW") || node_is(node, "type", "OPERATOR_TRY");
+}
+
+/* TRY_CAST of a list of which one element is refused is a list with a NULL: nothing tells that it was refused. */
+static bool is_nested(const struct node *cast)
+{
+	static const char *const ids[] = {"LIST", "ARRAY", "STRUCT", "MAP", "UNION"};
+
+	for (size_t i = 0; i < COUNT_OF(ids); i++)
+		if (node_is(node_get(cast, "cast_type"), "id", ids[i]))
+			return true;
+	return false;
 }
 
 static bool is_cast(const struct node *node)
@@ -82,15 +95,30 @@ static int add_site(struct checking *c, const struct node *node)
 	return 0;
 }
 
+static void release_tried(struct checking *c)
+{
+	for (int i = 0; i < c->tried_count; i++) {
+		free(c->tried[i].sql);
+		free(c->tried[i].child);
+	}
+	free(c->tried);
+}
+
 /* Recursion is as deep as the expression, which DuckDB's parser bounds. */
 static int try_casts(struct checking *c, struct node *node)
 {
 	if (is_closed(node))
 		return 0;
 	if (is_cast(node) && !node_true(node, "try_cast") && reads_columns(node_get(node, "child"))) {
-		if (add_site(c, node))
+		struct node *tried = is_nested(node) ? node_wrap(c->tree, node, "OPERATOR", "OPERATOR_TRY") : node;
+
+		if (!tried)
+			return error_no_memory(c->err);
+		if (tried == node)
+			node_set_true(c->tree, node, "try_cast");
+		if (add_site(c, tried))
 			return -1;
-		node_set_true(c->tree, node, "try_cast");
+		node = tried;
 	}
 	for (int i = 0; i < node_count(node); i++) {
 		const char *column = c->column;
@@ -107,26 +135,67 @@ static int try_casts(struct checking *c, struct node *node)
 	return 0;
 }
 
-static int site_of(const struct checking *c, const struct node *node)
+static const struct tried *find_tried(const struct checking *c, const struct node *node)
 {
 	for (int i = 0; i < c->tried_count; i++)
 		if (c->tried[i].node == node)
-			return c->tried[i].site;
-	return -1;
+			return &c->tried[i];
+	return NULL;
+}
+
+/* Where the child of "CAST(child AS TYPE)" ends: at the AS that no other parentheses or quotes have around them. */
+static const char *find_as(const char *sql)
+{
+	int depth = 0;
+	char quote = 0;
+
+	for (const char *c = sql; *c; c++) {
+		if (quote)
+			quote = *c == quote ? 0 : quote;
+		else if (*c == '\'' || *c == '"')
+			quote = *c;
+		else if (depth == 1 && !strncmp(c, " AS ", strlen(" AS ")))
+			return c;
+		else
+			depth += (*c == '(' || *c == '[' || *c == '{') - (*c == ')' || *c == ']' || *c == '}');
+	}
+	return NULL;
+}
+
+/* The SQL of each, its child's and its type's: DuckDB is asked once, for asking costs more than all else here. */
+static int fill_sql(struct checking *c)
+{
+	for (int i = 0; i < c->tried_count; i++) {
+		struct tried *tried = &c->tried[i];
+		const char *call = is_nested(tried->node) ? "CAST(" : "TRY_CAST(", *as;
+		OWNED_BUFFER struct buffer sql = {0};
+		char **type = &c->sites->sites[tried->site].type;
+
+		buffer_init(&sql, SQL_MAXIMUM_BYTES);
+		if (tree_expression_sql(c->tree, c->connection, tried->node, &sql, c->err))
+			return -1;
+		tried->sql = strdup(buffer_string(&sql));
+		if (!tried->sql)
+			return error_no_memory(c->err);
+		as = find_as(tried->sql);
+		if (!as || strncmp(tried->sql, call, strlen(call)))
+			return error_set(c->err, ERROR_FATAL, 0, "DuckDB wrote a CAST as %.200s", tried->sql);
+		tried->child = strndup(tried->sql + strlen(call), (size_t)(as - tried->sql) - strlen(call));
+		as += strlen(" AS ");
+		*type = strndup(as, strlen(as) - strlen(")"));
+		if (!tried->child || !*type)
+			return error_no_memory(c->err);
+	}
+	return 0;
 }
 
 /* ---- what they refuse */
 
-static int failure_of(struct checking *c, const struct node *node, struct buffer *out);
+/* Where rows are chosen - by WHERE, HAVING, and between a CASE's branches - DuckDB stops at the operand of AND or OR
+ * that decides. Where it computes a value it computes all of them. */
+enum context { CONTEXT_VALUE, CONTEXT_CHOICE };
 
-static int append_sql(struct checking *c, const struct node *node, struct buffer *out)
-{
-	buffer_char(out, '(');
-	if (tree_expression_sql(c->tree, c->connection, node, out, c->err))
-		return -1;
-	buffer_char(out, ')');
-	return 0;
-}
+static int failure_of(struct checking *c, const struct node *node, enum context context, struct buffer *out);
 
 /* One more of several failures, with ',' between them: coalesce() of them is the first. */
 static void append_one_of(struct buffer *out, const struct buffer *failure)
@@ -141,7 +210,7 @@ static int append_children(struct checking *c, const struct node *node, struct b
 		OWNED_BUFFER struct buffer failure = {0};
 
 		buffer_init(&failure, SQL_MAXIMUM_BYTES);
-		if (failure_of(c, node_at(node, i), &failure))
+		if (failure_of(c, node_at(node, i), CONTEXT_VALUE, &failure))
 			return -1;
 		append_one_of(out, &failure);
 	}
@@ -149,22 +218,29 @@ static int append_children(struct checking *c, const struct node *node, struct b
 }
 
 /* JSON's null becomes NULL without being refused. */
-static int append_cast(struct checking *c, const struct node *node, int site, struct buffer *out)
+static int append_cast(struct checking *c, const struct tried *tried, struct buffer *out)
 {
-	OWNED_BUFFER struct buffer child = {0}, whole = {0}, own = {0};
+	OWNED_BUFFER struct buffer own = {0};
 
-	buffer_init(&child, SQL_MAXIMUM_BYTES);
-	buffer_init(&whole, SQL_MAXIMUM_BYTES);
 	buffer_init(&own, SQL_MAXIMUM_BYTES);
-	if (append_sql(c, node_get(node, "child"), &child) || append_sql(c, node, &whole))
-		return -1;
-	buffer_printf(&own,
-	              "CASE WHEN %s IS NOT NULL AND %s IS NULL AND NOT (typeof(%s) = 'JSON' AND CAST(%s AS VARCHAR) = "
-	              "'null') THEN {'site': %d, 'text': CAST(%s AS VARCHAR)} END",
-	              buffer_string(&child), buffer_string(&whole), buffer_string(&child), buffer_string(&child), site,
-	              buffer_string(&child));
+	buffer_printf(&own, "CASE WHEN (%s) IS NOT NULL AND ", tried->child);
+	if (is_nested(tried->node))
+		buffer_printf(&own, "TRY(%s IS NULL) IS NULL", tried->sql);
+	else
+		buffer_printf(&own, "%s IS NULL AND NOT (typeof(%s) = 'JSON' AND CAST(%s AS VARCHAR) = 'null')",
+		              tried->sql, tried->child, tried->child);
+	buffer_printf(&own, " THEN {'site': %d, 'text': CAST(%s AS VARCHAR)} END", tried->site, tried->child);
 	append_one_of(out, &own);
 	return buffer_ok(&own) && buffer_ok(out) ? 0 : error_no_memory(c->err);
+}
+
+static int append_sql(struct checking *c, const struct node *node, struct buffer *out)
+{
+	buffer_char(out, '(');
+	if (tree_expression_sql(c->tree, c->connection, node, out, c->err))
+		return -1;
+	buffer_char(out, ')');
+	return 0;
 }
 
 /* `failure` counts only where `condition` holds. */
@@ -180,8 +256,8 @@ static void append_where(struct buffer *out, const char *condition, const struct
 }
 
 /* COALESCE, AND, OR: children behind the first are reached while what stands before them does not decide. */
-static int append_lazy(struct checking *c, const struct node *children, int from, const char *undecided,
-                       struct buffer *out)
+static int append_lazy(struct checking *c, const struct node *children, int from, enum context context,
+                       const char *undecided, struct buffer *out)
 {
 	OWNED_BUFFER struct buffer first = {0}, rest = {0}, condition = {0};
 
@@ -190,7 +266,8 @@ static int append_lazy(struct checking *c, const struct node *children, int from
 	buffer_init(&condition, SQL_MAXIMUM_BYTES);
 	if (from >= node_count(children))
 		return 0;
-	if (failure_of(c, node_at(children, from), &first) || append_lazy(c, children, from + 1, undecided, &rest) ||
+	if (failure_of(c, node_at(children, from), context, &first) ||
+	    append_lazy(c, children, from + 1, context, undecided, &rest) ||
 	    append_sql(c, node_at(children, from), &condition))
 		return -1;
 	buffer_text(&condition, undecided);
@@ -211,8 +288,9 @@ static int append_case(struct checking *c, const struct node *node, int from, st
 	buffer_init(&condition, SQL_MAXIMUM_BYTES);
 	buffer_init(&opposite, SQL_MAXIMUM_BYTES);
 	if (from >= node_count(checks))
-		return node_get(node, "else_expr") ? failure_of(c, node_get(node, "else_expr"), out) : 0;
-	if (failure_of(c, node_get(check, "when_expr"), &when) || failure_of(c, node_get(check, "then_expr"), &then) ||
+		return node_get(node, "else_expr") ? failure_of(c, node_get(node, "else_expr"), CONTEXT_VALUE, out) : 0;
+	if (failure_of(c, node_get(check, "when_expr"), CONTEXT_CHOICE, &when) ||
+	    failure_of(c, node_get(check, "then_expr"), CONTEXT_VALUE, &then) ||
 	    append_case(c, node, from + 1, &rest) || append_sql(c, node_get(check, "when_expr"), &condition))
 		return -1;
 	append_one_of(out, &when);
@@ -222,54 +300,35 @@ static int append_case(struct checking *c, const struct node *node, int from, st
 	return 0;
 }
 
-static int failure_of(struct checking *c, const struct node *node, struct buffer *out)
+static int failure_of(struct checking *c, const struct node *node, enum context context, struct buffer *out)
 {
-	int site;
+	const struct node *children = node_get(node, "children");
+	bool choice = context == CONTEXT_CHOICE;
+	const struct tried *tried = find_tried(c, node);
 
+	/* What Tarn put into a TRY of its own. */
+	if (node_is(node, "type", "OPERATOR_TRY") && find_tried(c, node_at(children, 0)))
+		return failure_of(c, node_at(children, 0), CONTEXT_VALUE, out);
 	if (!node_count(node) || is_closed(node))
 		return 0;
 	if (node_is(node, "class", "CASE"))
 		return append_case(c, node, 0, out);
-	if (node_is(node, "type", "OPERATOR_COALESCE"))
-		return append_lazy(c, node_get(node, "children"), 0, " IS NULL", out);
-	if (node_is(node, "type", "CONJUNCTION_AND"))
-		return append_lazy(c, node_get(node, "children"), 0, " IS DISTINCT FROM false", out);
-	if (node_is(node, "type", "CONJUNCTION_OR"))
-		return append_lazy(c, node_get(node, "children"), 0, " IS DISTINCT FROM true", out);
-	site = site_of(c, node);
+	if (node_is(node, "type", "OPERATOR_COALESCE") || node_is(node, "function_name", "nvl"))
+		return append_lazy(c, children, 0, CONTEXT_VALUE, " IS NULL", out);
+	if (choice && node_is(node, "type", "CONJUNCTION_AND"))
+		return append_lazy(c, children, 0, context, " IS DISTINCT FROM false", out);
+	if (choice && node_is(node, "type", "CONJUNCTION_OR"))
+		return append_lazy(c, children, 0, context, " IS DISTINCT FROM true", out);
 	if (append_children(c, node, out))
 		return -1;
-	return site < 0 ? 0 : append_cast(c, node, site, out);
+	return tried ? append_cast(c, tried, out) : 0;
 }
 
 /* ---- types */
 
-/* "CAST(NULL AS TYPE)" without what stands around the type: the SQL of a CAST ends with it. */
-static int fill_types(struct checking *c)
-{
-	for (int i = 0; i < c->tried_count; i++) {
-		OWNED_BUFFER struct buffer whole = {0}, child = {0};
-		const char *sql;
-		size_t before;
-
-		buffer_init(&whole, SQL_MAXIMUM_BYTES);
-		buffer_init(&child, SQL_MAXIMUM_BYTES);
-		if (tree_expression_sql(c->tree, c->connection, c->tried[i].node, &whole, c->err) ||
-		    tree_expression_sql(c->tree, c->connection, node_get(c->tried[i].node, "child"), &child, c->err))
-			return -1;
-		sql = buffer_string(&whole);
-		before = strlen("TRY_CAST(") + child.size + strlen(" AS ");
-		if (whole.size <= before + 1 || strncmp(sql, "TRY_CAST(", strlen("TRY_CAST(")))
-			return error_set(c->err, ERROR_FATAL, 0, "DuckDB wrote a CAST as %.200s", sql);
-		c->sites->sites[c->tried[i].site].type = strndup(sql + before, whole.size - before - 1);
-		if (!c->sites->sites[c->tried[i].site].type)
-			return error_no_memory(c->err);
-	}
-	return 0;
-}
-
 int casts_check(struct tree *tree, struct duck_connection *connection, const struct node *expression,
-                const char *column, struct cast_sites *sites, struct checked_sql *ret_checked, struct error *err)
+                const char *column, bool condition, struct cast_sites *sites, struct checked_sql *ret_checked,
+                struct error *err)
 {
 	struct checking c = {.tree = tree, .connection = connection, .column = column, .sites = sites, .err = err};
 	struct node *copy = tree_copy(tree, expression);
@@ -282,9 +341,9 @@ int casts_check(struct tree *tree, struct duck_connection *connection, const str
 	buffer_init(&value, SQL_MAXIMUM_BYTES);
 	buffer_init(&failure, SQL_MAXIMUM_BYTES);
 	node_drop_alias(tree, copy);
-	failed = try_casts(&c, copy) || fill_types(&c) || tree_expression_sql(tree, connection, copy, &value, err) ||
-	         failure_of(&c, copy, &failure);
-	free(c.tried);
+	failed = try_casts(&c, copy) || fill_sql(&c) || tree_expression_sql(tree, connection, copy, &value, err) ||
+	         failure_of(&c, copy, condition ? CONTEXT_CHOICE : CONTEXT_VALUE, &failure);
+	release_tried(&c);
 	if (failed)
 		return -1;
 	ret_checked->value = strdup(buffer_string(&value));

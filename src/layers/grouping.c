@@ -123,7 +123,7 @@ static int add_argument(struct reading *r, struct grouping *g, struct stage *sta
 		output->name = NULL;
 		return error_no_memory(r->err);
 	}
-	if (casts_check(r->tree, r->connection, expression, column, &r->shape->sites, &output->sql, r->err))
+	if (casts_check(r->tree, r->connection, expression, column, false, &r->shape->sites, &output->sql, r->err))
 		return -1;
 	return node_become_column(r->tree, expression, output->name) ? error_no_memory(r->err) : 0;
 }
@@ -300,8 +300,8 @@ static int read_result(struct reading *r, const struct grouping *g)
 			return error_no_memory(r->err);
 		output->name = TAKE(name);
 		node_drop_alias(r->tree, item);
-		if (replace_grouped(r, g, item) ||
-		    casts_check(r->tree, r->connection, item, output->name, &r->shape->sites, &output->sql, r->err))
+		if (replace_grouped(r, g, item) || casts_check(r->tree, r->connection, item, output->name, false,
+		                                               &r->shape->sites, &output->sql, r->err))
 			return -1;
 	}
 	if (replace_grouped(r, g, having) || name_group(r, g))
@@ -340,7 +340,8 @@ enum answer shape_read_grouping(struct reading *r, const struct node *query, int
 
 		if (!output || !column || asprintf(&output->name, "tarn k%d", i) < 0)
 			return (enum answer)error_no_memory(r->err);
-		if (casts_check(r->tree, r->connection, g.keys[i], column, &r->shape->sites, &output->sql, r->err))
+		if (casts_check(r->tree, r->connection, g.keys[i], column, false, &r->shape->sites, &output->sql,
+		                r->err))
 			return BROKEN;
 	}
 	for (int i = 0; i < g.aggregate_count; i++)

@@ -38,10 +38,12 @@ struct pipeline *pipeline_open(const struct spec_pipeline *spec, const struct ma
 	pipeline->lake = lake;
 	snprintf(pipeline->by, sizeof pipeline->by, "%d-%" PRIx64, (int)getpid(), (uint64_t)clock_wall_ms());
 	pipeline->session = lake_session_new(lake, err);
-	if (!pipeline->session || lake_use(pipeline->session, -1, err))
+	if (!pipeline->session)
 		return NULL;
+	/* Before the lake is what names are looked for in: every question that has a function's name would ask its
+	 * catalog, and one model asks hundreds. */
 	pipeline->models = models_load(lake_connection(pipeline->session), spec->models, spec->models, err);
-	if (!pipeline->models || state_create(pipeline->session, err))
+	if (!pipeline->models || lake_use(pipeline->session, -1, err) || state_create(pipeline->session, err))
 		return NULL;
 	return TAKE(pipeline);
 }

@@ -204,7 +204,7 @@ static int add_star(struct reading *r, struct stage *stage, const struct node *e
 	     node_add_text(r->tree, node_get(star, "exclude_list"), COLUMN_FILTERED) ||
 	     node_add_text(r->tree, node_get(star, "exclude_list"), COLUMN_ROW)))
 		return error_no_memory(r->err);
-	return casts_check(r->tree, r->connection, star, "*", &r->shape->sites, &output->sql, r->err);
+	return casts_check(r->tree, r->connection, star, "*", false, &r->shape->sites, &output->sql, r->err);
 }
 
 static int add_expression(struct reading *r, struct stage *stage, const struct node *expression)
@@ -219,7 +219,8 @@ static int add_expression(struct reading *r, struct stage *stage, const struct n
 	if (!output)
 		return -1;
 	output->name = TAKE(name);
-	return casts_check(r->tree, r->connection, expression, output->name, &r->shape->sites, &output->sql, r->err);
+	return casts_check(r->tree, r->connection, expression, output->name, false, &r->shape->sites, &output->sql,
+	                   r->err);
 }
 
 /* "(a > 1)" as "a > 1". */
@@ -255,7 +256,7 @@ static int add_condition(struct reading *r, struct stage *stage, const struct no
 	condition->text = without_parentheses(buffer_string(&text));
 	if (!condition->text)
 		return error_no_memory(r->err);
-	return casts_check(r->tree, r->connection, expression, condition->text, &r->shape->sites, &condition->sql,
+	return casts_check(r->tree, r->connection, expression, condition->text, true, &r->shape->sites, &condition->sql,
 	                   r->err);
 }
 

@@ -284,6 +284,21 @@ int node_add(struct tree *tree, struct node *list, struct node *node)
 	return yyjson_mut_arr_append(value(list), value(node)) ? 0 : -1;
 }
 
+struct node *node_wrap(struct tree *tree, struct node *node, const char *class, const char *type)
+{
+	yyjson_mut_val *inner = yyjson_mut_val_mut_copy(tree->doc, value(node)), *object = value(node);
+	yyjson_mut_val *children = yyjson_mut_arr(tree->doc);
+
+	yyjson_mut_obj_clear(object);
+	if (inner && yyjson_mut_arr_append(children, inner) &&
+	    yyjson_mut_obj_add_strcpy(tree->doc, object, "class", class) &&
+	    yyjson_mut_obj_add_strcpy(tree->doc, object, "type", type) &&
+	    yyjson_mut_obj_add_str(tree->doc, object, "alias", "") &&
+	    yyjson_mut_obj_add_val(tree->doc, object, "children", children))
+		return as_node(inner);
+	return NULL;
+}
+
 int node_set(struct tree *tree, struct node *object, const char *name, struct node *node)
 {
 	return yyjson_mut_obj_put(value(object), yyjson_mut_strcpy(tree->doc, name), value(node)) ? 0 : -1;

@@ -62,6 +62,8 @@ int node_become_column(struct tree *tree, struct node *node, const char *column)
 /* -1: out of memory. */
 int node_add_text(struct tree *tree, struct node *list, const char *text);
 int node_add(struct tree *tree, struct node *list, struct node *node);
+/* The node becomes an operator of one child, which is what the node was. NULL: out of memory. */
+struct node *node_wrap(struct tree *tree, struct node *node, const char *class, const char *type);
 /* Instead of the member of that name. */
 int node_set(struct tree *tree, struct node *object, const char *name, struct node *node);
 /* Removes the alias. */
