@@ -5,6 +5,12 @@
 #include <string.h>
 
 #define SQL_MAXIMUM_BYTES ((size_t)16 << 20)
+/* What tells the CAST that failed repeats what each CAST and each condition reads: CASTs within CASTs make it grow with
+ * the square of their depth, CASEs within conditions with more. Beyond these bounds an expression stays as it is
+ * written, and a value that it refuses fails the statement. */
+#define FAILURE_BYTES_FREE ((size_t)16 << 10)
+#define FAILURE_BYTES_A_BYTE 16
+#define CAST_DEPTH_MAX 32
 
 /* The CASTs of the expression at hand that became TRY_CASTs. */
 struct tried {
@@ -21,6 +27,9 @@ struct checking {
 	struct cast_sites *sites;
 	struct tried *tried; /* owned */
 	int tried_count;
+	int depth; /* CASTs around the node at hand */
+	size_t failure_maximum;
+	bool too_large;
 	struct error *err;
 };
 
@@ -104,22 +113,10 @@ static void release_tried(struct checking *c)
 	free(c->tried);
 }
 
-/* Recursion is as deep as the expression, which DuckDB's parser bounds. */
-static int try_casts(struct checking *c, struct node *node)
-{
-	if (is_closed(node))
-		return 0;
-	if (is_cast(node) && !node_true(node, "try_cast") && reads_columns(node_get(node, "child"))) {
-		struct node *tried = is_nested(node) ? node_wrap(c->tree, node, "OPERATOR", "OPERATOR_TRY") : node;
+static int try_casts(struct checking *c, struct node *node);
 
-		if (!tried)
-			return error_no_memory(c->err);
-		if (tried == node)
-			node_set_true(c->tree, node, "try_cast");
-		if (add_site(c, tried))
-			return -1;
-		node = tried;
-	}
+static int try_children(struct checking *c, struct node *node)
+{
 	for (int i = 0; i < node_count(node); i++) {
 		const char *column = c->column;
 		int failed;
@@ -133,6 +130,31 @@ static int try_casts(struct checking *c, struct node *node)
 			return -1;
 	}
 	return 0;
+}
+
+/* Recursion is as deep as the expression, which DuckDB's parser bounds. */
+static int try_casts(struct checking *c, struct node *node)
+{
+	int failed;
+
+	if (is_closed(node))
+		return 0;
+	if (is_cast(node) && !node_true(node, "try_cast") && reads_columns(node_get(node, "child"))) {
+		struct node *tried = is_nested(node) ? node_wrap(c->tree, node, "OPERATOR", "OPERATOR_TRY") : node;
+
+		if (!tried)
+			return error_no_memory(c->err);
+		if (tried == node)
+			node_set_true(c->tree, node, "try_cast");
+		if (add_site(c, tried))
+			return -1;
+		node = tried;
+	}
+	c->depth += is_cast(node);
+	c->too_large |= c->depth > CAST_DEPTH_MAX;
+	failed = c->too_large ? 0 : try_children(c, node);
+	c->depth -= is_cast(node);
+	return failed;
 }
 
 static const struct tried *find_tried(const struct checking *c, const struct node *node)
@@ -198,10 +220,11 @@ enum context { CONTEXT_VALUE, CONTEXT_CHOICE };
 static int failure_of(struct checking *c, const struct node *node, enum context context, struct buffer *out);
 
 /* One more of several failures, with ',' between them: coalesce() of them is the first. */
-static void append_one_of(struct buffer *out, const struct buffer *failure)
+static void append_one_of(struct checking *c, struct buffer *out, const struct buffer *failure)
 {
 	if (failure->size)
 		buffer_printf(out, "%s%s", out->size ? ", " : "", buffer_string(failure));
+	c->too_large |= !buffer_ok(failure) || !buffer_ok(out);
 }
 
 static int append_children(struct checking *c, const struct node *node, struct buffer *out)
@@ -209,29 +232,27 @@ static int append_children(struct checking *c, const struct node *node, struct b
 	for (int i = 0; i < node_count(node); i++) {
 		OWNED_BUFFER struct buffer failure = {0};
 
-		buffer_init(&failure, SQL_MAXIMUM_BYTES);
+		buffer_init(&failure, c->failure_maximum);
 		if (failure_of(c, node_at(node, i), CONTEXT_VALUE, &failure))
 			return -1;
-		append_one_of(out, &failure);
+		append_one_of(c, out, &failure);
 	}
 	return 0;
 }
 
 /* JSON's null becomes NULL without being refused. */
-static int append_cast(struct checking *c, const struct tried *tried, struct buffer *out)
+static void append_cast(struct checking *c, const struct tried *tried, struct buffer *out)
 {
 	OWNED_BUFFER struct buffer own = {0};
 
-	buffer_init(&own, SQL_MAXIMUM_BYTES);
-	buffer_printf(&own, "CASE WHEN (%s) IS NOT NULL AND ", tried->child);
-	if (is_nested(tried->node))
-		buffer_printf(&own, "TRY(%s IS NULL) IS NULL", tried->sql);
-	else
-		buffer_printf(&own, "%s IS NULL AND NOT (typeof(%s) = 'JSON' AND CAST(%s AS VARCHAR) = 'null')",
-		              tried->sql, tried->child, tried->child);
+	buffer_init(&own, c->failure_maximum);
+	buffer_printf(&own,
+	              "CASE WHEN (%s) IS NOT NULL AND %s%s%s IS NULL AND NOT (typeof(%s) = 'JSON' AND CAST(%s AS "
+	              "VARCHAR) = 'null')",
+	              tried->child, is_nested(tried->node) ? "TRY(" : "", tried->sql, is_nested(tried->node) ? ")" : "",
+	              tried->child, tried->child);
 	buffer_printf(&own, " THEN {'site': %d, 'text': CAST(%s AS VARCHAR)} END", tried->site, tried->child);
-	append_one_of(out, &own);
-	return buffer_ok(&own) && buffer_ok(out) ? 0 : error_no_memory(c->err);
+	append_one_of(c, out, &own);
 }
 
 static int append_sql(struct checking *c, const struct node *node, struct buffer *out)
@@ -243,60 +264,82 @@ static int append_sql(struct checking *c, const struct node *node, struct buffer
 	return 0;
 }
 
-/* `failure` counts only where `condition` holds. */
-static void append_where(struct buffer *out, const char *condition, const struct buffer *failure)
+/* COALESCE, AND, OR: an operand is reached while what stands before it does not decide. Side by side and not one within
+ * the other, for there may be more of them than DuckDB lets expressions be nested. */
+static int append_lazy(struct checking *c, const struct node *operands, enum context context, const char *decided,
+                       struct buffer *out)
 {
-	OWNED_BUFFER struct buffer guarded = {0};
+	OWNED_BUFFER struct buffer all = {0};
+	int count = node_count(operands);
+	bool any = false;
 
-	if (!failure->size)
-		return;
-	buffer_init(&guarded, SQL_MAXIMUM_BYTES);
-	buffer_printf(&guarded, "CASE WHEN %s THEN coalesce(%s) END", condition, buffer_string(failure));
-	append_one_of(out, &guarded);
-}
+	buffer_init(&all, c->failure_maximum);
+	buffer_text(&all, "CASE ");
+	for (int i = 0; i < count; i++) {
+		OWNED_BUFFER struct buffer failure = {0}, condition = {0};
 
-/* COALESCE, AND, OR: children behind the first are reached while what stands before them does not decide. */
-static int append_lazy(struct checking *c, const struct node *children, int from, enum context context,
-                       const char *undecided, struct buffer *out)
-{
-	OWNED_BUFFER struct buffer first = {0}, rest = {0}, condition = {0};
-
-	buffer_init(&first, SQL_MAXIMUM_BYTES);
-	buffer_init(&rest, SQL_MAXIMUM_BYTES);
-	buffer_init(&condition, SQL_MAXIMUM_BYTES);
-	if (from >= node_count(children))
-		return 0;
-	if (failure_of(c, node_at(children, from), context, &first) ||
-	    append_lazy(c, children, from + 1, context, undecided, &rest) ||
-	    append_sql(c, node_at(children, from), &condition))
-		return -1;
-	buffer_text(&condition, undecided);
-	append_one_of(out, &first);
-	append_where(out, buffer_string(&condition), &rest);
+		buffer_init(&failure, c->failure_maximum);
+		buffer_init(&condition, c->failure_maximum);
+		if (failure_of(c, node_at(operands, i), context, &failure) ||
+		    append_sql(c, node_at(operands, i), &condition))
+			return -1;
+		c->too_large |= !buffer_ok(&failure) || !buffer_ok(&condition);
+		any |= failure.size > 0;
+		if (failure.size)
+			buffer_printf(&all, "WHEN coalesce(%s) IS NOT NULL THEN coalesce(%s) ", buffer_string(&failure),
+			              buffer_string(&failure));
+		if (i + 1 < count)
+			buffer_printf(&all, "WHEN %s%s THEN NULL ", buffer_string(&condition), decided);
+	}
+	buffer_text(&all, "END");
+	if (any)
+		append_one_of(c, out, &all);
 	return 0;
 }
 
-/* CASE WHEN w THEN t ... ELSE e END, from its check `from` on. */
-static int append_case(struct checking *c, const struct node *node, int from, struct buffer *out)
+/* What failed of one branch: of its condition, or behind it. */
+static int append_branch(struct checking *c, const struct node *check, struct buffer *out, bool *any)
 {
-	const struct node *checks = node_get(node, "case_checks"), *check = node_at(checks, from);
-	OWNED_BUFFER struct buffer when = {0}, then = {0}, rest = {0}, condition = {0}, opposite = {0};
+	OWNED_BUFFER struct buffer when = {0}, then = {0}, condition = {0};
 
-	buffer_init(&when, SQL_MAXIMUM_BYTES);
-	buffer_init(&then, SQL_MAXIMUM_BYTES);
-	buffer_init(&rest, SQL_MAXIMUM_BYTES);
-	buffer_init(&condition, SQL_MAXIMUM_BYTES);
-	buffer_init(&opposite, SQL_MAXIMUM_BYTES);
-	if (from >= node_count(checks))
-		return node_get(node, "else_expr") ? failure_of(c, node_get(node, "else_expr"), CONTEXT_VALUE, out) : 0;
+	buffer_init(&when, c->failure_maximum);
+	buffer_init(&then, c->failure_maximum);
+	buffer_init(&condition, c->failure_maximum);
 	if (failure_of(c, node_get(check, "when_expr"), CONTEXT_CHOICE, &when) ||
 	    failure_of(c, node_get(check, "then_expr"), CONTEXT_VALUE, &then) ||
-	    append_case(c, node, from + 1, &rest) || append_sql(c, node_get(check, "when_expr"), &condition))
+	    append_sql(c, node_get(check, "when_expr"), &condition))
 		return -1;
-	append_one_of(out, &when);
-	append_where(out, buffer_string(&condition), &then);
-	buffer_printf(&opposite, "%s IS DISTINCT FROM true", buffer_string(&condition));
-	append_where(out, buffer_string(&opposite), &rest);
+	c->too_large |= !buffer_ok(&when) || !buffer_ok(&then) || !buffer_ok(&condition);
+	if (when.size)
+		buffer_printf(out, "WHEN coalesce(%s) IS NOT NULL THEN coalesce(%s) ", buffer_string(&when),
+		              buffer_string(&when));
+	buffer_printf(out, "WHEN %s THEN ", buffer_string(&condition));
+	buffer_printf(out, then.size ? "coalesce(%s) " : "NULL%s ", then.size ? buffer_string(&then) : "");
+	*any |= when.size || then.size;
+	return 0;
+}
+
+static int append_case(struct checking *c, const struct node *node, struct buffer *out)
+{
+	const struct node *checks = node_get(node, "case_checks");
+	OWNED_BUFFER struct buffer all = {0}, otherwise = {0};
+	bool any = false;
+
+	buffer_init(&all, c->failure_maximum);
+	buffer_init(&otherwise, c->failure_maximum);
+	buffer_text(&all, "CASE ");
+	for (int i = 0; i < node_count(checks); i++)
+		if (append_branch(c, node_at(checks, i), &all, &any))
+			return -1;
+	if (failure_of(c, node_get(node, "else_expr"), CONTEXT_VALUE, &otherwise))
+		return -1;
+	c->too_large |= !buffer_ok(&otherwise);
+	any |= otherwise.size > 0;
+	if (otherwise.size)
+		buffer_printf(&all, "ELSE coalesce(%s) ", buffer_string(&otherwise));
+	buffer_text(&all, "END");
+	if (any)
+		append_one_of(c, out, &all);
 	return 0;
 }
 
@@ -309,22 +352,50 @@ static int failure_of(struct checking *c, const struct node *node, enum context 
 	/* What Tarn put into a TRY of its own. */
 	if (node_is(node, "type", "OPERATOR_TRY") && find_tried(c, node_at(children, 0)))
 		return failure_of(c, node_at(children, 0), CONTEXT_VALUE, out);
-	if (!node_count(node) || is_closed(node))
+	if (c->too_large || !node_count(node) || is_closed(node))
 		return 0;
 	if (node_is(node, "class", "CASE"))
-		return append_case(c, node, 0, out);
+		return append_case(c, node, out);
 	if (node_is(node, "type", "OPERATOR_COALESCE") || node_is(node, "function_name", "nvl"))
-		return append_lazy(c, children, 0, CONTEXT_VALUE, " IS NULL", out);
+		return append_lazy(c, children, CONTEXT_VALUE, " IS NOT NULL", out);
 	if (choice && node_is(node, "type", "CONJUNCTION_AND"))
-		return append_lazy(c, children, 0, context, " IS DISTINCT FROM false", out);
+		return append_lazy(c, children, context, " IS NOT DISTINCT FROM false", out);
 	if (choice && node_is(node, "type", "CONJUNCTION_OR"))
-		return append_lazy(c, children, 0, context, " IS DISTINCT FROM true", out);
+		return append_lazy(c, children, context, " IS NOT DISTINCT FROM true", out);
 	if (append_children(c, node, out))
 		return -1;
-	return tried ? append_cast(c, tried, out) : 0;
+	if (tried)
+		append_cast(c, tried, out);
+	return 0;
 }
 
-/* ---- types */
+/* ---- both */
+
+/* As it is written. */
+static int leave(struct checking *c, const struct node *expression, struct buffer *value, struct buffer *failure)
+{
+	struct node *copy = tree_copy(c->tree, expression);
+
+	if (!copy)
+		return error_no_memory(c->err);
+	node_drop_alias(c->tree, copy);
+	buffer_clear(value);
+	buffer_clear(failure);
+	return tree_expression_sql(c->tree, c->connection, copy, value, c->err);
+}
+
+static int check_each(struct checking *c, struct node *copy, bool condition, struct buffer *value,
+                      struct buffer *failure)
+{
+	if (try_casts(c, copy))
+		return -1;
+	if (c->too_large)
+		return 0;
+	if (fill_sql(c) || tree_expression_sql(c->tree, c->connection, copy, value, c->err))
+		return -1;
+	c->failure_maximum = FAILURE_BYTES_FREE + FAILURE_BYTES_A_BYTE * value->size;
+	return failure_of(c, copy, condition ? CONTEXT_CHOICE : CONTEXT_VALUE, failure);
+}
 
 int casts_check(struct tree *tree, struct duck_connection *connection, const struct node *expression,
                 const char *column, bool condition, struct cast_sites *sites, struct checked_sql *ret_checked,
@@ -341,8 +412,9 @@ int casts_check(struct tree *tree, struct duck_connection *connection, const str
 	buffer_init(&value, SQL_MAXIMUM_BYTES);
 	buffer_init(&failure, SQL_MAXIMUM_BYTES);
 	node_drop_alias(tree, copy);
-	failed = try_casts(&c, copy) || fill_sql(&c) || tree_expression_sql(tree, connection, copy, &value, err) ||
-	         failure_of(&c, copy, condition ? CONTEXT_CHOICE : CONTEXT_VALUE, &failure);
+	failed = check_each(&c, copy, condition, &value, &failure);
+	if (!failed && c.too_large)
+		failed = leave(&c, expression, &value, &failure);
 	release_tried(&c);
 	if (failed)
 		return -1;

@@ -7,8 +7,8 @@
  * is taken, behind the COALESCE that gets there, and behind AND and OR where they choose rows or branches. (Where they
  * compute a value DuckDB computes all of their operands.)
  *
- * Left as they are, and so fail the whole statement: CASTs in subqueries, window functions and lambdas. TRY_CAST and
- * TRY are the author's own words for null.
+ * Left as they are, and so fail the whole statement: CASTs in subqueries, window functions and lambdas, and expressions
+ * of which the failure would be much longer than they are. TRY_CAST and TRY are the author's own words for null.
  *
  * Invariants:
  *  1. failure IS NULL  <=>  the plain expression does not raise a conversion error for the row, and value equals it.
