@@ -72,7 +72,8 @@ static void append_partials(const struct shape *shape, const struct partials *pa
                             const char *where, struct buffer *sql)
 {
 	buffer_text(sql, "SELECT ");
-	append_keys(sql, "", shape->key_count);
+	for (int i = 0; i < shape->key_count; i++)
+		buffer_printf(sql, "%s%s AS \"tarn k%d\"", i ? ", " : "", partials->keys[i], i);
 	buffer_text(sql, ", count(*) AS " ROWS);
 	for (int i = 0; i < partials->count; i++)
 		buffer_printf(sql, ", %s AS \"%s\"", partials->items[i].from_rows, partials->items[i].name);
