@@ -10,7 +10,7 @@ _tarn()
 	COMPREPLY=()
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
-		run|demo|produce|query|verify|status|doctor|quarantine|explain|bench|completion|help|version) command=${COMP_WORDS[i]}; break ;;
+		run|demo|produce|query|transform|verify|status|doctor|quarantine|model|explain|bench|completion|help|version) command=${COMP_WORDS[i]}; break ;;
 		esac
 	done
 	case "$command $before" in
@@ -37,6 +37,8 @@ _tarn()
 	"query --at") :; return ;;
 	"query --at-offset") :; return ;;
 	"query --output"|"query -o") compopt -o default; return ;;
+	"transform --only") :; return ;;
+	"transform --format"|"transform -f") COMPREPLY=($(compgen -W "table json" -- "$current")); return ;;
 	"verify --format"|"verify -f") COMPREPLY=($(compgen -W "table json" -- "$current")); return ;;
 	"status --format"|"status -f") COMPREPLY=($(compgen -W "table json" -- "$current")); return ;;
 	"quarantine --catalog"|"quarantine -c") :; return ;;
@@ -46,6 +48,8 @@ _tarn()
 	"quarantine --limit") :; return ;;
 	"quarantine --because") :; return ;;
 	"quarantine --format"|"quarantine -f") COMPREPLY=($(compgen -W "table csv json" -- "$current")); return ;;
+	"model --pipeline"|"model -p") :; return ;;
+	"model --format"|"model -f") COMPREPLY=($(compgen -W "table csv json" -- "$current")); return ;;
 	"doctor --format"|"doctor -f") COMPREPLY=($(compgen -W "text json" -- "$current")); return ;;
 	"bench --brokers"|"bench -b") :; return ;;
 	"bench --topic"|"bench -t") :; return ;;
@@ -64,10 +68,12 @@ _tarn()
 	demo) options=" --count -n --batch --partitions --seed --keep" ;;
 	produce) options=" --topic -t --brokers -b --shape --format -f --count -n --batch --bad --rate -r --partitions --seed --property -X --pace --report" ;;
 	query) options=" --catalog -c --format -f --at --at-offset --output -o" ;;
+	transform) options=" --full --only --dry-run --format -f" ;;
 	verify) options=" --topic --format -f" ;;
 	status) options=" --format -f" ;;
 	doctor) options=" --format -f" ;;
 	quarantine) options=" --catalog -c --stream -s --reason --since --limit --summary --payload --all --because --dry-run --format -f" ;;
+	model) options=" --pipeline -p --format -f" ;;
 	explain) options=" --markdown" ;;
 	bench) options=" --brokers -b --topic -t --count -n --runs --memory --like --stages --format -f" ;;
 	completion) options="" ;;
@@ -79,15 +85,17 @@ _tarn()
 		return
 	fi
 	case $command in
-	""|help) COMPREPLY=($(compgen -W "run demo produce query verify status doctor quarantine explain bench completion help version" -- "$current")) ;;
+	""|help) COMPREPLY=($(compgen -W "run demo produce query transform verify status doctor quarantine model explain bench completion help version" -- "$current")) ;;
 	completion) COMPREPLY=($(compgen -W "bash zsh fish" -- "$current")) ;;
 	run) compopt -o default ;;
 	demo) compopt -o default ;;
 	query) compopt -o default ;;
+	transform) compopt -o default ;;
 	verify) compopt -o default ;;
 	status) compopt -o default ;;
 	doctor) compopt -o default ;;
 	quarantine) if [[ $before == quarantine ]]; then COMPREPLY=($(compgen -W "list show replay discard" -- "$current")); else compopt -o default; fi ;;
+	model) if [[ $before == model ]]; then COMPREPLY=($(compgen -W "train evaluate predict explain" -- "$current")); else compopt -o default; fi ;;
 	esac
 }
 complete -F _tarn tarn

@@ -16,13 +16,14 @@ only() { # HEADER PATTERN-OF-FILES
   [ -z "$hits" ] || say "$1 may be included only in $2, and is in: $hits"
 }
 only 'duckdb\.h' '^src/lake/duck'
-only 'openssl' '^src/wire/hash'
+only 'openssl' '^src/base/hash'
 only 'rdkafka' '^src/wire/'
 only 'nanoarrow' '^src/batch/'
 only 'simdutf' '^src/batch/utf8'
 only 'yaml\.h' '^src/spec/yaml'
 only 'microhttpd' '^src/serve/http'
-only 'yyjson' '^src/(batch/json|layers/tree)'
+only 'yyjson' '^src/(batch/json|layers/tree|score/model_json)'
+only 'xgboost' '^src/score/xgboost\.c'
 
 hits=$(git grep -nE 'OWNED_BUFFER struct buffer [^={]*;' -- 'src/*.c')
 [ -z "$hits" ] || say "an owned buffer without = {0} is released uninitialised by an early return: $hits"

@@ -251,7 +251,30 @@ static int merge_counts(struct exact *sum, const struct exact *other, struct err
 	return set_counts(sum, counts, err);
 }
 
-int exact_merge(struct exact *sum, const struct exact *other, struct error *err)
+/* Two windows at one place, as those of ordinary values mostly are: false where they are not. */
+static bool merge_own_limbs(struct exact *sum, const struct exact *other)
+{
+	unsigned __int128 part = 0;
+
+	if (sum->wide_limbs || other->wide_limbs)
+		return false;
+	if (!sum->touched) {
+		*sum = *other;
+		return true;
+	}
+	if (sum->first != other->first || !has_headroom(sum->limbs[EXACT_OWN_LIMBS - 1]) ||
+	    !has_headroom(other->limbs[EXACT_OWN_LIMBS - 1]))
+		return false;
+	for (int i = 0; i < EXACT_OWN_LIMBS; i++) {
+		part += (unsigned __int128)sum->limbs[i] + other->limbs[i];
+		sum->limbs[i] = (uint64_t)part;
+		part >>= 64;
+	}
+	sum->touched |= other->touched;
+	return true;
+}
+
+static int merge_spans(struct exact *sum, const struct exact *other, struct error *err)
 {
 	struct span theirs = significant(other);
 	unsigned __int128 part = 0;
@@ -273,6 +296,11 @@ int exact_merge(struct exact *sum, const struct exact *other, struct error *err)
 	ripple(limbs, limb_count(sum), theirs.high - sum->first, sign_of(top) + (uint64_t)part);
 	sum->touched |= other->touched;
 	return 0;
+}
+
+int exact_merge(struct exact *sum, const struct exact *other, struct error *err)
+{
+	return merge_own_limbs(sum, other) ? 0 : merge_spans(sum, other, err);
 }
 
 int exact_negate(struct exact *sum, struct error *err)

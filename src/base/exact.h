@@ -7,8 +7,9 @@
  * to 2^62 of them, and adding is exact, commutative and invertible. It is rounded once, when it is read.
  * Source of the idea: R. M. Neal, "Fast exact summation using small and large superaccumulators", 2015
  * (arXiv:1505.05571), after U. Kulisch and W. Miranker, "The arithmetic of the digital computer", SIAM Review 28, 1986.
- * His have a place for every limb (over 500 bytes). Here only a window of limbs exists, which moves and grows with the
- * values: four, in the struct itself, hold whatever lies within 38 decimal orders of magnitude.
+ * His has a place for every limb (536 bytes). Here only a window of limbs exists, which moves and grows with the
+ * values: four, in the struct itself, hold values that lie, with their sum, within 38 decimal orders of magnitude;
+ * others take 8, 16 or 34 limbs on the heap.
  *
  * Infinities and NaN are counted beside the number, so that they can be taken away, too. -0.0 is the number zero, and
  * a sum that is zero reads as +0.0.

@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum metric_scope { SCOPE_STREAM, SCOPE_LANE };
-
 static const struct {
 	const char *name, *type, *help;
 	enum metric_scope scope;
@@ -20,19 +18,25 @@ static const struct {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct metrics *first;
 
-struct metrics *metrics_set(const char *stream, int partition)
+/* Finds the set with these labels, or makes it. */
+static struct metrics *find(const struct metrics *labels)
 {
 	struct metrics *set;
 
 	pthread_mutex_lock(&lock);
 	for (set = first; set; set = set->next)
-		if (set->partition == partition && !strcmp(set->stream, stream))
+		if (set->scope == labels->scope && set->partition == labels->partition &&
+		    !strcmp(set->name, labels->name) && !strcmp(set->model, labels->model) &&
+		    !strcmp(set->reason, labels->reason))
 			break;
 	if (!set) {
 		set = calloc(1, sizeof *set);
 		if (set) {
-			snprintf(set->stream, sizeof set->stream, "%s", stream);
-			set->partition = partition;
+			set->scope = labels->scope;
+			set->partition = labels->partition;
+			memcpy(set->name, labels->name, sizeof set->name);
+			memcpy(set->model, labels->model, sizeof set->model);
+			memcpy(set->reason, labels->reason, sizeof set->reason);
 			set->next = first;
 			first = set;
 		}
@@ -41,15 +45,46 @@ struct metrics *metrics_set(const char *stream, int partition)
 	return set;
 }
 
+struct metrics *metrics_set(const char *stream, int partition)
+{
+	struct metrics labels = {.scope = partition < 0 ? SCOPE_STREAM : SCOPE_LANE, .partition = partition};
+
+	snprintf(labels.name, sizeof labels.name, "%s", stream);
+	return find(&labels);
+}
+
+struct metrics *metrics_pipeline_set(const char *pipeline, const char *model, const char *reason)
+{
+	struct metrics labels = {.scope = reason ? SCOPE_REASON : model ? SCOPE_MODEL : SCOPE_PIPELINE};
+
+	snprintf(labels.name, sizeof labels.name, "%s", pipeline);
+	snprintf(labels.model, sizeof labels.model, "%s", model ? model : "");
+	snprintf(labels.reason, sizeof labels.reason, "%s", reason ? reason : "");
+	return find(&labels);
+}
+
+static void write_labels(struct buffer *out, const struct metrics *set)
+{
+	buffer_text(out, set->scope == SCOPE_STREAM || set->scope == SCOPE_LANE ? "{stream=" : "{pipeline=");
+	buffer_json_text(out, set->name, strlen(set->name));
+	if (set->scope == SCOPE_LANE)
+		buffer_printf(out, ",partition=\"%d\"", set->partition);
+	if (*set->model) {
+		buffer_text(out, ",model=");
+		buffer_json_text(out, set->model, strlen(set->model));
+	}
+	if (*set->reason) {
+		buffer_text(out, ",reason=");
+		buffer_json_text(out, set->reason, strlen(set->reason));
+	}
+}
+
 static void write_sample(struct buffer *out, int metric, struct metrics *set)
 {
-	long long value;
+	long long value = (long long)metric_get(set, (enum metric)metric);
 
-	buffer_printf(out, "%s{stream=", table[metric].name);
-	buffer_json_text(out, set->stream, strlen(set->stream));
-	if (table[metric].scope == SCOPE_LANE)
-		buffer_printf(out, ",partition=\"%d\"", set->partition);
-	value = (long long)metric_get(set, (enum metric)metric);
+	buffer_text(out, table[metric].name);
+	write_labels(out, set);
 	if (table[metric].per_unit == 1)
 		buffer_printf(out, "} %lld\n", value);
 	else
@@ -63,7 +98,7 @@ void metrics_write(struct buffer *out)
 		buffer_printf(out, "# HELP %s %s\n# TYPE %s %s\n", table[i].name, table[i].help, table[i].name,
 		              table[i].type);
 		for (struct metrics *set = first; set; set = set->next)
-			if ((set->partition >= 0) == (table[i].scope == SCOPE_LANE))
+			if (set->scope == table[i].scope)
 				write_sample(out, i, set);
 	}
 	pthread_mutex_unlock(&lock);

@@ -1,9 +1,10 @@
 /*
  * metrics.h - counters and gauges, one row of metrics.def each, in Prometheus' text format (version 0.0.4).
  *
- * A metric is labelled by at most `stream` and `partition`. Sets are made at start or on assignment; reading and adding
- * take no lock (atomics), so that the hot path may count.
- * Life cycle: metrics_set(stream, partition) finds or makes a set, which lives as long as the process.
+ * A metric's labels are those of its scope: a stream; a stream's lane (stream, partition); a pipeline; a pipeline's
+ * model; and a reason why rows of a model were filtered. Sets are made at start, on assignment or with a first value;
+ * reading and adding take no lock (atomics), so that the hot path may count. Life cycle: metrics_find finds or makes a
+ * set, which lives as long as the process.
  */
 #ifndef TARN_BASE_METRICS_H
 #define TARN_BASE_METRICS_H
@@ -20,15 +21,21 @@ enum metric {
 	METRIC_COUNT
 };
 
+enum metric_scope { SCOPE_STREAM, SCOPE_LANE, SCOPE_PIPELINE, SCOPE_MODEL, SCOPE_REASON };
+
 struct metrics {
-	char stream[128];
-	int partition; /* -1: the metrics of the whole stream */
+	enum metric_scope scope;
+	char name[128]; /* of the stream or pipeline */
+	int partition; /* of a lane */
+	char model[64], reason[160]; /* "" where the scope has none */
 	_Atomic int64_t values[METRIC_COUNT];
 	struct metrics *next;
 };
 
 /* The set of one stream (partition -1) or one lane; NULL only when out of memory. */
 struct metrics *metrics_set(const char *stream, int partition);
+/* Of a pipeline (model NULL), of one of its models (reason NULL), or of a reason. Texts are cut to fit. */
+struct metrics *metrics_pipeline_set(const char *pipeline, const char *model, const char *reason);
 void metrics_write(struct buffer *out);
 
 static inline void metric_add(struct metrics *metrics, enum metric metric, int64_t value)

@@ -18,6 +18,7 @@
 #include "cli/query_write.h"
 #include "lake/at_offset.h"
 #include "lake/lake.h"
+#include "score/models.h"
 #include "spec/spec.h"
 
 #define SQL_MAXIMUM_BYTES (16 << 20)
@@ -221,7 +222,8 @@ static int run(const struct invocation *invocation, struct lake_session *session
 	return failed ? cli_fail(err) : EXIT_DONE;
 }
 
-static int ask(const struct invocation *invocation, struct lake *lake, const char *sql, struct error *err)
+static int ask(const struct invocation *invocation, struct lake *lake, struct score_models *models, const char *sql,
+               struct error *err)
 {
 	struct lake_session *session = lake_session_new(lake, err);
 	struct watch watch;
@@ -231,7 +233,8 @@ static int ask(const struct invocation *invocation, struct lake *lake, const cha
 	if (!session)
 		return cli_fail(err);
 	watch_begin(&watch, lake_connection(session));
-	if (find_snapshot(invocation, session, &at, err) || lake_use(session, at, err))
+	if (score_register(models, session, err) || find_snapshot(invocation, session, &at, err) ||
+	    lake_use(session, at, err))
 		status = cli_fail(err);
 	else
 		status = run(invocation, session, at, sql, err);
@@ -242,6 +245,7 @@ static int ask(const struct invocation *invocation, struct lake *lake, const cha
 
 int cmd_query(const struct invocation *invocation)
 {
+	OWNED_SCORE_MODELS struct score_models *models = NULL;
 	OWNED_BUFFER struct buffer sql = {0};
 	struct manifest *manifest;
 	struct spec_catalog *catalog;
@@ -261,8 +265,10 @@ int cmd_query(const struct invocation *invocation)
 		return cli_fail(&err);
 	catalog = manifest_catalog(manifest, option_text(invocation, "catalog"), &err);
 	if (catalog)
+		models = score_models_of(manifest, catalog, &err);
+	if (models)
 		lake = lake_open(catalog, &(struct lake_options){0}, &err);
-	status = lake ? ask(invocation, lake, buffer_string(&sql), &err) : cli_fail(&err);
+	status = lake ? ask(invocation, lake, models, buffer_string(&sql), &err) : cli_fail(&err);
 	lake_close(lake);
 	manifest_free(manifest);
 	return status;

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/owned.h"
 #include "cli/cli.h"
+#include "layers/refresher.h"
 #include "serve/http.h"
 #include "wire/source.h"
 
@@ -29,6 +30,8 @@ struct runtime {
 	struct lake **lakes; /* one a catalog; NULL where no stream uses it */
 	struct running *streams;
 	int stream_count;
+	struct refresher **refreshers; /* one a pipeline; NULL: by hand alone, or its lake is to be opened anew */
+	int64_t commits; /* of all streams, as last seen */
 	struct embedded_broker *broker;
 	struct http_server *http;
 	pthread_mutex_t lock; /* of streams[].stream, which the HTTP answers look at; this thread alone changes it */
@@ -65,7 +68,13 @@ static int start_broker(struct runtime *runtime, struct error *err)
 	return 0;
 }
 
-/* DuckDB's bound: the shares of all streams of this catalog. */
+/* Refreshed by `tarn transform` alone. */
+static bool by_hand(const struct spec_pipeline *spec)
+{
+	return !spec->refresh.every_ms && !spec->refresh.schedule && spec->refresh.on == REFRESH_MANUAL;
+}
+
+/* DuckDB's bound: the shares of all streams and pipelines of this catalog. */
 static int64_t duckdb_bytes(const struct runtime *runtime, const struct spec_catalog *catalog)
 {
 	int64_t bytes = 0;
@@ -73,6 +82,9 @@ static int64_t duckdb_bytes(const struct runtime *runtime, const struct spec_cat
 	for (int i = 0; i < runtime->manifest->stream_count; i++)
 		if (runtime->manifest->streams[i].catalog == catalog)
 			bytes += stream_memory(&runtime->manifest->streams[i]).lake;
+	for (int i = 0; i < runtime->manifest->pipeline_count; i++)
+		if (runtime->manifest->pipelines[i].catalog == catalog && !by_hand(&runtime->manifest->pipelines[i]))
+			bytes += runtime->manifest->pipelines[i].memory_bytes;
 	return bytes;
 }
 
@@ -120,6 +132,37 @@ static int start_streams(struct runtime *runtime, struct error *err)
 	return 0;
 }
 
+/* Those that are due to run and do not: at the start, and of a lake that was opened anew. */
+static int start_pipelines(struct runtime *runtime, const struct spec_catalog *catalog, struct error *err)
+{
+	for (int i = 0; i < runtime->manifest->pipeline_count; i++) {
+		const struct spec_pipeline *spec = &runtime->manifest->pipelines[i];
+		struct lake *lake;
+		struct refresher *refresher;
+
+		if (runtime->refreshers[i] || by_hand(spec) || (catalog && spec->catalog != catalog))
+			continue;
+		lake = lake_of(runtime, spec->catalog, err);
+		refresher = lake ? refresher_start(spec, runtime->manifest, lake, err) : NULL;
+		if (!refresher)
+			return error_wrap(err, "pipeline %s", spec->name);
+		pthread_mutex_lock(&runtime->lock);
+		runtime->refreshers[i] = refresher;
+		pthread_mutex_unlock(&runtime->lock);
+	}
+	return 0;
+}
+
+static void end_pipeline(struct runtime *runtime, int index)
+{
+	struct refresher *refresher;
+
+	pthread_mutex_lock(&runtime->lock);
+	refresher = TAKE(runtime->refreshers[index]);
+	pthread_mutex_unlock(&runtime->lock);
+	refresher_free(refresher);
+}
+
 static void end_stream(struct runtime *runtime, int index)
 {
 	struct stream *stream;
@@ -156,6 +199,9 @@ static void close_lake(struct runtime *runtime, const struct spec_catalog *catal
 	for (int i = 0; i < runtime->stream_count; i++)
 		if (runtime->manifest->streams[i].catalog == catalog)
 			end_stream(runtime, i);
+	for (int i = 0; i < runtime->manifest->pipeline_count; i++)
+		if (runtime->manifest->pipelines[i].catalog == catalog)
+			end_pipeline(runtime, i);
 	lake_close(TAKE(runtime->lakes[catalog - runtime->manifest->catalogs]));
 }
 
@@ -183,7 +229,8 @@ static int start_over(struct runtime *runtime, int index, struct error *err)
 		*err = runtime->trouble;
 		return -1;
 	}
-	if (now < runtime->anew_ms || start_stream(runtime, index, &why) == 0)
+	if (now < runtime->anew_ms ||
+	    (start_stream(runtime, index, &why) == 0 && start_pipelines(runtime, catalog, &why) == 0))
 		return 0;
 	if (why.kind != ERROR_TRANSIENT && now > runtime->dropped_ms + ANEW_PATIENCE_MS) {
 		*err = why;
@@ -229,6 +276,17 @@ static bool ready(void *context, struct buffer *reason)
 		              *status.problem ? status.problem : "no lanes are assigned yet");
 		all = false;
 	}
+	for (int i = 0; i < runtime->manifest->pipeline_count; i++) {
+		struct refresher_status pipeline = {.ready = true};
+
+		if (runtime->refreshers[i])
+			refresher_status(runtime->refreshers[i], &pipeline);
+		if (pipeline.ready)
+			continue;
+		buffer_printf(reason, "%spipeline %s: %s", all ? "" : "; ", runtime->manifest->pipelines[i].name,
+		              *pipeline.problem ? pipeline.problem : "its first refresh has not ended");
+		all = false;
+	}
 	pthread_mutex_unlock(&runtime->lock);
 	return all;
 }
@@ -259,13 +317,16 @@ struct runtime *runtime_start(struct manifest *manifest, const char *listen, str
 	runtime->manifest = manifest;
 	runtime->lakes = calloc((size_t)manifest->catalog_count + 1, sizeof(struct lake *));
 	runtime->streams = calloc((size_t)manifest->stream_count + 1, sizeof *runtime->streams);
+	runtime->refreshers = calloc((size_t)manifest->pipeline_count + 1, sizeof(struct refresher *));
 	runtime->shown_ms = clock_monotonic_ms();
-	if (!runtime->lakes || !runtime->streams)
+	if (!runtime->lakes || !runtime->streams || !runtime->refreshers)
 		error_no_memory(err);
-	else if (!manifest->stream_count)
-		error_set(err, ERROR_INVALID, 0, "%s declares no DuckLakeStream: there is nothing to run",
+	else if (!manifest->stream_count && !manifest->pipeline_count)
+		error_set(err, ERROR_INVALID, 0,
+		          "%s declares neither DuckLakeStream nor DuckLakePipeline: there is nothing to run",
 		          manifest->file);
-	else if (!start_broker(runtime, err) && !start_streams(runtime, err) && !start_http(runtime, listen, err))
+	else if (!start_broker(runtime, err) && !start_streams(runtime, err) && !start_pipelines(runtime, NULL, err) &&
+	         !start_http(runtime, listen, err))
 		return runtime;
 	runtime_free(runtime);
 	return NULL;
@@ -281,11 +342,14 @@ void runtime_free(struct runtime *runtime)
 			stream_halt(runtime->streams[i].stream);
 	for (int i = 0; i < runtime->stream_count; i++)
 		end_stream(runtime, i);
+	for (int i = 0; runtime->refreshers && i < runtime->manifest->pipeline_count; i++)
+		end_pipeline(runtime, i);
 	for (int i = 0; runtime->lakes && i < runtime->manifest->catalog_count; i++)
 		lake_close(runtime->lakes[i]);
 	if (runtime->broker)
 		embedded_broker_stop(runtime->broker);
 	pthread_mutex_destroy(&runtime->lock);
+	free(runtime->refreshers);
 	free(runtime->streams);
 	free(runtime->lakes);
 	free(runtime);
@@ -388,6 +452,49 @@ static void show_progress(struct runtime *runtime)
 	runtime->shown_bytes = all.payload_bytes;
 }
 
+/* The pipelines go on when something was committed. */
+static void notify(struct runtime *runtime)
+{
+	struct stream_status status;
+	int64_t commits = 0;
+
+	for (int i = 0; i < runtime->stream_count; i++) {
+		if (!runtime->streams[i].stream)
+			continue;
+		stream_status(runtime->streams[i].stream, &status);
+		commits += status.commits;
+	}
+	if (commits == runtime->commits)
+		return;
+	runtime->commits = commits;
+	for (int i = 0; i < runtime->manifest->pipeline_count; i++)
+		if (runtime->refreshers[i])
+			refresher_notify(runtime->refreshers[i]);
+}
+
+/* When the streams have ended: the pipelines see what they committed, and end. Interrupted, they end as they are: the
+ * next run goes on. 1: all ended well; 0: some run; -1: one failed. */
+static int end_pipelines(struct runtime *runtime, struct error *err)
+{
+	int running = 0;
+
+	for (int i = 0; i < runtime->manifest->pipeline_count; i++) {
+		int state;
+
+		if (!runtime->refreshers[i])
+			continue;
+		if (runtime->stopping)
+			refresher_stop(runtime->refreshers[i]);
+		else if (runtime->finishing)
+			refresher_finish(runtime->refreshers[i]);
+		state = refresher_wait(runtime->refreshers[i], 0, err);
+		if (state < 0)
+			return error_wrap(err, "pipeline %s", runtime->manifest->pipelines[i].name);
+		running += state == 0;
+	}
+	return running ? 0 : 1;
+}
+
 /* 1: all ended well; 0: some run; -1: one failed. */
 static int look(struct runtime *runtime, struct error *err)
 {
@@ -409,7 +516,8 @@ static int look(struct runtime *runtime, struct error *err)
 		one->ended = state == 1;
 		running += state == 0;
 	}
-	return running ? 0 : 1;
+	notify(runtime);
+	return running ? 0 : end_pipelines(runtime, err);
 }
 
 int runtime_wait(struct runtime *runtime, int timeout_ms, struct error *err)

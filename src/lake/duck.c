@@ -211,7 +211,7 @@ static int type_in_words(const char *message)
 	return DUCKDB_ERROR_UNKNOWN_TYPE;
 }
 
-static int fail_in_words(const char *message, struct error *err)
+int duck_fail_in_words(const char *message, struct error *err)
 {
 	return duck_fail(type_in_words(message), message, err);
 }
@@ -227,7 +227,7 @@ int duck_check(struct duck_connection *connection, const char *sql, int *ret_lin
 		           *line = message ? strstr(message, "\nLINE ") : NULL;
 
 		*ret_line = line ? (int)strtol(line + strlen("\nLINE "), NULL, 10) : 0;
-		failed = fail_in_words(message, err);
+		failed = duck_fail_in_words(message, err);
 	}
 	duckdb_destroy_prepare(&statement);
 	return failed;
@@ -243,7 +243,7 @@ int duck_exec_long(struct duck_connection *connection, const char *sql, int64_t 
 	int failed = 0;
 
 	if (duckdb_prepare(connection->handle, sql, &statement) == DuckDBError) {
-		fail_in_words(duckdb_prepare_error(statement), err);
+		duck_fail_in_words(duckdb_prepare_error(statement), err);
 		duckdb_destroy_prepare(&statement);
 		return -1;
 	}
@@ -255,7 +255,7 @@ int duck_exec_long(struct duck_connection *connection, const char *sql, int64_t 
 		state = duckdb_pending_execute_task(pending);
 	}
 	if (state == DUCKDB_PENDING_ERROR)
-		failed = fail_in_words(duckdb_pending_error(pending), err);
+		failed = duck_fail_in_words(duckdb_pending_error(pending), err);
 	else if (duckdb_execute_pending(pending, &result) == DuckDBError)
 		failed = duck_fail((int)duckdb_result_error_type(&result), duckdb_result_error(&result), err);
 	else if (ret_changed)

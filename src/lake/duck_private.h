@@ -1,10 +1,11 @@
-/* duck_private.h - what duck.c and duck_source.c share. Nobody else includes it. */
+/* duck_private.h - what the duck*.c share. Nobody else includes it. */
 #ifndef TARN_LAKE_DUCK_PRIVATE_H
 #define TARN_LAKE_DUCK_PRIVATE_H
 
 #include <duckdb.h>
 
 #include "base/error.h"
+#include "lake/duck_vector.h"
 
 struct duck {
 	duckdb_database database;
@@ -17,5 +18,9 @@ struct duck_connection {
 /* Fill *err from DuckDB's words. Return -1. duck_fail_data frees `data`. */
 int duck_fail(int type, const char *message, struct error *err);
 int duck_fail_data(duckdb_error_data data, struct error *err);
+/* Where all that DuckDB tells of the type is in the words: "Constraint Error: ...". */
+int duck_fail_in_words(const char *message, struct error *err);
+
+enum duck_class duck_class_of(duckdb_logical_type type);
 
 #endif

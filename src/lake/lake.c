@@ -270,6 +270,8 @@ struct lake *lake_open(const struct spec_catalog *catalog, const struct lake_opt
 	lake->catalog = catalog;
 	lake->options = *options;
 	lake->writer_lock = -1;
+	shed_init(&lake->shed);
+	turns_init(&lake->turns);
 	if (prepare_files(lake, err) || !(lake->duck = open_duck(lake, err)) || attach(lake, err)) {
 		error_wrap(err, "catalog %s", catalog->name);
 		lake_close(lake);
@@ -288,6 +290,8 @@ void lake_close(struct lake *lake)
 	spill_close(&lake->spill);
 	if (lake->writer_lock >= 0)
 		close(lake->writer_lock);
+	shed_release(&lake->shed);
+	turns_release(&lake->turns);
 	free(lake);
 }
 
@@ -362,14 +366,37 @@ void lake_session_free(struct lake_session *session)
 	free(session);
 }
 
+int lake_take_turn(struct lake_session *session, struct error *err)
+{
+	if (session->catalog_lock < 0)
+		return 0;
+	turns_enter(&session->lake->turns);
+	if (lock_wait(session->catalog_lock, err)) {
+		turns_leave(&session->lake->turns);
+		return -1;
+	}
+	session->has_turn = true;
+	return 0;
+}
+
+void lake_give_turn(struct lake_session *session)
+{
+	if (!session->has_turn)
+		return;
+	session->has_turn = false;
+	lock_drop(session->catalog_lock);
+	turns_leave(&session->lake->turns);
+}
+
 /* nothing_committed: for certain. */
 static void end_transaction(struct lake_session *session, bool nothing_committed)
 {
+	if (session->in_transaction)
+		shed_leave(&session->lake->shed);
 	session->in_transaction = false;
 	session->inserts = false;
 	publish_end(session, nothing_committed);
-	if (session->catalog_lock >= 0)
-		lock_drop(session->catalog_lock);
+	lake_give_turn(session);
 }
 
 int lake_begin(struct lake_session *session, struct error *err)
@@ -378,8 +405,9 @@ int lake_begin(struct lake_session *session, struct error *err)
 		return -1;
 	object_store_renew(session->lake->catalog, session->lake->catalog->data_path, &session->lake->keys,
 	                   session->connection);
-	if (session->catalog_lock >= 0 && lock_wait(session->catalog_lock, err))
+	if (lake_take_turn(session, err))
 		return -1;
+	shed_enter(&session->lake->shed);
 	session->in_transaction = true;
 	session->begun_ms = clock_wall_ms();
 	if (duck_exec(session->connection, "BEGIN", NULL, err)) {

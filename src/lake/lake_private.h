@@ -4,7 +4,9 @@
 
 #include "lake/duck.h"
 #include "lake/lake.h"
+#include "lake/lock.h"
 #include "lake/object_store.h"
+#include "lake/shed.h"
 #include "lake/spill.h"
 
 struct lake {
@@ -16,6 +18,8 @@ struct lake {
 	int source_count; /* names the table functions */
 	_Atomic bool inlines; /* DuckLake was told that Tarn's own rows stay in the catalog (ledger.c) */
 	struct object_store_keys keys;
+	struct shed shed;
+	struct turns turns; /* of the catalog lock */
 };
 
 struct lake_session {
@@ -23,6 +27,7 @@ struct lake_session {
 	struct duck_connection *connection;
 	struct duck_connection *idle; /* converts arrays while `connection` runs the INSERT */
 	int catalog_lock; /* fd, -1: this catalog needs none */
+	bool has_turn; /* holds the catalog lock */
 	bool in_transaction;
 	int64_t begun_ms; /* wall time */
 	bool inserts; /* DuckLake wrote data files in this transaction (pin.h) */
@@ -30,6 +35,10 @@ struct lake_session {
 	struct buffer published; /* the files that publish_rows wrote in this transaction, each with its final 0 */
 };
 
+/* Where the catalog has one writer: nobody else writes until the turn is given back. A transaction takes it by itself.
+ */
+int lake_take_turn(struct lake_session *session, struct error *err);
+void lake_give_turn(struct lake_session *session);
 /* Of DuckDB. */
 int lake_threads(const struct lake *lake);
 /* The folder of an absolute path with its parents, where absent. */

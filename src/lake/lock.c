@@ -53,3 +53,34 @@ void lock_drop(int fd)
 {
 	flock(fd, LOCK_UN);
 }
+
+void turns_init(struct turns *turns)
+{
+	pthread_mutex_init(&turns->lock, NULL);
+	pthread_cond_init(&turns->next, NULL);
+}
+
+void turns_release(struct turns *turns)
+{
+	pthread_cond_destroy(&turns->next);
+	pthread_mutex_destroy(&turns->lock);
+}
+
+void turns_enter(struct turns *turns)
+{
+	uint64_t mine;
+
+	pthread_mutex_lock(&turns->lock);
+	mine = turns->asked++;
+	while (turns->served != mine)
+		pthread_cond_wait(&turns->next, &turns->lock);
+	pthread_mutex_unlock(&turns->lock);
+}
+
+void turns_leave(struct turns *turns)
+{
+	pthread_mutex_lock(&turns->lock);
+	turns->served++;
+	pthread_cond_broadcast(&turns->next);
+	pthread_mutex_unlock(&turns->lock);
+}

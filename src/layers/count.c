@@ -187,7 +187,7 @@ static int quarantine_rows(struct refresh *r, struct model_run *run, const char 
 
 static void count_filtered(struct model_run *run, int64_t condition, int64_t count, enum level level)
 {
-	run->filtered[condition - 1] += count;
+	run->report->by_condition[condition - 1] += count;
 	if (level == LEVEL_ROWS)
 		run->report->filtered += count;
 }
@@ -230,8 +230,8 @@ static int64_t quarantined_groups(const struct model_run *run)
 {
 	int64_t count = run->report->groups - run->report->rows_out;
 
-	for (int i = compose_condition_count(&run->model->shape); i < run->filtered_count; i++)
-		count -= run->filtered[i];
+	for (int i = compose_condition_count(&run->model->shape); i < model_condition_count(run->model); i++)
+		count -= run->report->by_condition[i];
 	return count;
 }
 
@@ -256,7 +256,8 @@ int forget_counts(struct refresh *r, struct model_run *run)
 
 	run->report->rows_in = run->report->rows_out = run->report->quarantined = run->report->filtered = 0;
 	run->report->grouped = run->report->groups = 0;
-	memset(run->filtered, 0, (size_t)run->filtered_count * sizeof *run->filtered);
+	memset(run->report->by_condition, 0,
+	       (size_t)model_condition_count(run->model) * sizeof *run->report->by_condition);
 	if (run->before.known && !run->before.quarantined)
 		return 0;
 	buffer_init(&sql, SQL_MAXIMUM_BYTES);

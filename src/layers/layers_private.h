@@ -57,8 +57,6 @@ struct model_run {
 	const struct model *model;
 	struct model_state before;
 	struct model_report *report;
-	int64_t *filtered; /* now, by condition, of the rows and then of HAVING; owned */
-	int filtered_count;
 	struct described columns; /* of its table */
 	struct described source; /* of the one table that it reads */
 	const struct reference **reads; /* what it reads, also by way of views; owned, what they point to borrowed */

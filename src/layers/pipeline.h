@@ -33,6 +33,7 @@ struct pipeline *pipeline_open(const struct spec_pipeline *spec, const struct ma
                                struct error *err);
 void pipeline_close(struct pipeline *pipeline);
 void pipeline_freep(struct pipeline **pipeline);
+struct lake_session *pipeline_session(struct pipeline *pipeline);
 const struct model_set *pipeline_models(const struct pipeline *pipeline);
 
 enum refresh_how {
@@ -53,6 +54,7 @@ struct model_report {
 	 * rows_in = grouped + filtered + the rows in quarantine, and groups are rows_out, those that HAVING held back
 	 * and the groups in quarantine. */
 	int64_t rows_in, rows_out, quarantined, filtered, grouped, groups;
+	int64_t *by_condition; /* filtered: of each of WHERE's, then of each of HAVING's (groups); owned */
 	int64_t inserted, deleted; /* rows of its table, by this refresh */
 	int64_t ms;
 };
@@ -67,6 +69,10 @@ struct refresh_report {
 	struct model_report *models; /* owned; in order */
 	int model_count;
 };
+
+/* The conditions of by_condition, as they are written. */
+int model_condition_count(const struct model *model);
+const char *model_condition(const struct model *model, int index);
 
 void refresh_report_release(struct refresh_report *report);
 
@@ -85,6 +91,9 @@ struct refresh_options {
  */
 int pipeline_refresh(struct pipeline *pipeline, const struct refresh_options *options,
                      struct refresh_report *ret_report, struct error *err);
+/* The same, tried again for so long as the error may pass: somebody else refreshed it, or the lake did not answer. */
+int pipeline_refresh_patiently(struct pipeline *pipeline, const struct refresh_options *options, int64_t patience_ms,
+                               struct refresh_report *ret_report, struct error *err);
 /* Any thread: a refresh that runs ends soon, with an error. */
 void pipeline_interrupt(struct pipeline *pipeline);
 

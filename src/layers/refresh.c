@@ -13,6 +13,8 @@
 #include "base/log.h"
 #include "layers/layers_private.h"
 
+#define AGAIN_MS 100
+
 const char *refresh_how_name(enum refresh_how how)
 {
 	static const char *const names[] = {[REFRESH_NOTHING] = "nothing",
@@ -40,9 +42,7 @@ struct pipeline *pipeline_open(const struct spec_pipeline *spec, const struct ma
 	pipeline->session = lake_session_new(lake, err);
 	if (!pipeline->session)
 		return NULL;
-	/* Before the lake is what names are looked for in: every question that has a function's name would ask its
-	 * catalog, and one model asks hundreds. */
-	pipeline->models = models_load(lake_connection(pipeline->session), spec->models, spec->models, err);
+	pipeline->models = models_load(spec->models, spec->models, err);
 	if (!pipeline->models || lake_use(pipeline->session, -1, err) || state_create(pipeline->session, err))
 		return NULL;
 	return TAKE(pipeline);
@@ -62,13 +62,30 @@ void pipeline_freep(struct pipeline **pipeline)
 	pipeline_close(*pipeline);
 }
 
+struct lake_session *pipeline_session(struct pipeline *pipeline)
+{
+	return pipeline->session;
+}
+
 const struct model_set *pipeline_models(const struct pipeline *pipeline)
 {
 	return pipeline->models;
 }
 
+int model_condition_count(const struct model *model)
+{
+	return compose_condition_count(&model->shape) + model->shape.result.condition_count;
+}
+
+const char *model_condition(const struct model *model, int index)
+{
+	return compose_condition(&model->shape, index + 1);
+}
+
 void refresh_report_release(struct refresh_report *report)
 {
+	for (int i = 0; i < report->model_count; i++)
+		free(report->models[i].by_condition);
 	free(report->models);
 	*report = (struct refresh_report){0};
 }
@@ -162,8 +179,8 @@ static void take_counts(struct model_run *run)
 	report->grouped = before->grouped;
 	report->groups = before->groups;
 	report->quarantined = before->quarantined;
-	for (int i = 0; i < before->filtered_count && i < run->filtered_count; i++) {
-		run->filtered[i] = before->filtered[i];
+	for (int i = 0; i < before->filtered_count && i < model_condition_count(run->model); i++) {
+		run->report->by_condition[i] = before->filtered[i];
 		if (i < compose_condition_count(&run->model->shape))
 			report->filtered += before->filtered[i];
 	}
@@ -328,10 +345,9 @@ static int prepare(struct refresh *r, struct refresh_report *report)
 	for (int i = 0; i < count; i++) {
 		report->models[i].model = r->runs[i].model = &pipeline->models->models[i];
 		r->runs[i].report = &report->models[i];
-		r->runs[i].filtered_count = compose_condition_count(&pipeline->models->models[i].shape) +
-		                            pipeline->models->models[i].shape.result.condition_count;
-		r->runs[i].filtered = calloc((size_t)r->runs[i].filtered_count + 1, sizeof *r->runs[i].filtered);
-		if (!r->runs[i].filtered)
+		report->models[i].by_condition =
+		        calloc((size_t)model_condition_count(report->models[i].model) + 1, sizeof(int64_t));
+		if (!report->models[i].by_condition)
 			return error_no_memory(r->err);
 	}
 	r->snapshots = lake_has_snapshots(pipeline->lake);
@@ -349,7 +365,6 @@ static void release_runs(struct refresh *r)
 		described_release(&r->runs[i].source);
 		free(r->runs[i].sources);
 		free(r->runs[i].reads);
-		free(r->runs[i].filtered);
 	}
 	free(r->runs);
 }
@@ -379,6 +394,21 @@ int pipeline_refresh(struct pipeline *pipeline, const struct refresh_options *op
 		return -1;
 	}
 	*ret_report = report;
+	return 0;
+}
+
+int pipeline_refresh_patiently(struct pipeline *pipeline, const struct refresh_options *options, int64_t patience_ms,
+                               struct refresh_report *ret_report, struct error *err)
+{
+	int64_t until = clock_monotonic_ms() + patience_ms, pause_ms = AGAIN_MS;
+
+	while (pipeline_refresh(pipeline, options, ret_report, err)) {
+		if ((err->kind != ERROR_CONFLICT && err->kind != ERROR_TRANSIENT) ||
+		    clock_monotonic_ms() + pause_ms > until)
+			return -1;
+		usleep((useconds_t)pause_ms * 1000);
+		pause_ms = pause_ms < 16 * AGAIN_MS ? 2 * pause_ms : pause_ms;
+	}
 	return 0;
 }
 

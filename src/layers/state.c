@@ -12,10 +12,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "lake/ledger.h"
 #include "layers/layers_private.h"
+
+#define CREATE_TRIES 20
+#define CREATE_PAUSE_US 100000
 
 static const char *const tables[] = {
         "CREATE SCHEMA IF NOT EXISTS lake." PARTIALS_SCHEMA,
@@ -32,19 +36,37 @@ static const char *const tables[] = {
         "ZONE)",
 };
 
-int state_create(struct lake_session *session, struct error *err)
+static int tables_are_there(struct lake_session *session, bool *ret_there, struct error *err)
 {
 	OWNED_DUCK_ROWS struct duck_rows rows = {0};
 
-	if (ledger_create(session, err))
-		return -1;
 	if (duck_query(
 	            lake_connection(session),
 	            "SELECT table_name FROM duckdb_tables() WHERE database_name = 'lake' AND schema_name = 'tarn' AND "
 	            "table_name IN ('pipelines', 'models', 'quarantined_rows')",
 	            &rows, err))
 		return -1;
-	return rows.row_count < 3 ? lake_execute_all(session, tables, COUNT_OF(tables), err) : 0;
+	*ret_there = rows.row_count == 3;
+	return 0;
+}
+
+int state_create(struct lake_session *session, struct error *err)
+{
+	struct error why = {0};
+	bool there = false;
+
+	for (int tries = 0; tries < CREATE_TRIES; tries++) {
+		if (tables_are_there(session, &there, err))
+			return -1;
+		if (there)
+			return ledger_create(session, err);
+		if (ledger_create(session, &why) == 0 && lake_execute_all(session, tables, COUNT_OF(tables), &why) == 0)
+			return 0;
+		/* Of two processes that make them at once one fails, for whatever reason, and finds them. */
+		usleep(CREATE_PAUSE_US);
+	}
+	*err = why;
+	return -1;
 }
 
 void model_state_release(struct model_state *state)
@@ -167,7 +189,7 @@ static void append_filtered(struct buffer *sql, const struct model_run *run, int
 	for (int i = 0; i < count; i++) {
 		const char *condition = compose_condition(&run->model->shape, i + 1);
 
-		buffer_printf(&text, "%s%" PRId64, i ? "," : "", run->filtered[i]);
+		buffer_printf(&text, "%s%" PRId64, i ? "," : "", run->report->by_condition[i]);
 		buffer_printf(&names, "%s", i ? "," : "[");
 		buffer_json_text(&names, condition ? condition : "", condition ? strlen(condition) : 0);
 	}
@@ -204,7 +226,7 @@ static int write_model(struct refresh *r, const struct model_run *run)
 	buffer_sql_text(&sql, report->why);
 	buffer_printf(&sql, ", %" PRId64 ", %" PRId64 ", %" PRId64 ", %" PRId64 ", %" PRId64 ", ", report->rows_in,
 	              report->rows_out, report->grouped, report->groups, report->quarantined);
-	append_filtered(&sql, run, run->whole ? 0 : run->filtered_count);
+	append_filtered(&sql, run, run->whole ? 0 : model_condition_count(model));
 	buffer_printf(&sql, ", %" PRId64 ", now()", report->ms);
 	return run_sql(r, &sql, NULL);
 }

@@ -112,20 +112,24 @@ static void append_scalar(struct buffer *out, const char *text)
 		buffer_json_text(out, text, strlen(text));
 }
 
+/* A header's is the comment above a SELECT. */
 static void append_example(struct buffer *out, enum kind_id kind)
 {
-	buffer_text(out, "\n```yaml\n");
+	bool header = kind >= KIND_COUNT;
+
+	buffer_printf(out, "\n```%s\n", header ? "sql" : "yaml");
 	for (const struct field *f = fields; f < fields + field_count; f++) {
 		if (f->kind != kind || !is_in_example(f))
 			continue;
-		buffer_printf(out, "%*s%s:", 2 * depth_of(f), "", field_name(f));
+		buffer_printf(out, "%s%*s%s:", header ? "-- " : "", 2 * depth_of(f), "", field_name(f));
 		if (f->type != TYPE_OBJECT) {
 			buffer_char(out, ' ');
 			append_scalar(out, f->example);
 		}
 		buffer_char(out, '\n');
 	}
-	buffer_text(out, "```\n");
+	buffer_printf(out, "%s```\n",
+	              header ? "SELECT event_id, CAST(amount AS DECIMAL(12, 2)) AS amount FROM bronze_events\n" : "");
 }
 
 static void append_kind(struct buffer *out, enum kind_id kind)

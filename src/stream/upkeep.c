@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/owned.h"
 #include "lake/merge.h"
+#include "lake/shed.h"
 #include "stream/stream_private.h"
 
 #define CLEANUP_EVERY_MS (10 * 60 * 1000)
@@ -105,9 +106,15 @@ static void merge(struct stream *stream)
 /* What was freed stays in the arenas of the threads that asked for it, between what is in use. */
 static void give_back_memory(struct stream *stream)
 {
+	struct error err = {0};
+	int64_t shed;
+
 	if (clock_monotonic_ms() < stream->trimmed_ms + TRIM_EVERY_MS)
 		return;
 	stream->trimmed_ms = clock_monotonic_ms();
+	if (lake_shed(stream->session, SHED_ABOVE_BYTES, &shed, &err))
+		log_event(EVENT_LAKE, FIELDS(LOG_TEXT("stream", stream->spec->name)),
+		          "DuckDB's cache was not emptied, which is tried again later: %s", err.message);
 #ifdef __GLIBC__
 	malloc_trim(0);
 #endif

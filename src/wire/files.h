@@ -20,9 +20,9 @@
 #ifndef TARN_WIRE_FILES_H
 #define TARN_WIRE_FILES_H
 
+#include "base/hash.h"
 #include "wire/cut.h"
 #include "wire/files_list.h"
-#include "wire/hash.h"
 #include "wire/source.h"
 
 struct file_entry {

@@ -178,6 +178,7 @@ static void bash_completes(void)
 	CHECK_TEXT(completed("help que", 2), "query");
 	CHECK_TEXT(completed("completion \"\"", 2), "bash zsh fish");
 	CHECK_TEXT(completed("quarantine re", 2), "replay");
+	CHECK_TEXT(completed("model pre", 2), "predict");
 	CHECK_TEXT(completed("quarantine replay \"\"", 3), "FILES");
 	CHECK_TEXT(completed("quarantine list f --st", 4), "--stream");
 	CHECK_TEXT(completed("--log-level w", 2), "warn");

@@ -1,6 +1,7 @@
 /* Exact sums in DuckDB: groups on all threads, FILTER and NULL, what is taken away, wrong bytes, and no memory. */
 #include "test_exact.h"
 
+#include "base/folder.h"
 #include "batch/arrow_abi.h"
 #include "lake/duck.h"
 #include "lake/exact_sql.h"
@@ -224,6 +225,35 @@ static void bytes_that_are_no_sum_are_refused(void)
 	CHECK_TEXT(ask("SELECT TRY(tarn_exact_value('rubbish'::BLOB))"), "NULL");
 }
 
+#define GROUPED                                                                                                        \
+	"SELECT i % 700000 AS g, tarn_exact_sum(CASE WHEN i % 64 = 0 THEN i * 10.0 ** (i % 300) ELSE i / 100 END) AS " \
+	"s FROM range(2100000) AS t(i)"
+
+/* Groups that do not fit in memory go to disk as bytes, and what a state holds outside of itself stays where it is. */
+static void states_come_back_from_disk(void)
+{
+	OWNED_FREE char *folder = folder_make(NULL, "tarn-exact-", NULL);
+	struct error err = {0};
+
+	CHECK(folder);
+	run("SET memory_limit = '80MB'");
+	run("SET temp_directory = ''");
+	CHECK_INT(duck_exec(connection, "CREATE TABLE spilled AS " GROUPED " GROUP BY g", NULL, &err), -1);
+	CHECK_HAS(err.message, "Out of Memory Error");
+	CHECK_INT(duck_execf(connection, &err, "SET temp_directory = '%s'", folder), 0);
+	run("CREATE TABLE spilled AS " GROUPED " GROUP BY g");
+	run("SET memory_limit = '1GB'");
+	CHECK_TEXT(
+	        ask("SELECT count(*) = 700000 AND count(*) FILTER (WHERE octet_length(s) > 40) > 10000 FROM spilled"),
+	        "true");
+	/* as without the disk */
+	CHECK_TEXT(ask("SELECT count(*) FROM (SELECT g, s FROM spilled WHERE g % 16 = 0 EXCEPT " GROUPED
+	               " WHERE g % 16 = 0 GROUP BY g)"),
+	           "0");
+	run("DROP TABLE spilled");
+	CHECK_INT(folder_remove(folder, NULL), 0);
+}
+
 /* A place for the first n of what needs more than a state has, and none for the next. */
 static void without_memory_a_statement_fails_and_no_more(void)
 {
@@ -257,7 +287,7 @@ int main(int argc, char **argv)
 	        argc, argv, TEST(registering_twice_is_no_error), TEST(groups_on_all_threads_equal_a_reference),
 	        TEST(rows_in_another_order_give_the_same_bytes), TEST(what_is_taken_away_leaves_no_trace),
 	        TEST(filter_null_and_distinct_mean_what_they_mean_elsewhere), TEST(bytes_that_are_no_sum_are_refused),
-	        TEST(without_memory_a_statement_fails_and_no_more));
+	        TEST(states_come_back_from_disk), TEST(without_memory_a_statement_fails_and_no_more));
 	close_duck();
 	return failed;
 }

@@ -26,14 +26,22 @@ static char *explained(const char *path)
 
 static void kinds_are_listed(void)
 {
-	CHECK_TEXT(explained(NULL),
-	           "VERSION:    ducklake.featherman.dev/v1alpha1\n\n"
-	           "KINDS:\n"
-	           "  DuckLakeCatalog\n"
-	           "    A lake: where its catalog (what tables, snapshots and files there are) and its data files\n"
-	           "    stand.\n\n"
-	           "  DuckLakeStream\n"
-	           "    A Kafka topic, or files, that flow into a table of a lake, each message exactly once.\n");
+	CHECK_TEXT(
+	        explained(NULL),
+	        "VERSION:    ducklake.featherman.dev/v1alpha1\n\n"
+	        "KINDS:\n"
+	        "  DuckLakeCatalog\n"
+	        "    A lake: where its catalog (what tables, snapshots and files there are) and its data files\n"
+	        "    stand.\n\n"
+	        "  DuckLakeStream\n"
+	        "    A Kafka topic, or files, that flow into a table of a lake, each message exactly once.\n\n"
+	        "  DuckLakePipeline\n"
+	        "    Tables made from other tables of a lake by SQL, model by model, all of them in one snapshot.\n\n"
+	        "IN OTHER FILES:\n"
+	        "  Model\n"
+	        "    A file LAYER/NAME.sql in a pipeline's folder: one SELECT that makes the table NAME. Its\n"
+	        "    options are YAML in the comment lines (--) above it, from the first one that begins with a\n"
+	        "    word and a colon; lines before that one are for people.\n");
 	CHECK_HAS(explained(""), "KINDS:");
 }
 
@@ -97,8 +105,8 @@ static void a_wrong_path_lists_what_there_is(void)
 	static const struct {
 		const char *path, *message;
 	} cases[] = {
-	        {"Stream", "there is no kind 'Stream'; there are DuckLakeCatalog and DuckLakeStream"},
-	        {".spec", "there is no kind ''; there are DuckLakeCatalog and DuckLakeStream"},
+	        {"Stream", "there is no kind 'Stream'; there are DuckLakeCatalog, DuckLakeStream and DuckLakePipeline"},
+	        {".spec", "there is no kind ''; there are DuckLakeCatalog, DuckLakeStream and DuckLakePipeline"},
 	        {"DuckLakeStream.specs",
 	         "DuckLakeStream has no field 'specs'; it has apiVersion, kind, metadata, spec"},
 	        {"DuckLakeStream..spec", "DuckLakeStream has no field ''; it has apiVersion, kind, metadata, spec"},

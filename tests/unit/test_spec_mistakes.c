@@ -1,7 +1,9 @@
 /* Manifests that are wrong, and what is told (spec.h, invariants 2 and 3): every message in full. */
 #include "test_spec.h"
 
-#define NONE "t.yaml:1:1: document: there is none; would be a document of kind DuckLakeCatalog or DuckLakeStream"
+#define NONE                                                                                                           \
+	"t.yaml:1:1: document: there is none; would be a document of kind DuckLakeCatalog, DuckLakeStream or "         \
+	"DuckLakePipeline"
 
 static void no_documents(void)
 {
@@ -85,18 +87,20 @@ static void wrong_headers(void)
 	        {"apiVersion: [v1]\n", "t.yaml:1:13: apiVersion: is a list; would be ducklake.featherman.dev/v1alpha1"},
 	        {"apiVersion: apps/v1\nkind: Deployment\n",
 	         "t.yaml:1:13: apiVersion: 'apps/v1' is not served; would be ducklake.featherman.dev/v1alpha1"},
-	        {V "metadata: {}\n", "t.yaml:1:1: kind: is missing; would be DuckLakeCatalog or DuckLakeStream"},
-	        {V "kind: {}\n", "t.yaml:2:7: kind: is a mapping; would be DuckLakeCatalog or DuckLakeStream"},
+	        {V "metadata: {}\n",
+	         "t.yaml:1:1: kind: is missing; would be DuckLakeCatalog, DuckLakeStream or DuckLakePipeline"},
+	        {V "kind: {}\n",
+	         "t.yaml:2:7: kind: is a mapping; would be DuckLakeCatalog, DuckLakeStream or DuckLakePipeline"},
 	        {V "kind: ducklakestream\n",
 	         "t.yaml:2:7: kind: 'ducklakestream' is not a kind of this API; did you mean 'DuckLakeStream'?"},
 	        {V "kind: Pod\n", "t.yaml:2:7: kind: 'Pod' is not a kind of this API; this version knows "
-	                          "DuckLakeCatalog and DuckLakeStream"},
+	                          "DuckLakeCatalog, DuckLakeStream and DuckLakePipeline"},
 	        {V "kind: DuckLakeTable\n",
 	         "t.yaml:2:7: kind: 'DuckLakeTable' is a kind of this API that is not served by "
-	         "this version; this version knows DuckLakeCatalog and DuckLakeStream"},
+	         "this version; this version knows DuckLakeCatalog, DuckLakeStream and DuckLakePipeline"},
 	        {LAKE "---\n" V "kind: DuckLakePool\n", "t.yaml:9:7: kind: 'DuckLakePool' is a kind of this API that "
 	                                                "is not served by this version; this version "
-	                                                "knows DuckLakeCatalog and DuckLakeStream"});
+	                                                "knows DuckLakeCatalog, DuckLakeStream and DuckLakePipeline"});
 }
 
 static void files_or_kafka(void)

@@ -4,11 +4,11 @@
 #include <unistd.h>
 
 #include "base/folder.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "base/owned.h"
 #include "check.h"
 #include "wire/files.h"
-#include "wire/hash.h"
 
 static char folder[64];
 

@@ -1,4 +1,4 @@
-#include "wire/hash.h"
+#include "base/hash.h"
 
 #include <openssl/evp.h>
 #include <stdio.h>

@@ -3,8 +3,8 @@
  *
  * Life cycle: hash_new -> hash_add... -> hash_hex -> hash_free. One thread.
  */
-#ifndef TARN_WIRE_HASH_H
-#define TARN_WIRE_HASH_H
+#ifndef TARN_BASE_HASH_H
+#define TARN_BASE_HASH_H
 
 #include <stddef.h>
 

@@ -1,0 +1,147 @@
+/*
+ * test_lake_shed.c - lake/shed.h: what DuckDB keeps of commits is given back, its bound of memory is as before, and no
+ * transaction is disturbed.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/folder.h"
+#include "base/owned.h"
+#include "check.h"
+#include "lake/duck.h"
+#include "lake/lake_private.h"
+
+#define COMMITS 60
+#define KEPT_BYTES 16384
+
+struct place {
+	char folder[64], catalog_path[96], data[96];
+	struct spec_catalog catalog;
+	struct lake *lake;
+	struct lake_session *session, *other;
+	struct error err;
+};
+
+static bool open_place(struct place *place, int64_t memory_bytes)
+{
+	struct lake_options options = {.writer = true, .threads = 1, .memory_bytes = memory_bytes};
+
+	*place = (struct place){.folder = "/tmp/tarn-shed.XXXXXX"};
+	if (!mkdtemp(place->folder))
+		return false;
+	snprintf(place->catalog_path, sizeof place->catalog_path, "%s/catalog", place->folder);
+	snprintf(place->data, sizeof place->data, "%s/data/", place->folder);
+	place->catalog = (struct spec_catalog){
+	        .name = (char[]){"main"},
+	        .backend = {.type = BACKEND_SQLITE, .path = place->catalog_path},
+	        .data_path = place->data,
+	};
+	place->lake = lake_open(&place->catalog, &options, &place->err);
+	place->session = place->lake ? lake_session_new(place->lake, &place->err) : NULL;
+	place->other = place->session ? lake_session_new(place->lake, &place->err) : NULL;
+	if (!place->other)
+		printf("# %s\n", place->err.message);
+	return place->other != NULL;
+}
+
+static void close_place(struct place *place)
+{
+	struct error ignored;
+
+	lake_session_free(place->other);
+	lake_session_free(place->session);
+	lake_close(place->lake);
+	folder_remove(place->folder, &ignored);
+}
+
+static int insert(struct place *place)
+{
+	static const char *const statements[] = {"INSERT INTO lake.t SELECT i, 'x' FROM range(10) r(i)"};
+
+	return lake_execute_all(place->session, statements, 1, &place->err);
+}
+
+static int64_t ask(struct place *place, const char *sql)
+{
+	OWNED_DUCK_ROWS struct duck_rows rows = {0};
+
+	if (duck_query(lake_connection(place->session), sql, &rows, &place->err))
+		return -1;
+	return rows.row_count ? duck_cell_int(&rows, 0, 0) : -2;
+}
+
+static int64_t cached(struct place *place)
+{
+	return ask(place,
+	           "SELECT CAST(coalesce(sum(memory_usage_bytes), 0) AS BIGINT) FROM duckdb_memory() WHERE tag = "
+	           "'OBJECT_CACHE'");
+}
+
+static bool limit_is(struct place *place, const char *limit)
+{
+	OWNED_DUCK_ROWS struct duck_rows rows = {0};
+
+	if (duck_query(lake_connection(place->session), "SELECT current_setting('memory_limit')", &rows, &place->err))
+		return false;
+	if (strcmp(duck_cell(&rows, 0, 0), limit))
+		printf("# the limit is %s\n", duck_cell(&rows, 0, 0));
+	return !strcmp(duck_cell(&rows, 0, 0), limit);
+}
+
+static bool fill(struct place *place)
+{
+	static const char *const statements[] = {"CREATE TABLE lake.t (id BIGINT, name VARCHAR)"};
+
+	if (lake_execute_all(place->session, statements, 1, &place->err))
+		return false;
+	for (int i = 0; i < COMMITS; i++)
+		if (insert(place))
+			return false;
+	return cached(place) > KEPT_BYTES;
+}
+
+static void gives_back(void)
+{
+	OWNED_BY(close_place) struct place place;
+	int64_t shed = 0, before;
+
+	CHECK(open_place(&place, (int64_t)64 << 20));
+	CHECK(fill(&place));
+	before = cached(&place);
+	CHECK(lake_shed(place.session, before + 1, &shed, &place.err) == 0 && shed == 0);
+	CHECK(lake_shed(place.session, KEPT_BYTES, &shed, &place.err) == 0);
+	CHECK(shed > 0 && cached(&place) <= before - shed && cached(&place) < KEPT_BYTES);
+	CHECK(limit_is(&place, "64.0 MiB"));
+	CHECK(insert(&place) == 0 && ask(&place, "SELECT count(*) FROM lake.t") == 10 * (COMMITS + 1));
+}
+
+static void leaves_transactions_alone(void)
+{
+	OWNED_BY(close_place) struct place place;
+	int64_t shed = 0, before;
+
+	CHECK(open_place(&place, (int64_t)64 << 20));
+	CHECK(fill(&place));
+	before = cached(&place);
+	CHECK(lake_begin(place.session, &place.err) == 0);
+	CHECK(lake_shed(place.other, KEPT_BYTES, &shed, &place.err) == 0 && shed == 0 && cached(&place) >= before);
+	lake_rollback(place.session);
+	lake_rollback(place.session); /* of none */
+	CHECK(lake_shed(place.other, KEPT_BYTES, &shed, &place.err) == 0 && shed > 0);
+}
+
+static void without_a_bound(void)
+{
+	OWNED_BY(close_place) struct place place;
+	int64_t shed = 0;
+
+	CHECK(open_place(&place, 0));
+	CHECK(fill(&place));
+	CHECK(lake_shed(place.session, 0, &shed, &place.err) == 0 && shed == 0);
+}
+
+int main(int argc, char **argv)
+{
+	return CHECK_MAIN(argc, argv, TEST(gives_back), TEST(leaves_transactions_alone), TEST(without_a_bound));
+}
