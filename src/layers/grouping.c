@@ -123,6 +123,10 @@ static int add_argument(struct reading *r, struct grouping *g, struct stage *sta
 		output->name = NULL;
 		return error_no_memory(r->err);
 	}
+	output->shown = strdup(column);
+	output->location = shape_location(expression);
+	if (!output->shown)
+		return error_no_memory(r->err);
 	if (casts_check(r->tree, r->connection, expression, column, false, &r->shape->sites, &output->sql, r->err))
 		return -1;
 	return node_become_column(r->tree, expression, output->name) ? error_no_memory(r->err) : 0;
@@ -299,6 +303,7 @@ static int read_result(struct reading *r, const struct grouping *g)
 		if (!item || !output)
 			return error_no_memory(r->err);
 		output->name = TAKE(name);
+		output->location = shape_location(item);
 		node_drop_alias(r->tree, item);
 		if (replace_grouped(r, g, item) || casts_check(r->tree, r->connection, item, output->name, false,
 		                                               &r->shape->sites, &output->sql, r->err))
@@ -339,6 +344,10 @@ enum answer shape_read_grouping(struct reading *r, const struct node *query, int
 		OWNED_FREE char *column = shape_name_of(r, g.keys[i]);
 
 		if (!output || !column || asprintf(&output->name, "tarn k%d", i) < 0)
+			return (enum answer)error_no_memory(r->err);
+		output->location = shape_location(g.keys[i]);
+		output->shown = strdup(column);
+		if (!output->shown)
 			return (enum answer)error_no_memory(r->err);
 		if (casts_check(r->tree, r->connection, g.keys[i], column, false, &r->shape->sites, &output->sql,
 		                r->err))

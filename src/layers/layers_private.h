@@ -68,6 +68,13 @@ struct model_run {
 	bool changed, anew;
 };
 
+/* The row for which a statement failed. */
+struct culprit {
+	char what[80]; /* the output or the condition that failed; "" : it was not found */
+	char row[200]; /* as JSON, or the beginning of it */
+	int line; /* of its file; 0: unknown */
+};
+
 struct refresh {
 	struct pipeline *pipeline;
 	const struct refresh_options *options;
@@ -79,6 +86,9 @@ struct refresh {
 	int64_t snapshot; /* that it reads */
 	struct model_run *runs; /* one a model */
 	struct refresh_report *report;
+	int failed; /* the model whose statement failed; -1: none */
+	int suspect; /* looked at instead of made; -1: none */
+	struct culprit culprit; /* of the suspect */
 	bool committing; /* the transaction is over, whatever became of it */
 	struct error *err;
 };
@@ -143,6 +153,12 @@ int groups_change(struct refresh *r, struct model_run *run);
 int whole_anew(struct refresh *r, struct model_run *run);
 /* Why the model cannot be incremental; "": it can. Needs run->source. */
 int groups_check(struct refresh *r, struct model_run *run, char *ret_why, size_t size);
+
+/* ---- culprit.c */
+
+/* Whether a row is found or not. In a transaction that has got to the model and no further; what makes it fail again is
+ * an error. */
+int culprit_find(struct refresh *r, const struct model_run *run, struct culprit *ret_culprit);
 
 /* ---- count.c: what becomes of rows */
 

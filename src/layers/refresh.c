@@ -199,6 +199,20 @@ static int do_model(struct refresh *r, struct model_run *run)
 	return run->anew ? groups_anew(r, run) : groups_change(r, run);
 }
 
+static int make(struct refresh *r, struct model_run *run, int index)
+{
+	if (index != r->suspect) {
+		r->failed = index;
+		if (do_model(r, run))
+			return -1;
+		r->failed = -1;
+		return 0;
+	}
+	if (!culprit_find(r, run, &r->culprit))
+		error_set(r->err, ERROR_INVALID, 0, "this is how far the model was looked at");
+	return -1;
+}
+
 static int refresh_model(struct refresh *r, int index)
 {
 	struct model_run *run = &r->runs[index];
@@ -211,7 +225,7 @@ static int refresh_model(struct refresh *r, int index)
 	}
 	if (r->options->progress)
 		r->options->progress(r->options->context, run->model, index + 1, r->pipeline->models->count);
-	if (decide(r, run) || (!r->options->dry_run && do_model(r, run))) {
+	if (decide(r, run) || (!r->options->dry_run && make(r, run, index))) {
 		if (strncmp(r->err->message, run->model->file, strlen(run->model->file)) != 0)
 			error_wrap(r->err, "%.200s", run->model->file);
 		return -1;
@@ -369,11 +383,39 @@ static void release_runs(struct refresh *r)
 	free(r->runs);
 }
 
+/* The transaction is over, and what it made for the model to read is gone: all is made again up to the model. */
+static void tell_culprit(struct refresh *r)
+{
+	const struct model *model = &r->pipeline->models->models[r->failed];
+	struct error second = {0}, *err = r->err;
+	char told[sizeof err->message];
+	size_t prefix = strlen(model->file) + strlen(": ");
+
+	/* It has a line already, or is of something else than a row. */
+	if (strncmp(err->message, model->file, strlen(model->file)) != 0 ||
+	    strncmp(err->message + strlen(model->file), ": ", 2) != 0 || model->shape.kind == SHAPE_WHOLE)
+		return;
+	snprintf(told, sizeof told, "%s", err->message + prefix);
+	release_runs(r);
+	refresh_report_release(r->report);
+	r->runs = NULL;
+	r->suspect = r->failed;
+	r->err = &second;
+	if (!prepare(r, r->report))
+		run_transaction(r);
+	r->err = err;
+	if (!*r->culprit.what)
+		return;
+	error_set(err, ERROR_INVALID, err->code, "%.200s%s%.0d: %.200s (%.80s, of the row %s)", model->file,
+	          r->culprit.line ? ":" : "", r->culprit.line, told, r->culprit.what, r->culprit.row);
+}
+
 int pipeline_refresh(struct pipeline *pipeline, const struct refresh_options *options,
                      struct refresh_report *ret_report, struct error *err)
 {
 	struct refresh_report report = {0};
-	struct refresh r = {.pipeline = pipeline, .options = options, .report = &report, .err = err};
+	struct refresh r = {
+	        .pipeline = pipeline, .options = options, .report = &report, .failed = -1, .suspect = -1, .err = err};
 	int64_t started_ms = clock_monotonic_ms();
 	int failed = prepare(&r, &report);
 
@@ -384,6 +426,8 @@ int pipeline_refresh(struct pipeline *pipeline, const struct refresh_options *op
 		r.connection = lake_connection(r.session);
 		atomic_store(&pipeline->running, r.connection);
 		failed = lake_use(r.session, -1, err) || exact_sql_register(r.connection, err) || run_transaction(&r);
+		if (failed && err->kind == ERROR_INVALID && r.failed >= 0)
+			tell_culprit(&r);
 		atomic_store(&pipeline->running, NULL);
 		apart_close(&r.apart);
 	}

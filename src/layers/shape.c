@@ -17,6 +17,7 @@ static void release_stage(struct stage *stage)
 {
 	for (int i = 0; i < stage->output_count; i++) {
 		free(stage->outputs[i].name);
+		free(stage->outputs[i].shown);
 		checked_sql_release(&stage->outputs[i].sql);
 	}
 	for (int i = 0; i < stage->condition_count; i++) {
@@ -142,6 +143,15 @@ static const char *varying_name(const struct node *varying)
 	                                             : node_text(node_at(node_get(varying, "column_names"), 0), NULL);
 }
 
+int64_t shape_location(const struct node *expression)
+{
+	int64_t location = node_location(expression);
+
+	for (int i = 0; location < 0 && i < node_count(expression); i++)
+		location = shape_location(node_at(expression, i));
+	return location;
+}
+
 /* ---- one stage's parts */
 
 static struct stage *add_stage(struct reading *r)
@@ -167,7 +177,7 @@ struct output *stage_add_output(struct reading *r, struct stage *stage)
 		return NULL;
 	}
 	stage->outputs = outputs;
-	outputs[stage->output_count] = (struct output){0};
+	outputs[stage->output_count] = (struct output){.location = -1};
 	return &outputs[stage->output_count++];
 }
 
@@ -219,6 +229,7 @@ static int add_expression(struct reading *r, struct stage *stage, const struct n
 	if (!output)
 		return -1;
 	output->name = TAKE(name);
+	output->location = shape_location(expression);
 	return casts_check(r->tree, r->connection, expression, output->name, false, &r->shape->sites, &output->sql,
 	                   r->err);
 }
@@ -249,7 +260,7 @@ static int add_condition(struct reading *r, struct stage *stage, const struct no
 		return error_no_memory(r->err);
 	stage->conditions = conditions;
 	condition = &conditions[stage->condition_count++];
-	*condition = (struct condition){0};
+	*condition = (struct condition){.location = shape_location(written)};
 	buffer_init(&text, SQL_MAXIMUM_BYTES);
 	if (tree_expression_sql(r->tree, r->connection, written, &text, r->err))
 		return -1;

@@ -243,9 +243,11 @@ def sortable(row):
     return [f"{v + 0.0:.6e}" if isinstance(v, float) else repr(v) for v in row]
 
 
-def same_rows(got, expected):
+def assert_same_rows(got, expected, what):
     got, expected = sorted(got, key=sortable), sorted(expected, key=sortable)
-    return len(got) == len(expected) and all(all(map(approximately, a, b)) for a, b in zip(got, expected))
+    assert len(got) == len(expected), f"{what}: {len(got)} rows, and not {len(expected)}"
+    for a, b in zip(got, expected):
+        assert all(map(approximately, a, b)), f"{what}: {a}, and not {b}"
 
 
 class Plain:
@@ -296,7 +298,7 @@ def assert_reason(con, text, reason):
 def assert_plain(seen, model):
     plain = Plain(seen, model)
     if model.kind in ("view", "whole"):
-        assert same_rows(seen.rows(f"FROM inc.{model.name}"), plain.results([])), f"{model.name} is not what plain DuckDB gives"
+        assert_same_rows(seen.rows(f"FROM inc.{model.name}"), plain.results([]), f"{model.name} is not what plain DuckDB gives")
         return
     bad = plain.bad_rows()
     refused = seen.rows(f"SELECT source_table, source_row, \"column\", \"text\", reason FROM inc.tarn_refused WHERE model = '{model.name}'")
@@ -306,8 +308,7 @@ def assert_plain(seen, model):
     for table, row, column, text, reason in refused:
         assert table == f"main.{model.reads}"
         assert_reason(seen.con, text, reason)
-    results = plain.results(bad)
-    assert same_rows(seen.rows(f"FROM inc.{model.name}"), results), f"{model.name} is not what plain DuckDB gives: {model.sql}"
+    assert_same_rows(seen.rows(f"FROM inc.{model.name}"), plain.results(bad), f"{model.name} is not what plain DuckDB gives: {model.sql}")
     assert_columns(seen, model, plain, bad, refused)
 
 
