@@ -305,12 +305,7 @@ static int create_table(struct refresh *r, const struct model_run *run)
 	buffer_init(&sql, SQL_MAXIMUM_BYTES);
 	buffer_text(&sql, "CREATE TABLE ");
 	append_model(&sql, run->model);
-	for (int i = 0; i < run->columns.count; i++) {
-		buffer_text(&sql, i ? ", " : " (");
-		buffer_sql_name(&sql, run->columns.items[i].name);
-		buffer_printf(&sql, " %s", run->columns.items[i].type);
-	}
-	buffer_text(&sql, ")");
+	append_columns(&sql, &run->columns);
 	return run_sql(r, &sql, NULL);
 }
 

@@ -240,6 +240,9 @@ static int why_never(struct refresh *r, struct model_run *run, char *ret_why, si
 		snprintf(ret_why, size, "backend file keeps no snapshots, and so no changes");
 	else if (has_rowid(run))
 		snprintf(ret_why, size, "its column rowid hides the one by which rows are deleted");
+	else if (inexact_type(&run->columns))
+		snprintf(ret_why, size, "a lake does not keep each value of type %.80s as it is",
+		         inexact_type(&run->columns));
 	else if (reads_view(r, run))
 		snprintf(ret_why, size, "it reads a view");
 	else if (shape->kind == SHAPE_GROUPS)

@@ -57,7 +57,11 @@ static int read_partials(struct refresh *r, const struct model_run *run, struct 
 	compose_groups(&run->model->shape, buffer_string(&rows), &groups);
 	if (describe_sql(r, buffer_string(&rows), &arguments) || describe_sql(r, buffer_string(&groups), &results))
 		return -1;
-	return partials_init(&run->model->shape, &arguments, &results, ret_partials, why, size, r->err);
+	if (partials_init(&run->model->shape, &arguments, &results, ret_partials, why, size, r->err))
+		return -1;
+	if (inexact_type(&results))
+		snprintf(why, size, "a lake does not keep each value of type %.80s as it is", inexact_type(&results));
+	return 0;
 }
 
 int groups_check(struct refresh *r, struct model_run *run, char *ret_why, size_t size)
@@ -371,10 +375,8 @@ static int make_delta(struct refresh *r, struct model_run *run, const struct cha
 	buffer_init(&sql, SQL_MAXIMUM_BYTES);
 	append_finals(shape, &c->partials, partials, &groups);
 	compose_result(shape, buffer_string(&groups), &result);
-	buffer_text(&sql, "CREATE OR REPLACE TEMP TABLE ");
-	append_delta(&sql, delta, "main", run->model->name);
-	buffer_printf(&sql, " AS SELECT " COLUMNS_KEPT " FROM (%s)" WHERE_KEPT, buffer_string(&result));
-	if (run_sql(r, &sql, NULL))
+	buffer_printf(&sql, "SELECT " COLUMNS_KEPT " FROM (%s)" WHERE_KEPT, buffer_string(&result));
+	if (feed_write(r, run, delta, &sql))
 		return -1;
 	return count_rows(r, run, buffer_string(&result), LEVEL_GROUPS, sign, ret_count);
 }

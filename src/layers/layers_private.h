@@ -102,6 +102,10 @@ int count_sql(struct refresh *r, const struct buffer *sql, int64_t *ret_count);
 int describe_table(struct refresh *r, const char *table, struct described *ret_columns);
 int describe_sql(struct refresh *r, const char *sql, struct described *ret_columns);
 void described_release(struct described *columns);
+/* The first type of which a lake does not keep each value as it is; NULL: none. */
+const char *inexact_type(const struct described *columns);
+/* " (a TYPE, b TYPE)" */
+void append_columns(struct buffer *sql, const struct described *columns);
 /* The same types, and the same names as SQL compares them. */
 bool described_equal(const struct described *a, const struct described *b);
 /* lake."schema"."table" */
@@ -133,6 +137,9 @@ int state_outcome(struct pipeline *pipeline, int64_t turn, bool *ret_mine, struc
 
 /* Temporary tables of what the table lost and got since the snapshot; ret_valid: false where that cannot be told. */
 int feed_read(struct refresh *r, const char *schema, const char *table, int64_t since, bool *ret_valid);
+/* Makes the temporary table of what the model's own table lost or got, of the same columns, with the rows of a SELECT.
+ */
+int feed_write(struct refresh *r, const struct model_run *run, enum delta delta, const struct buffer *rows);
 /* How many rows they have. */
 int feed_count(struct refresh *r, const char *schema, const char *table, enum delta delta, int64_t *ret_count);
 void feed_drop(struct refresh *r);

@@ -125,7 +125,7 @@ static bool is_decimal(const char *type, int *ret_width, int *ret_scale)
 static int add_again(struct making *m, int i, const char *type)
 {
 	m->partials->always_again = true;
-	if (add(m, i, "value", NULL, NULL, "%s", m->shape->aggregates[i].call))
+	if (add(m, i, "value", NULL, NULL, "CAST(%s AS %s)", m->shape->aggregates[i].call, type))
 		return -1;
 	return finish(m, type, "\"tarn p%d value\"", i);
 }
@@ -135,7 +135,8 @@ static int add_extreme(struct making *m, int i, const char *type)
 	const struct aggregate *a = &m->shape->aggregates[i];
 
 	m->partials->again_when_gone = true;
-	if (add(m, i, "value", !strcasecmp(a->function, "min") ? &least : &greatest, NULL, "%s", a->call))
+	if (add(m, i, "value", !strcasecmp(a->function, "min") ? &least : &greatest, NULL, "CAST(%s AS %s)", a->call,
+	        type))
 		return -1;
 	return finish(m, type, "\"tarn p%d value\"", i);
 }
@@ -262,7 +263,11 @@ static int add_keys(struct making *m, char *ret_why, size_t size)
 		snprintf(name, sizeof name, "tarn k%d", i);
 		snprintf(quoted, sizeof quoted, "\"%s\"", name);
 		type = type_of(m->arguments, name);
-		partials->keys[i] = one_zero(quoted, type);
+		/* A key's type is what the lake keeps it as. */
+		if (is_floating(type))
+			partials->keys[i] = one_zero(quoted, type);
+		else if (asprintf(&partials->keys[i], "CAST(%s AS %s)", quoted, type) < 0)
+			partials->keys[i] = NULL;
 		if (!partials->keys[i])
 			return error_no_memory(m->err);
 		partials->key_count++;

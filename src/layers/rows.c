@@ -70,10 +70,8 @@ static int make_delta(struct refresh *r, struct model_run *run, enum delta delta
 	buffer_init(&sql, SQL_MAXIMUM_BYTES);
 	append_delta(&source, delta, shape->schema, shape->table);
 	append_rows_of(run, buffer_string(&source), &rows);
-	buffer_text(&sql, "CREATE OR REPLACE TEMP TABLE ");
-	append_delta(&sql, delta, "main", run->model->name);
-	buffer_printf(&sql, " AS SELECT " COLUMNS_KEPT " FROM (%s)" WHERE_KEPT, buffer_string(&rows));
-	if (run_sql(r, &sql, NULL))
+	buffer_printf(&sql, "SELECT " COLUMNS_KEPT " FROM (%s)" WHERE_KEPT, buffer_string(&rows));
+	if (feed_write(r, run, delta, &sql))
 		return -1;
 	return count_rows(r, run, buffer_string(&rows), LEVEL_ROWS, delta == DELTA_NEW ? 1 : -1, ret_kept);
 }

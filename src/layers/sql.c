@@ -73,15 +73,68 @@ int describe_table(struct refresh *r, const char *table, struct described *ret_c
 	return query_sql(r, &describe, &rows) ? -1 : take_described(r, &rows, ret_columns);
 }
 
+/* "HUGEINT" and "UHUGEINT" wherever they stand, but in names. */
+static char *exact_type(const char *type)
+{
+	OWNED_BUFFER struct buffer out = {0};
+	bool quoted = false;
+
+	buffer_init(&out, SQL_MAXIMUM_BYTES);
+	while (*type) {
+		const char *huge = strncmp(type, "UHUGEINT", strlen("UHUGEINT")) ? type : type + 1;
+
+		quoted ^= *type == '"';
+		if (quoted || strncmp(huge, "HUGEINT", strlen("HUGEINT")) != 0) {
+			buffer_char(&out, *type++);
+			continue;
+		}
+		buffer_text(&out, "DECIMAL(38,0)");
+		type = huge + strlen("HUGEINT");
+	}
+	return buffer_ok(&out) ? strdup(buffer_string(&out)) : NULL;
+}
+
 /* By a view, which ends where the text does, whatever stands there: DESCRIBE within another SELECT stumbles over ';'.
- * Columns of one name are called as they would be in a table. */
+ * Columns of one name are called as they would be in a table. Parquet has no whole numbers of 128 bits and would keep
+ * them as floating ones, the sum of a BIGINT among them: they are decimals. */
 int describe_sql(struct refresh *r, const char *sql, struct described *ret_columns)
 {
+	OWNED_BY(described_release) struct described columns = {0};
 	OWNED_BUFFER struct buffer view = {0};
 
 	buffer_init(&view, SQL_MAXIMUM_BYTES);
 	buffer_printf(&view, "CREATE OR REPLACE TEMP VIEW \"tarn described\" AS %s", sql);
-	return run_sql(r, &view, NULL) || describe_table(r, "temp.\"tarn described\"", ret_columns) ? -1 : 0;
+	if (run_sql(r, &view, NULL) || describe_table(r, "temp.\"tarn described\"", &columns))
+		return -1;
+	for (int i = 0; r->snapshots && i < columns.count; i++) {
+		char *type = exact_type(columns.items[i].type);
+
+		if (!type)
+			return error_no_memory(r->err);
+		free(columns.items[i].type);
+		columns.items[i].type = type;
+	}
+	*ret_columns = columns;
+	columns = (struct described){0};
+	return 0;
+}
+
+const char *inexact_type(const struct described *columns)
+{
+	for (int i = 0; i < columns->count; i++)
+		if (strstr(columns->items[i].type, "INTERVAL") || strstr(columns->items[i].type, "TIME WITH TIME ZONE"))
+			return columns->items[i].type;
+	return NULL;
+}
+
+void append_columns(struct buffer *sql, const struct described *columns)
+{
+	for (int i = 0; i < columns->count; i++) {
+		buffer_text(sql, i ? ", " : " (");
+		buffer_sql_name(sql, columns->items[i].name);
+		buffer_printf(sql, " %s", columns->items[i].type);
+	}
+	buffer_text(sql, ")");
 }
 
 bool described_equal(const struct described *a, const struct described *b)
