@@ -5,11 +5,19 @@
 #include <string.h>
 
 #define SQL_MAXIMUM_BYTES ((size_t)16 << 20)
+/* What tells the CAST that failed repeats what each CAST and each condition reads: CASTs within CASTs make it grow with
+ * the square of their depth, CASEs within conditions with more. Beyond these bounds an expression stays as it is
+ * written, and a value that it refuses fails the statement. */
+#define FAILURE_BYTES_FREE ((size_t)16 << 10)
+#define FAILURE_BYTES_A_BYTE 16
+#define CAST_DEPTH_MAX 32
 
 /* The CASTs of the expression at hand that became TRY_CASTs. */
 struct tried {
 	const struct node *node;
 	int site;
+	char *sql; /* "TRY_CAST(child AS TYPE)", of nested types "CAST(child AS TYPE)"; owned */
+	char *child; /* owned */
 };
 
 struct checking {
@@ -19,6 +27,9 @@ struct checking {
 	struct cast_sites *sites;
 	struct tried *tried; /* owned */
 	int tried_count;
+	int depth; /* CASTs around the node at hand */
+	size_t failure_maximum;
+	bool too_large;
 	struct error *err;
 };
 
@@ -44,7 +55,18 @@ void checked_sql_release(struct checked_sql *checked)
 static bool is_closed(const struct node *node)
 {
 	return node_is(node, "class", "SUBQUERY") || node_is(node, "class", "LAMBDA") ||
-	       node_is(node, "class", "WINDOW");
+	       node_is(node, "class", "WINDOW") || node_is(node, "type", "OPERATOR_TRY");
+}
+
+/* TRY_CAST of a list of which one element is refused is a list with a NULL: nothing tells that it was refused. */
+static bool is_nested(const struct node *cast)
+{
+	static const char *const ids[] = {"LIST", "ARRAY", "STRUCT", "MAP", "UNION"};
+
+	for (size_t i = 0; i < COUNT_OF(ids); i++)
+		if (node_is(node_get(cast, "cast_type"), "id", ids[i]))
+			return true;
+	return false;
 }
 
 static bool is_cast(const struct node *node)
@@ -82,33 +104,156 @@ static int add_site(struct checking *c, const struct node *node)
 	return 0;
 }
 
-/* Recursion is as deep as the expression, which DuckDB's parser bounds. */
-static int try_casts(struct checking *c, struct node *node)
+static void release_tried(struct checking *c)
 {
-	if (is_closed(node))
-		return 0;
-	if (is_cast(node) && !node_true(node, "try_cast") && reads_columns(node_get(node, "child"))) {
-		if (add_site(c, node))
-			return -1;
-		node_set_true(c->tree, node, "try_cast");
+	for (int i = 0; i < c->tried_count; i++) {
+		free(c->tried[i].sql);
+		free(c->tried[i].child);
 	}
-	for (int i = 0; i < node_count(node); i++)
-		if (try_casts(c, node_at(node, i)))
+	free(c->tried);
+}
+
+static int try_casts(struct checking *c, struct node *node);
+
+static int try_children(struct checking *c, struct node *node)
+{
+	for (int i = 0; i < node_count(node); i++) {
+		const char *column = c->column;
+		int failed;
+
+		/* REPLACE (... AS name) */
+		if (*node_text(node, "key"))
+			c->column = node_text(node, "key");
+		failed = try_casts(c, node_at(node, i));
+		c->column = column;
+		if (failed)
 			return -1;
+	}
 	return 0;
 }
 
-static int site_of(const struct checking *c, const struct node *node)
+/* Recursion is as deep as the expression, which DuckDB's parser bounds. */
+static int try_casts(struct checking *c, struct node *node)
+{
+	int failed;
+
+	if (is_closed(node))
+		return 0;
+	if (is_cast(node) && !node_true(node, "try_cast") && reads_columns(node_get(node, "child"))) {
+		struct node *tried = is_nested(node) ? node_wrap(c->tree, node, "OPERATOR", "OPERATOR_TRY") : node;
+
+		if (!tried)
+			return error_no_memory(c->err);
+		if (tried == node)
+			node_set_true(c->tree, node, "try_cast");
+		if (add_site(c, tried))
+			return -1;
+		node = tried;
+	}
+	c->depth += is_cast(node);
+	c->too_large |= c->depth > CAST_DEPTH_MAX;
+	failed = c->too_large ? 0 : try_children(c, node);
+	c->depth -= is_cast(node);
+	return failed;
+}
+
+static const struct tried *find_tried(const struct checking *c, const struct node *node)
 {
 	for (int i = 0; i < c->tried_count; i++)
 		if (c->tried[i].node == node)
-			return c->tried[i].site;
-	return -1;
+			return &c->tried[i];
+	return NULL;
+}
+
+/* Where the child of "CAST(child AS TYPE)" ends: at the AS that no other parentheses or quotes have around them. */
+static const char *find_as(const char *sql)
+{
+	int depth = 0;
+	char quote = 0;
+
+	for (const char *c = sql; *c; c++) {
+		if (quote)
+			quote = *c == quote ? 0 : quote;
+		else if (*c == '\'' || *c == '"')
+			quote = *c;
+		else if (depth == 1 && !strncmp(c, " AS ", strlen(" AS ")))
+			return c;
+		else
+			depth += (*c == '(' || *c == '[' || *c == '{') - (*c == ')' || *c == ']' || *c == '}');
+	}
+	return NULL;
+}
+
+/* The SQL of each, its child's and its type's: DuckDB is asked once, for asking costs more than all else here. */
+static int fill_sql(struct checking *c)
+{
+	for (int i = 0; i < c->tried_count; i++) {
+		struct tried *tried = &c->tried[i];
+		const char *call = is_nested(tried->node) ? "CAST(" : "TRY_CAST(", *as;
+		OWNED_BUFFER struct buffer sql = {0};
+		char **type = &c->sites->sites[tried->site].type;
+
+		buffer_init(&sql, SQL_MAXIMUM_BYTES);
+		if (tree_expression_sql(c->tree, c->connection, tried->node, &sql, c->err))
+			return -1;
+		tried->sql = strdup(buffer_string(&sql));
+		if (!tried->sql)
+			return error_no_memory(c->err);
+		as = find_as(tried->sql);
+		if (!as || strncmp(tried->sql, call, strlen(call)))
+			return error_set(c->err, ERROR_FATAL, 0, "DuckDB wrote a CAST as %.200s", tried->sql);
+		tried->child = strndup(tried->sql + strlen(call), (size_t)(as - tried->sql) - strlen(call));
+		as += strlen(" AS ");
+		*type = strndup(as, strlen(as) - strlen(")"));
+		if (!tried->child || !*type)
+			return error_no_memory(c->err);
+	}
+	return 0;
 }
 
 /* ---- what they refuse */
 
-static int failure_of(struct checking *c, const struct node *node, struct buffer *out);
+/* Where rows are chosen - by WHERE, HAVING, and between a CASE's branches - DuckDB stops at the operand of AND or OR
+ * that decides. Where it computes a value it computes all of them. */
+enum context { CONTEXT_VALUE, CONTEXT_CHOICE };
+
+static int failure_of(struct checking *c, const struct node *node, enum context context, struct buffer *out);
+
+/* One more of several failures, with ',' between them: coalesce() of them is the first. */
+static void append_one_of(struct checking *c, struct buffer *out, const struct buffer *failure)
+{
+	if (failure->size)
+		buffer_printf(out, "%s%s", out->size ? ", " : "", buffer_string(failure));
+	c->too_large |= !buffer_ok(failure) || !buffer_ok(out);
+}
+
+static int append_children(struct checking *c, const struct node *node, struct buffer *out)
+{
+	for (int i = 0; i < node_count(node); i++) {
+		OWNED_BUFFER struct buffer failure = {0};
+
+		buffer_init(&failure, c->failure_maximum);
+		if (failure_of(c, node_at(node, i), CONTEXT_VALUE, &failure))
+			return -1;
+		append_one_of(c, out, &failure);
+	}
+	return 0;
+}
+
+/* JSON's null becomes NULL without being refused. */
+static void append_cast(struct checking *c, const struct tried *tried, struct buffer *out)
+{
+	OWNED_BUFFER struct buffer own = {0};
+
+	buffer_init(&own, c->failure_maximum);
+	buffer_printf(&own,
+	              "CASE WHEN (%s) IS NOT NULL AND %s%s%s IS NULL AND NOT (typeof(%s) = 'JSON' AND CAST(%s AS "
+	              "VARCHAR) = 'null')",
+	              tried->child, is_nested(tried->node) ? "TRY(" : "", tried->sql, is_nested(tried->node) ? ")" : "",
+	              tried->child, tried->child);
+	buffer_printf(&own, " THEN {'site': %d, 'text': CAST(%s AS VARCHAR)} END", tried->site, tried->child);
+	append_one_of(c, out, &own);
+}
 
 static int append_sql(struct checking *c, const struct node *node, struct buffer *out)
 {
@@ -119,148 +264,142 @@ static int append_sql(struct checking *c, const struct node *node, struct buffer
 	return 0;
 }
 
-/* One more of several failures, with ',' between them: coalesce() of them is the first. */
-static void append_one_of(struct buffer *out, const struct buffer *failure)
-{
-	if (failure->size)
-		buffer_printf(out, "%s%s", out->size ? ", " : "", buffer_string(failure));
-}
-
-static int append_children(struct checking *c, const struct node *node, struct buffer *out)
-{
-	for (int i = 0; i < node_count(node); i++) {
-		OWNED_BUFFER struct buffer failure = {0};
-
-		buffer_init(&failure, SQL_MAXIMUM_BYTES);
-		if (failure_of(c, node_at(node, i), &failure))
-			return -1;
-		append_one_of(out, &failure);
-	}
-	return 0;
-}
-
-/* JSON's null becomes NULL without being refused. */
-static int append_cast(struct checking *c, const struct node *node, int site, struct buffer *out)
-{
-	OWNED_BUFFER struct buffer child = {0}, whole = {0}, own = {0};
-
-	buffer_init(&child, SQL_MAXIMUM_BYTES);
-	buffer_init(&whole, SQL_MAXIMUM_BYTES);
-	buffer_init(&own, SQL_MAXIMUM_BYTES);
-	if (append_sql(c, node_get(node, "child"), &child) || append_sql(c, node, &whole))
-		return -1;
-	buffer_printf(&own,
-	              "CASE WHEN %s IS NOT NULL AND %s IS NULL AND NOT (typeof(%s) = 'JSON' AND CAST(%s AS VARCHAR) = "
-	              "'null') THEN {'site': %d, 'text': CAST(%s AS VARCHAR)} END",
-	              buffer_string(&child), buffer_string(&whole), buffer_string(&child), buffer_string(&child), site,
-	              buffer_string(&child));
-	append_one_of(out, &own);
-	return buffer_ok(&own) && buffer_ok(out) ? 0 : error_no_memory(c->err);
-}
-
-/* `failure` counts only where `condition` holds. */
-static void append_where(struct buffer *out, const char *condition, const struct buffer *failure)
-{
-	OWNED_BUFFER struct buffer guarded = {0};
-
-	if (!failure->size)
-		return;
-	buffer_init(&guarded, SQL_MAXIMUM_BYTES);
-	buffer_printf(&guarded, "CASE WHEN %s THEN coalesce(%s) END", condition, buffer_string(failure));
-	append_one_of(out, &guarded);
-}
-
-/* COALESCE, AND, OR: children behind the first are reached while what stands before them does not decide. */
-static int append_lazy(struct checking *c, const struct node *children, int from, const char *undecided,
+/* COALESCE, AND, OR: an operand is reached while what stands before it does not decide. Side by side and not one within
+ * the other, for there may be more of them than DuckDB lets expressions be nested. */
+static int append_lazy(struct checking *c, const struct node *operands, enum context context, const char *decided,
                        struct buffer *out)
 {
-	OWNED_BUFFER struct buffer first = {0}, rest = {0}, condition = {0};
+	OWNED_BUFFER struct buffer all = {0};
+	int count = node_count(operands);
+	bool any = false;
 
-	buffer_init(&first, SQL_MAXIMUM_BYTES);
-	buffer_init(&rest, SQL_MAXIMUM_BYTES);
-	buffer_init(&condition, SQL_MAXIMUM_BYTES);
-	if (from >= node_count(children))
-		return 0;
-	if (failure_of(c, node_at(children, from), &first) || append_lazy(c, children, from + 1, undecided, &rest) ||
-	    append_sql(c, node_at(children, from), &condition))
-		return -1;
-	buffer_text(&condition, undecided);
-	append_one_of(out, &first);
-	append_where(out, buffer_string(&condition), &rest);
+	buffer_init(&all, c->failure_maximum);
+	buffer_text(&all, "CASE ");
+	for (int i = 0; i < count; i++) {
+		OWNED_BUFFER struct buffer failure = {0}, condition = {0};
+
+		buffer_init(&failure, c->failure_maximum);
+		buffer_init(&condition, c->failure_maximum);
+		if (failure_of(c, node_at(operands, i), context, &failure) ||
+		    append_sql(c, node_at(operands, i), &condition))
+			return -1;
+		c->too_large |= !buffer_ok(&failure) || !buffer_ok(&condition);
+		any |= failure.size > 0;
+		if (failure.size)
+			buffer_printf(&all, "WHEN coalesce(%s) IS NOT NULL THEN coalesce(%s) ", buffer_string(&failure),
+			              buffer_string(&failure));
+		if (i + 1 < count)
+			buffer_printf(&all, "WHEN %s%s THEN NULL ", buffer_string(&condition), decided);
+	}
+	buffer_text(&all, "END");
+	if (any)
+		append_one_of(c, out, &all);
 	return 0;
 }
 
-/* CASE WHEN w THEN t ... ELSE e END, from its check `from` on. */
-static int append_case(struct checking *c, const struct node *node, int from, struct buffer *out)
+/* What failed of one branch: of its condition, or behind it. */
+static int append_branch(struct checking *c, const struct node *check, struct buffer *out, bool *any)
 {
-	const struct node *checks = node_get(node, "case_checks"), *check = node_at(checks, from);
-	OWNED_BUFFER struct buffer when = {0}, then = {0}, rest = {0}, condition = {0}, opposite = {0};
+	OWNED_BUFFER struct buffer when = {0}, then = {0}, condition = {0};
 
-	buffer_init(&when, SQL_MAXIMUM_BYTES);
-	buffer_init(&then, SQL_MAXIMUM_BYTES);
-	buffer_init(&rest, SQL_MAXIMUM_BYTES);
-	buffer_init(&condition, SQL_MAXIMUM_BYTES);
-	buffer_init(&opposite, SQL_MAXIMUM_BYTES);
-	if (from >= node_count(checks))
-		return node_get(node, "else_expr") ? failure_of(c, node_get(node, "else_expr"), out) : 0;
-	if (failure_of(c, node_get(check, "when_expr"), &when) || failure_of(c, node_get(check, "then_expr"), &then) ||
-	    append_case(c, node, from + 1, &rest) || append_sql(c, node_get(check, "when_expr"), &condition))
+	buffer_init(&when, c->failure_maximum);
+	buffer_init(&then, c->failure_maximum);
+	buffer_init(&condition, c->failure_maximum);
+	if (failure_of(c, node_get(check, "when_expr"), CONTEXT_CHOICE, &when) ||
+	    failure_of(c, node_get(check, "then_expr"), CONTEXT_VALUE, &then) ||
+	    append_sql(c, node_get(check, "when_expr"), &condition))
 		return -1;
-	append_one_of(out, &when);
-	append_where(out, buffer_string(&condition), &then);
-	buffer_printf(&opposite, "%s IS DISTINCT FROM true", buffer_string(&condition));
-	append_where(out, buffer_string(&opposite), &rest);
+	c->too_large |= !buffer_ok(&when) || !buffer_ok(&then) || !buffer_ok(&condition);
+	if (when.size)
+		buffer_printf(out, "WHEN coalesce(%s) IS NOT NULL THEN coalesce(%s) ", buffer_string(&when),
+		              buffer_string(&when));
+	buffer_printf(out, "WHEN %s THEN ", buffer_string(&condition));
+	buffer_printf(out, then.size ? "coalesce(%s) " : "NULL%s ", then.size ? buffer_string(&then) : "");
+	*any |= when.size || then.size;
 	return 0;
 }
 
-static int failure_of(struct checking *c, const struct node *node, struct buffer *out)
+static int append_case(struct checking *c, const struct node *node, struct buffer *out)
 {
-	int site;
+	const struct node *checks = node_get(node, "case_checks");
+	OWNED_BUFFER struct buffer all = {0}, otherwise = {0};
+	bool any = false;
 
-	if (!node_count(node) || is_closed(node))
+	buffer_init(&all, c->failure_maximum);
+	buffer_init(&otherwise, c->failure_maximum);
+	buffer_text(&all, "CASE ");
+	for (int i = 0; i < node_count(checks); i++)
+		if (append_branch(c, node_at(checks, i), &all, &any))
+			return -1;
+	if (failure_of(c, node_get(node, "else_expr"), CONTEXT_VALUE, &otherwise))
+		return -1;
+	c->too_large |= !buffer_ok(&otherwise);
+	any |= otherwise.size > 0;
+	if (otherwise.size)
+		buffer_printf(&all, "ELSE coalesce(%s) ", buffer_string(&otherwise));
+	buffer_text(&all, "END");
+	if (any)
+		append_one_of(c, out, &all);
+	return 0;
+}
+
+static int failure_of(struct checking *c, const struct node *node, enum context context, struct buffer *out)
+{
+	const struct node *children = node_get(node, "children");
+	bool choice = context == CONTEXT_CHOICE;
+	const struct tried *tried = find_tried(c, node);
+
+	/* What Tarn put into a TRY of its own. */
+	if (node_is(node, "type", "OPERATOR_TRY") && find_tried(c, node_at(children, 0)))
+		return failure_of(c, node_at(children, 0), CONTEXT_VALUE, out);
+	if (c->too_large || !node_count(node) || is_closed(node))
 		return 0;
 	if (node_is(node, "class", "CASE"))
-		return append_case(c, node, 0, out);
-	if (node_is(node, "type", "OPERATOR_COALESCE"))
-		return append_lazy(c, node_get(node, "children"), 0, " IS NULL", out);
-	if (node_is(node, "type", "CONJUNCTION_AND"))
-		return append_lazy(c, node_get(node, "children"), 0, " IS DISTINCT FROM false", out);
-	if (node_is(node, "type", "CONJUNCTION_OR"))
-		return append_lazy(c, node_get(node, "children"), 0, " IS DISTINCT FROM true", out);
-	site = site_of(c, node);
+		return append_case(c, node, out);
+	if (node_is(node, "type", "OPERATOR_COALESCE") || node_is(node, "function_name", "nvl"))
+		return append_lazy(c, children, CONTEXT_VALUE, " IS NOT NULL", out);
+	if (choice && node_is(node, "type", "CONJUNCTION_AND"))
+		return append_lazy(c, children, context, " IS NOT DISTINCT FROM false", out);
+	if (choice && node_is(node, "type", "CONJUNCTION_OR"))
+		return append_lazy(c, children, context, " IS NOT DISTINCT FROM true", out);
 	if (append_children(c, node, out))
 		return -1;
-	return site < 0 ? 0 : append_cast(c, node, site, out);
+	if (tried)
+		append_cast(c, tried, out);
+	return 0;
 }
 
-/* ---- types */
+/* ---- both */
 
-/* "CAST(NULL AS TYPE)" without what stands around the type: the SQL of a CAST ends with it. */
-static int fill_types(struct checking *c)
+/* As it is written. */
+static int leave(struct checking *c, const struct node *expression, struct buffer *value, struct buffer *failure)
 {
-	for (int i = 0; i < c->tried_count; i++) {
-		OWNED_BUFFER struct buffer whole = {0}, child = {0};
-		const char *sql;
-		size_t before;
+	struct node *copy = tree_copy(c->tree, expression);
 
-		buffer_init(&whole, SQL_MAXIMUM_BYTES);
-		buffer_init(&child, SQL_MAXIMUM_BYTES);
-		if (tree_expression_sql(c->tree, c->connection, c->tried[i].node, &whole, c->err) ||
-		    tree_expression_sql(c->tree, c->connection, node_get(c->tried[i].node, "child"), &child, c->err))
-			return -1;
-		sql = buffer_string(&whole);
-		before = strlen("TRY_CAST(") + child.size + strlen(" AS ");
-		if (whole.size <= before + 1 || strncmp(sql, "TRY_CAST(", strlen("TRY_CAST(")))
-			return error_set(c->err, ERROR_FATAL, 0, "DuckDB wrote a CAST as %.200s", sql);
-		c->sites->sites[c->tried[i].site].type = strndup(sql + before, whole.size - before - 1);
-		if (!c->sites->sites[c->tried[i].site].type)
-			return error_no_memory(c->err);
-	}
-	return 0;
+	if (!copy)
+		return error_no_memory(c->err);
+	node_drop_alias(c->tree, copy);
+	buffer_clear(value);
+	buffer_clear(failure);
+	return tree_expression_sql(c->tree, c->connection, copy, value, c->err);
+}
+
+static int check_each(struct checking *c, struct node *copy, bool condition, struct buffer *value,
+                      struct buffer *failure)
+{
+	if (try_casts(c, copy))
+		return -1;
+	if (c->too_large)
+		return 0;
+	if (fill_sql(c) || tree_expression_sql(c->tree, c->connection, copy, value, c->err))
+		return -1;
+	c->failure_maximum = FAILURE_BYTES_FREE + FAILURE_BYTES_A_BYTE * value->size;
+	return failure_of(c, copy, condition ? CONTEXT_CHOICE : CONTEXT_VALUE, failure);
 }
 
 int casts_check(struct tree *tree, struct duck_connection *connection, const struct node *expression,
-                const char *column, struct cast_sites *sites, struct checked_sql *ret_checked, struct error *err)
+                const char *column, bool condition, struct cast_sites *sites, struct checked_sql *ret_checked,
+                struct error *err)
 {
 	struct checking c = {.tree = tree, .connection = connection, .column = column, .sites = sites, .err = err};
 	struct node *copy = tree_copy(tree, expression);
@@ -273,9 +412,10 @@ int casts_check(struct tree *tree, struct duck_connection *connection, const str
 	buffer_init(&value, SQL_MAXIMUM_BYTES);
 	buffer_init(&failure, SQL_MAXIMUM_BYTES);
 	node_drop_alias(tree, copy);
-	failed = try_casts(&c, copy) || fill_types(&c) || tree_expression_sql(tree, connection, copy, &value, err) ||
-	         failure_of(&c, copy, &failure);
-	free(c.tried);
+	failed = check_each(&c, copy, condition, &value, &failure);
+	if (!failed && c.too_large)
+		failed = leave(&c, expression, &value, &failure);
+	release_tried(&c);
 	if (failed)
 		return -1;
 	ret_checked->value = strdup(buffer_string(&value));

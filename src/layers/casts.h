@@ -4,10 +4,11 @@
  * Authors write plain CAST. Of each expression two others are made: its value, with every CAST a TRY_CAST, and its
  * failure, which is NULL where the value is what the plain expression would give, and otherwise says which CAST refused
  * what. As the plain expression does, the failure looks only where it would be computed: in the branch of a CASE that
- * is taken, behind the AND, OR and COALESCE that get there.
+ * is taken, behind the COALESCE that gets there, and behind AND and OR where they choose rows or branches. (Where they
+ * compute a value DuckDB computes all of their operands.)
  *
- * Left as they are, and so fail the whole statement: CASTs in subqueries, window functions and lambdas. TRY_CAST is the
- * author's own word for null.
+ * Left as they are, and so fail the whole statement: CASTs in subqueries, window functions and lambdas, and expressions
+ * of which the failure would be much longer than they are. TRY_CAST and TRY are the author's own words for null.
  *
  * Invariants:
  *  1. failure IS NULL  <=>  the plain expression does not raise a conversion error for the row, and value equals it.
@@ -41,9 +42,10 @@ struct checked_sql {
 	char *failure; /* SQL of CAST_FAILURE_TYPE; NULL: no CAST of it can refuse anything; owned */
 };
 
-/* column: what the sites are named after. */
+/* column: what the sites are named after. condition: it chooses rows, as WHERE and HAVING do, and is no value. */
 int casts_check(struct tree *tree, struct duck_connection *connection, const struct node *expression,
-                const char *column, struct cast_sites *sites, struct checked_sql *ret_checked, struct error *err);
+                const char *column, bool condition, struct cast_sites *sites, struct checked_sql *ret_checked,
+                struct error *err);
 void checked_sql_release(struct checked_sql *checked);
 
 #endif

@@ -145,6 +145,22 @@ void compose_rows(const struct shape *shape, const char *source, char *const *co
 	buffer_text(out, buffer_string(&before));
 }
 
+void compose_input(const struct shape *shape, const char *source, char *const *columns, int column_count,
+                   struct buffer *out)
+{
+	const struct stage *last = &shape->stages[shape->stage_count - 1];
+	struct shape before = *shape;
+	OWNED_BUFFER struct buffer rows = {0};
+
+	buffer_init(&rows, SQL_MAXIMUM_BYTES);
+	before.stage_count--;
+	if (before.stage_count)
+		compose_rows(&before, source, columns, column_count, &rows);
+	else
+		buffer_text(&rows, last->from ? last->from : source);
+	append_aliased(out, buffer_string(&rows), before.stage_count > 0, last->alias);
+}
+
 void compose_groups(const struct shape *shape, const char *rows, struct buffer *out)
 {
 	buffer_text(out, "SELECT ");
@@ -162,11 +178,10 @@ void compose_result(const struct shape *shape, const char *groups, struct buffer
 {
 	struct stage stage = shape->result;
 	OWNED_BUFFER struct buffer from = {0};
-	char groups_alias[] = "tarn groups", row[] = "\"tarn groups\"";
+	char groups_alias[] = "tarn groups";
 
 	buffer_init(&from, SQL_MAXIMUM_BYTES);
 	stage.alias = groups_alias;
-	stage.row = row;
 	append_aliased(&from, groups, true, groups_alias);
 	append_stage(&stage, false, compose_condition_count(shape), NULL, 0, buffer_string(&from), out);
 }

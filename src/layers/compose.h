@@ -25,6 +25,9 @@
  */
 void compose_rows(const struct shape *shape, const char *source, char *const *columns, int column_count,
                   struct buffer *out);
+/* What the last stage reads: SQL behind FROM. */
+void compose_input(const struct shape *shape, const char *source, char *const *columns, int column_count,
+                   struct buffer *out);
 /* `SELECT groups` over rows. */
 void compose_groups(const struct shape *shape, const char *rows, struct buffer *out);
 /* groups: a SELECT with the columns of compose_groups. */

@@ -14,6 +14,24 @@ void append_rows_of(const struct model_run *run, const char *source, struct buff
 	compose_rows(&run->model->shape, source, run->source.names, run->source.count, sql);
 }
 
+void append_kept_of(const struct model_run *run, const char *source, struct buffer *sql)
+{
+	const struct shape *shape = &run->model->shape;
+	OWNED_BUFFER struct buffer rows = {0}, groups = {0};
+
+	buffer_init(&rows, SQL_MAXIMUM_BYTES);
+	buffer_init(&groups, SQL_MAXIMUM_BYTES);
+	append_rows_of(run, source, &rows);
+	buffer_text(sql, "SELECT " COLUMNS_KEPT " FROM (");
+	if (shape->kind == SHAPE_GROUPS) {
+		compose_groups(shape, buffer_string(&rows), &groups);
+		compose_result(shape, buffer_string(&groups), sql);
+	} else {
+		buffer_text(sql, buffer_string(&rows));
+	}
+	buffer_text(sql, ")" WHERE_KEPT);
+}
+
 static bool stage_may_drop(const struct stage *stage)
 {
 	for (int i = 0; i < stage->output_count; i++)
@@ -133,7 +151,10 @@ static int put_in_quarantine(struct refresh *r, const char *refused)
 
 static int take_out_of_quarantine(struct refresh *r, const struct model_run *run, const char *refused)
 {
-	static char *const names[] = {"pipeline", "model", "source_table", "source_row", "column", "text", "reason"};
+	static struct column items[] = {{"pipeline", "VARCHAR"},   {"model", "VARCHAR"},  {"source_table", "VARCHAR"},
+	                                {"source_row", "VARCHAR"}, {"column", "VARCHAR"}, {"text", "VARCHAR"},
+	                                {"reason", "VARCHAR"}};
+	static const struct described columns = {.items = items, .count = COUNT_OF(items)};
 	OWNED_BUFFER struct buffer sql = {0}, gone = {0};
 	int64_t missing = 0;
 
@@ -142,7 +163,7 @@ static int take_out_of_quarantine(struct refresh *r, const struct model_run *run
 	append_temporary(&gone, "refused", run->model);
 	buffer_printf(&sql, "CREATE OR REPLACE TEMP TABLE %s AS %s", buffer_string(&gone), refused);
 	if (run_sql(r, &sql, NULL) ||
-	    delete_rows(r, "lake.tarn.quarantined_rows", buffer_string(&gone), names, (int)COUNT_OF(names), &missing))
+	    delete_rows(r, "lake.tarn.quarantined_rows", buffer_string(&gone), &columns, &missing))
 		return -1;
 	/* Discarded meanwhile. */
 	run->report->quarantined += missing;
@@ -166,9 +187,7 @@ static int quarantine_rows(struct refresh *r, struct model_run *run, const char 
 
 static void count_filtered(struct model_run *run, int64_t condition, int64_t count, enum level level)
 {
-	int64_t last = (int64_t)REPORT_CONDITIONS - 1;
-
-	run->report->by_condition[condition - 1 < last ? condition - 1 : last] += count;
+	run->report->by_condition[condition - 1] += count;
 	if (level == LEVEL_ROWS)
 		run->report->filtered += count;
 }
@@ -206,19 +225,29 @@ int count_rows(struct refresh *r, struct model_run *run, const char *rows, enum 
 	return failed ? quarantine_rows(r, run, rows, sign, failed) : 0;
 }
 
+/* The quarantine has groups, too: those that are neither in the table nor held back by HAVING. */
+static int64_t quarantined_groups(const struct model_run *run)
+{
+	int64_t count = run->report->groups - run->report->rows_out;
+
+	for (int i = compose_condition_count(&run->model->shape); i < model_condition_count(run->model); i++)
+		count -= run->report->by_condition[i];
+	return count;
+}
+
 int check_counts(struct refresh *r, const struct model_run *run)
 {
 	const struct model_report *report = run->report;
 	bool groups = run->model->shape.kind == SHAPE_GROUPS;
 	int64_t kept = groups ? report->grouped : report->rows_out;
+	int64_t rows = report->quarantined - (groups ? quarantined_groups(run) : 0);
 
-	if (report->rows_in == kept + report->quarantined + report->filtered)
+	if (report->rows_in == kept + rows + report->filtered)
 		return 0;
 	return error_set(r->err, ERROR_FATAL, 0,
 	                 "%.200s: the counts do not add up, and nothing was committed: %" PRId64 " rows in, %" PRId64
 	                 " %s, %" PRId64 " quarantined, %" PRId64 " filtered; make it anew with --full",
-	                 run->model->file, report->rows_in, kept, groups ? "grouped" : "out", report->quarantined,
-	                 report->filtered);
+	                 run->model->file, report->rows_in, kept, groups ? "grouped" : "out", rows, report->filtered);
 }
 
 int forget_counts(struct refresh *r, struct model_run *run)
@@ -227,7 +256,8 @@ int forget_counts(struct refresh *r, struct model_run *run)
 
 	run->report->rows_in = run->report->rows_out = run->report->quarantined = run->report->filtered = 0;
 	run->report->grouped = run->report->groups = 0;
-	memset(run->report->by_condition, 0, sizeof run->report->by_condition);
+	memset(run->report->by_condition, 0,
+	       (size_t)model_condition_count(run->model) * sizeof *run->report->by_condition);
 	if (run->before.known && !run->before.quarantined)
 		return 0;
 	buffer_init(&sql, SQL_MAXIMUM_BYTES);
@@ -275,12 +305,7 @@ static int create_table(struct refresh *r, const struct model_run *run)
 	buffer_init(&sql, SQL_MAXIMUM_BYTES);
 	buffer_text(&sql, "CREATE TABLE ");
 	append_model(&sql, run->model);
-	for (int i = 0; i < run->columns.count; i++) {
-		buffer_text(&sql, i ? ", " : " (");
-		buffer_sql_name(&sql, run->columns.items[i].name);
-		buffer_printf(&sql, " %s", run->columns.items[i].type);
-	}
-	buffer_text(&sql, ")");
+	append_columns(&sql, &run->columns);
 	return run_sql(r, &sql, NULL);
 }
 
@@ -304,7 +329,7 @@ int empty_table(struct refresh *r, struct model_run *run)
 		return run->model->options.materialized == MATERIALIZED_VIEW ? 0 : create_table(r, run);
 	buffer_init(&sql, SQL_MAXIMUM_BYTES);
 	append_model(&sql, run->model);
-	if (describe_sql(r, buffer_string(&sql), &old))
+	if (describe_table(r, buffer_string(&sql), &old))
 		return -1;
 	if (run->model->options.materialized == MATERIALIZED_VIEW)
 		return drop_table(r, run, "TABLE");

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "layers/layers_private.h"
 
@@ -50,7 +51,7 @@ static int append_source(struct refresh *r, const struct reference *read, struct
 
 	buffer_init(&table, SQL_MAXIMUM_BYTES);
 	append_table(&table, read->schema, read->table);
-	if (describe_sql(r, buffer_string(&table), &columns))
+	if (describe_table(r, buffer_string(&table), &columns))
 		return -1;
 	buffer_printf(out, "%s.%s", read->schema, read->table);
 	for (int i = 0; i < columns.count; i++)
@@ -62,6 +63,43 @@ static int append_source(struct refresh *r, const struct reference *read, struct
 	return 0;
 }
 
+static bool is_view(const struct refresh *r, int model)
+{
+	return model >= 0 && r->runs[model].model->options.materialized == MATERIALIZED_VIEW;
+}
+
+static int add_read(struct refresh *r, struct model_run *run, const struct reference *read)
+{
+	const struct reference **more;
+
+	for (int i = 0; i < run->read_count; i++)
+		if (!strcasecmp(run->reads[i]->table, read->table) && !strcasecmp(run->reads[i]->schema, read->schema))
+			return 0;
+	more = realloc(run->reads, (size_t)(run->read_count + 1) * sizeof *more);
+	if (!more)
+		return error_no_memory(r->err);
+	run->reads = more;
+	more[run->read_count++] = read;
+	return 0;
+}
+
+/* A view keeps nothing, and so never changes: what it reads is read by those that read it. */
+static int find_reads(struct refresh *r, struct model_run *run)
+{
+	for (int i = 0; i < run->model->read_count; i++)
+		if (add_read(r, run, &run->model->reads[i]))
+			return -1;
+	for (int i = 0; i < run->read_count; i++) {
+		const struct model *view =
+		        is_view(r, run->reads[i]->model) ? r->runs[run->reads[i]->model].model : NULL;
+
+		for (int k = 0; view && k < view->read_count; k++)
+			if (add_read(r, run, &view->reads[k]))
+				return -1;
+	}
+	return 0;
+}
+
 static int read_sources(struct refresh *r, struct model_run *run)
 {
 	const struct shape *shape = &run->model->shape;
@@ -69,8 +107,10 @@ static int read_sources(struct refresh *r, struct model_run *run)
 
 	buffer_init(&text, SQL_MAXIMUM_BYTES);
 	buffer_init(&table, SQL_MAXIMUM_BYTES);
-	for (int i = 0; i < run->model->read_count; i++)
-		if (append_source(r, &run->model->reads[i], &text))
+	if (find_reads(r, run))
+		return -1;
+	for (int i = 0; i < run->read_count; i++)
+		if (append_source(r, run->reads[i], &text))
 			return -1;
 	run->sources = strdup(buffer_string(&text));
 	if (!run->sources)
@@ -78,7 +118,7 @@ static int read_sources(struct refresh *r, struct model_run *run)
 	if (!shape->table)
 		return 0;
 	append_table(&table, shape->schema, shape->table);
-	return describe_sql(r, buffer_string(&table), &run->source);
+	return describe_table(r, buffer_string(&table), &run->source);
 }
 
 /* Each line's columns as they were, perhaps with further ones behind them. */
@@ -155,8 +195,8 @@ static void look_at_model(const struct refresh *r, struct model_run *run, const 
 
 static int look_at_sources(struct refresh *r, struct model_run *run)
 {
-	for (int i = 0; i < run->model->read_count; i++) {
-		const struct reference *read = &run->model->reads[i];
+	for (int i = 0; i < run->read_count; i++) {
+		const struct reference *read = run->reads[i];
 
 		if (read->model >= 0)
 			look_at_model(r, run, read);
@@ -172,12 +212,17 @@ static int look_at_sources(struct refresh *r, struct model_run *run)
 
 static bool reads_view(const struct refresh *r, const struct model_run *run)
 {
-	for (int i = 0; i < run->model->read_count; i++) {
-		int model = run->model->reads[i].model;
-
-		if (model >= 0 && r->runs[model].model->options.materialized == MATERIALIZED_VIEW)
+	for (int i = 0; i < run->model->read_count; i++)
+		if (is_view(r, run->model->reads[i].model))
 			return true;
-	}
+	return false;
+}
+
+static bool has_rowid(const struct model_run *run)
+{
+	for (int i = 0; i < run->columns.count; i++)
+		if (!strcasecmp(run->columns.names[i], "rowid"))
+			return true;
 	return false;
 }
 
@@ -193,6 +238,11 @@ static int why_never(struct refresh *r, struct model_run *run, char *ret_why, si
 		snprintf(ret_why, size, "%s", shape->fixed);
 	else if (!r->snapshots)
 		snprintf(ret_why, size, "backend file keeps no snapshots, and so no changes");
+	else if (has_rowid(run))
+		snprintf(ret_why, size, "its column rowid hides the one by which rows are deleted");
+	else if (inexact_type(&run->columns))
+		snprintf(ret_why, size, "a lake does not keep each value of type %.80s as it is",
+		         inexact_type(&run->columns));
 	else if (reads_view(r, run))
 		snprintf(ret_why, size, "it reads a view");
 	else if (shape->kind == SHAPE_GROUPS)
@@ -200,12 +250,92 @@ static int why_never(struct refresh *r, struct model_run *run, char *ret_why, si
 	return 0;
 }
 
+/* 1: DuckDB binds the SQL, and the columns are there; 0: it does not, and says why. */
+static int try_describe(struct refresh *r, const struct buffer *sql,
+                        int (*describe)(struct refresh *, const char *, struct described *),
+                        struct described *ret_columns, struct error *ret_why)
+{
+	struct error *err = r->err;
+	int failed;
+
+	r->err = ret_why;
+	failed = describe(r, buffer_string(sql), ret_columns);
+	r->err = err;
+	if (!failed)
+		return 1;
+	if (ret_why->kind == ERROR_INVALID)
+		return 0;
+	*err = *ret_why;
+	return -1;
+}
+
+/* GROUP BY takes a name for a column's before it takes it for an alias. */
+static int check_aliases(struct refresh *r, struct model_run *run, const char *source, char *ret_why, size_t size)
+{
+	const struct shape *shape = &run->model->shape;
+
+	for (int i = 0; i < shape->alias_count && !run->whole; i++) {
+		OWNED_BUFFER struct buffer sql = {0};
+		OWNED_BY(described_release) struct described columns = {0};
+		struct error why = {0};
+		int bound;
+
+		buffer_init(&sql, SQL_MAXIMUM_BYTES);
+		buffer_text(&sql, "SELECT ");
+		buffer_sql_name(&sql, shape->aliases[i]);
+		buffer_text(&sql, " FROM ");
+		compose_input(shape, source, run->source.names, run->source.count, &sql);
+		bound = try_describe(r, &sql, describe_sql, &columns, &why);
+		if (bound < 0)
+			return -1;
+		run->whole = bound > 0;
+	}
+	if (run->whole)
+		snprintf(ret_why, size,
+		         "a name in its GROUP BY is a column and an alias: write the expression, or its number");
+	return 0;
+}
+
+/* Of a spelling that the parts do not keep - a name in full, an alias within another - the model is better rebuilt than
+ * refused: what DuckDB binds, Tarn runs. */
+static int check_parts(struct refresh *r, struct model_run *run, char *ret_why, size_t size)
+{
+	const struct shape *shape = &run->model->shape;
+	OWNED_BUFFER struct buffer source = {0}, sql = {0};
+	OWNED_BY(described_release) struct described columns = {0};
+	struct error why = {0};
+	int bound;
+
+	*ret_why = 0;
+	if (shape->kind == SHAPE_WHOLE)
+		return 0;
+	buffer_init(&source, SQL_MAXIMUM_BYTES);
+	buffer_init(&sql, SQL_MAXIMUM_BYTES);
+	/* In parentheses: neither the changes of a table nor another table have its rowid. */
+	if (shape->table) {
+		buffer_text(&source, "(SELECT * FROM ");
+		append_table(&source, shape->schema, shape->table);
+		buffer_char(&source, ')');
+	}
+	append_kept_of(run, buffer_string(&source), &sql);
+	bound = try_describe(r, &sql, describe_sql, &columns, &why);
+	if (bound < 0)
+		return -1;
+	run->whole = !bound || !described_equal(&columns, &run->columns);
+	if (!bound)
+		snprintf(ret_why, size, "it cannot be taken apart: %.200s", why.message);
+	else if (run->whole)
+		snprintf(ret_why, size, "it cannot be taken apart: its parts have other columns");
+	return run->whole ? 0 : check_aliases(r, run, buffer_string(&source), ret_why, size);
+}
+
 static void decide_view(struct model_run *run)
 {
-	bool same = run->before.known && !strcmp(run->before.hash, run->model->hash);
+	bool same = run->before.known && !strcmp(run->before.hash, run->model->hash) &&
+	            sources_fit(run->before.sources, run->sources) && sources_fit(run->sources, run->before.sources);
 
 	run->report->how = same ? REFRESH_NOTHING : REFRESH_VIEW;
-	run->anew = !same;
+	run->changed = run->anew = !same;
 }
 
 /* Nothing of what it reads was bound to anything in a dry run. */
@@ -218,6 +348,39 @@ static bool sources_are_there(const struct refresh *r, const struct model_run *r
 			return false;
 	}
 	return true;
+}
+
+/* What its file and its columns say, before anything is asked of what it reads. */
+static int look_at_itself(struct refresh *r, struct model_run *run)
+{
+	const struct model_state *before = &run->before;
+	OWNED_BUFFER struct buffer table = {0};
+	OWNED_BY(described_release) struct described columns = {0};
+	struct error why = {0};
+	int there;
+
+	if (!before->known)
+		because(run, "it is new");
+	else if (strcmp(before->hash, run->model->hash) != 0)
+		because(run, "its file changed");
+	else if (r->options->full)
+		because(run, "--full");
+	else if (!sources_fit(before->sources, run->sources))
+		because(run, "the columns of what it reads changed");
+	else if (before->quarantined && !sources_fit(run->sources, before->sources))
+		because(run, "what it reads has further columns, and its rows in quarantine have not");
+	if (run->report->how != REFRESH_NOTHING)
+		return 0;
+	buffer_init(&table, SQL_MAXIMUM_BYTES);
+	append_model(&table, run->model);
+	there = try_describe(r, &table, describe_table, &columns, &why);
+	if (there < 0)
+		return -1;
+	if (!there)
+		because(run, "its table is gone");
+	else if (!described_equal(&columns, &run->columns))
+		because(run, "its columns changed");
+	return 0;
 }
 
 int decide(struct refresh *r, struct model_run *run)
@@ -235,18 +398,10 @@ int decide(struct refresh *r, struct model_run *run)
 		decide_view(run);
 		return 0;
 	}
-	if (why_never(r, run, never, sizeof never))
+	if (check_parts(r, run, never, sizeof never) || (!*never && why_never(r, run, never, sizeof never)))
 		return -1;
 	run->partials = run->model->shape.kind == SHAPE_GROUPS && !*never;
-	if (!run->before.known)
-		because(run, "it is new");
-	else if (strcmp(run->before.hash, run->model->hash) != 0)
-		because(run, "its file changed");
-	else if (r->options->full)
-		because(run, "--full");
-	else if (!sources_fit(run->before.sources, run->sources))
-		because(run, "the columns of what it reads changed");
-	else if (look_at_sources(r, run))
+	if (look_at_itself(r, run) || (run->report->how == REFRESH_NOTHING && look_at_sources(r, run)))
 		return -1;
 	if (run->report->how == REFRESH_NOTHING && run->changed)
 		run->report->how = REFRESH_INCREMENTAL;

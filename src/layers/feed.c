@@ -71,6 +71,23 @@ int feed_read(struct refresh *r, const char *schema, const char *table, int64_t 
 	return read_one(r, schema, table, since, DELTA_GONE) || read_one(r, schema, table, since, DELTA_NEW) ? -1 : 0;
 }
 
+int feed_write(struct refresh *r, const struct model_run *run, enum delta delta, const struct buffer *rows)
+{
+	OWNED_BUFFER struct buffer sql = {0};
+
+	buffer_init(&sql, SQL_MAXIMUM_BYTES);
+	buffer_text(&sql, "CREATE OR REPLACE TEMP TABLE ");
+	append_delta(&sql, delta, "main", run->model->name);
+	append_columns(&sql, &run->columns);
+	if (run_sql(r, &sql, NULL))
+		return -1;
+	buffer_clear(&sql);
+	buffer_text(&sql, "INSERT INTO ");
+	append_delta(&sql, delta, "main", run->model->name);
+	buffer_printf(&sql, " %s", buffer_string(rows));
+	return run_sql(r, &sql, NULL);
+}
+
 int feed_count(struct refresh *r, const char *schema, const char *table, enum delta delta, int64_t *ret_count)
 {
 	OWNED_BUFFER struct buffer sql = {0};

@@ -12,34 +12,36 @@
 
 #include "layers/shape_private.h"
 
-/* The select list's item that GROUP BY means by a number or an alias; the expression itself where it means none. */
-static const struct node *key_expression(const struct node *items, const struct node *expression, bool *ret_ambiguous)
-{
-	const struct node *names = node_get(expression, "column_names"), *value = node_get(expression, "value");
-	char number[16];
-
-	for (int i = 0; i < node_count(items); i++) {
-		const struct node *item = node_at(items, i);
-
-		snprintf(number, sizeof number, "%d", i + 1);
-		if (node_is(expression, "class", "CONSTANT") && node_number_is(value, "value", i + 1))
-			return item;
-		if (node_count(names) == 1 &&
-		    !strcasecmp(node_text(item, "alias"), node_text(node_at(names, 0), NULL)) &&
-		    !node_equals(item, expression))
-			*ret_ambiguous = true;
-	}
-	return expression;
-}
-
 struct grouping {
 	const struct node *items, *having;
+	const char *table; /* what the one table that is read is called; NULL: unknown */
 	const struct node **keys; /* owned */
 	int key_count;
 	const struct node **aggregates; /* owned; as written */
 	int aggregate_count;
 	int argument_count;
 };
+
+/* The select list's item that GROUP BY means by a number or an alias; NULL: it means none. */
+static const struct node *find_item(const struct grouping *g, const struct node *expression, const char **ret_alias)
+{
+	const struct node *names = node_get(expression, "column_names"), *value = node_get(expression, "value");
+
+	*ret_alias = NULL;
+	for (int i = 0; i < node_count(g->items); i++) {
+		const struct node *item = node_at(g->items, i);
+
+		if (node_is(expression, "class", "CONSTANT") && node_number_is(value, "value", i + 1))
+			return item;
+		if (node_count(names) != 1 ||
+		    strcasecmp(node_text(item, "alias"), node_text(node_at(names, 0), NULL)) != 0 ||
+		    node_equals(item, expression, g->table))
+			continue;
+		*ret_alias = node_text(item, "alias");
+		return item;
+	}
+	return NULL;
+}
 
 static void release_grouping(struct grouping *g)
 {
@@ -58,22 +60,37 @@ static int add_node(struct reading *r, const struct node ***list, int *count, co
 	return 0;
 }
 
+static int add_alias(struct reading *r, const char *alias)
+{
+	struct shape *shape = r->shape;
+	char **more = realloc(shape->aliases, (size_t)(shape->alias_count + 1) * sizeof *more);
+
+	if (!more)
+		return error_no_memory(r->err);
+	shape->aliases = more;
+	more[shape->alias_count] = strdup(alias);
+	return more[shape->alias_count++] ? 0 : error_no_memory(r->err);
+}
+
 static enum answer read_keys(struct reading *r, const struct node *query, struct grouping *g)
 {
 	const struct node *groups = node_get(query, "group_expressions");
-	bool all = node_is(query, "aggregate_handling", "FORCE_AGGREGATES"), ambiguous = false;
+	bool all = node_is(query, "aggregate_handling", "FORCE_AGGREGATES");
 
 	if (node_count(node_get(query, "group_sets")) > 1)
 		return shape_whole(r, "it has several grouping sets");
-	for (int i = 0; i < node_count(groups); i++)
-		if (add_node(r, &g->keys, &g->key_count, key_expression(g->items, node_at(groups, i), &ambiguous)))
+	for (int i = 0; i < node_count(groups); i++) {
+		const char *alias;
+		const struct node *item = find_item(g, node_at(groups, i), &alias);
+
+		if (add_node(r, &g->keys, &g->key_count, item ? item : node_at(groups, i)) ||
+		    (alias && add_alias(r, alias)))
 			return BROKEN;
+	}
 	for (int i = 0; all && !node_count(groups) && i < node_count(g->items); i++)
 		if (!shape_find_aggregate(r, node_at(g->items, i)) &&
 		    add_node(r, &g->keys, &g->key_count, node_at(g->items, i)))
 			return BROKEN;
-	if (ambiguous)
-		return shape_whole(r, "a name in its GROUP BY is an alias, too: write the expression, or its number");
 	return g->key_count ? TAKEN : shape_whole(r, "it has aggregates, but no GROUP BY");
 }
 
@@ -84,7 +101,7 @@ static int find_aggregates(struct reading *r, struct grouping *g, const struct n
 		return 0;
 	if (node_is(node, "class", "FUNCTION") && function_aggregates(r->functions, node_text(node, "function_name"))) {
 		for (int i = 0; i < g->aggregate_count; i++)
-			if (node_equals(g->aggregates[i], node))
+			if (node_equals(g->aggregates[i], node, g->table))
 				return 0;
 		return add_node(r, &g->aggregates, &g->aggregate_count, node);
 	}
@@ -106,7 +123,11 @@ static int add_argument(struct reading *r, struct grouping *g, struct stage *sta
 		output->name = NULL;
 		return error_no_memory(r->err);
 	}
-	if (casts_check(r->tree, r->connection, expression, column, &r->shape->sites, &output->sql, r->err))
+	output->shown = strdup(column);
+	output->location = shape_location(expression);
+	if (!output->shown)
+		return error_no_memory(r->err);
+	if (casts_check(r->tree, r->connection, expression, column, false, &r->shape->sites, &output->sql, r->err))
 		return -1;
 	return node_become_column(r->tree, expression, output->name) ? error_no_memory(r->err) : 0;
 }
@@ -122,7 +143,7 @@ static char *column_of(struct reading *r, const struct grouping *g, const struct
 	for (int i = 0; i < node_count(g->items); i++) {
 		const struct node *found = shape_find_aggregate(r, node_at(g->items, i));
 
-		if (found && node_equals(found, aggregate))
+		if (found && node_equals(found, aggregate, g->table))
 			return shape_name_of(r, node_at(g->items, i));
 	}
 	return shape_name_of(r, aggregate);
@@ -154,6 +175,26 @@ static int read_arguments(struct reading *r, struct grouping *g, struct stage *s
 	return aggregate->filter ? 0 : error_no_memory(r->err);
 }
 
+/* list(x ORDER BY t): rows of the same t come in no order, and so in a different one each time. Of all orders that it
+ * may have that of x is one. */
+static int order_ties(struct reading *r, struct node *call)
+{
+	struct node *children = node_get(call, "children"), *orders = node_get(node_get(call, "order_bys"), "orders");
+	int written = node_count(orders);
+
+	for (int i = 0; written && !node_true(call, "distinct") && i < node_count(children); i++) {
+		struct node *order = tree_copy(r->tree, node_at(orders, 0));
+		struct node *argument = tree_copy(r->tree, node_at(children, i));
+
+		if (!reads_columns(node_at(children, i)))
+			continue;
+		if (!order || !argument || node_set(r->tree, order, "expression", argument) ||
+		    node_add(r->tree, orders, order))
+			return error_no_memory(r->err);
+	}
+	return 0;
+}
+
 static int read_aggregate(struct reading *r, struct grouping *g, struct stage *stage, int index)
 {
 	struct aggregate *aggregate = &r->shape->aggregates[index];
@@ -173,9 +214,14 @@ static int read_aggregate(struct reading *r, struct grouping *g, struct stage *s
 		return error_no_memory(r->err);
 	}
 	aggregate->merging = function_merging(aggregate->function, aggregate->distinct, node_count(orders) > 0);
+	/* max(x, 3): a list, which max() of two of them does not merge. */
+	if (aggregate->merging != MERGE_NONE && node_count(node_get(written, "children")) > 1)
+		aggregate->merging = MERGE_AGAIN;
 	if (aggregate->merging == MERGE_NONE)
 		shape_fix(r, "the result of %s may depend on the order of rows", aggregate->function);
 	node_drop_alias(r->tree, call);
+	if (order_ties(r, call))
+		return -1;
 	if (read_arguments(r, g, stage, call, aggregate, column) ||
 	    tree_expression_sql(r->tree, r->connection, call, &sql, r->err))
 		return -1;
@@ -192,18 +238,56 @@ static int replace_grouped(struct reading *r, const struct grouping *g, struct n
 		return 0;
 	for (int i = 0; i < g->key_count; i++) {
 		snprintf(name, sizeof name, "tarn k%d", i);
-		if (node_equals(g->keys[i], node))
+		if (node_equals(g->keys[i], node, g->table))
 			return node_become_column(r->tree, node, name) ? error_no_memory(r->err) : 0;
 	}
 	for (int i = 0; i < g->aggregate_count; i++) {
 		snprintf(name, sizeof name, "tarn g%d", i);
-		if (node_equals(g->aggregates[i], node))
+		if (node_equals(g->aggregates[i], node, g->table))
 			return node_become_column(r->tree, node, name) ? error_no_memory(r->err) : 0;
 	}
 	for (int i = 0; i < node_count(node); i++)
 		if (replace_grouped(r, g, node_at(node, i)))
 			return -1;
 	return 0;
+}
+
+static void free_names(char ***names)
+{
+	for (int i = 0; *names && (*names)[i]; i++)
+		free((*names)[i]);
+	free(*names);
+}
+
+/* A group, for the quarantine, as people call its parts. */
+static int name_group(struct reading *r, const struct grouping *g)
+{
+	int count = g->key_count + g->aggregate_count;
+	OWNED_BY(free_names) char **names = calloc((size_t)count + 1, sizeof *names);
+	OWNED_BUFFER struct buffer row = {0};
+
+	buffer_init(&row, SQL_MAXIMUM_BYTES);
+	for (int i = 0; names && i < count; i++) {
+		bool key = i < g->key_count;
+
+		names[i] = shape_name_of(r, key ? g->keys[i] : g->aggregates[i - g->key_count]);
+		if (!names[i])
+			return -1;
+		buffer_text(&row, i ? ", " : "{");
+		buffer_sql_text(&row, names[i]);
+		/* The fields of a STRUCT have different names. */
+		for (int k = 0; k < i; k++) {
+			if (strcasecmp(names[k], names[i]) != 0)
+				continue;
+			row.size--;
+			buffer_printf(&row, " (%d)'", i + 1);
+			break;
+		}
+		buffer_printf(&row, ": \"tarn %c%d\"", key ? 'k' : 'g', key ? i : i - g->key_count);
+	}
+	buffer_char(&row, '}');
+	r->shape->result.row = names && buffer_ok(&row) ? strdup(buffer_string(&row)) : NULL;
+	return r->shape->result.row ? 0 : error_no_memory(r->err);
 }
 
 static int read_result(struct reading *r, const struct grouping *g)
@@ -219,12 +303,13 @@ static int read_result(struct reading *r, const struct grouping *g)
 		if (!item || !output)
 			return error_no_memory(r->err);
 		output->name = TAKE(name);
+		output->location = shape_location(item);
 		node_drop_alias(r->tree, item);
-		if (replace_grouped(r, g, item) ||
-		    casts_check(r->tree, r->connection, item, output->name, &r->shape->sites, &output->sql, r->err))
+		if (replace_grouped(r, g, item) || casts_check(r->tree, r->connection, item, output->name, false,
+		                                               &r->shape->sites, &output->sql, r->err))
 			return -1;
 	}
-	if (replace_grouped(r, g, having))
+	if (replace_grouped(r, g, having) || name_group(r, g))
 		return -1;
 	return stage_add_conditions(r, result, having, g->having);
 }
@@ -233,7 +318,9 @@ static int read_result(struct reading *r, const struct grouping *g)
 enum answer shape_read_grouping(struct reading *r, const struct node *query, int stage)
 {
 	OWNED_BY(release_grouping)
-	struct grouping g = {.items = node_get(query, "select_list"), .having = node_get(query, "having")};
+	struct grouping g = {.items = node_get(query, "select_list"),
+	                     .having = node_get(query, "having"),
+	                     .table = r->shape->stages[stage].alias};
 	enum answer answer = read_keys(r, query, &g);
 
 	if (answer != TAKEN)
@@ -258,7 +345,12 @@ enum answer shape_read_grouping(struct reading *r, const struct node *query, int
 
 		if (!output || !column || asprintf(&output->name, "tarn k%d", i) < 0)
 			return (enum answer)error_no_memory(r->err);
-		if (casts_check(r->tree, r->connection, g.keys[i], column, &r->shape->sites, &output->sql, r->err))
+		output->location = shape_location(g.keys[i]);
+		output->shown = strdup(column);
+		if (!output->shown)
+			return (enum answer)error_no_memory(r->err);
+		if (casts_check(r->tree, r->connection, g.keys[i], column, false, &r->shape->sites, &output->sql,
+		                r->err))
 			return BROKEN;
 	}
 	for (int i = 0; i < g.aggregate_count; i++)

@@ -57,7 +57,11 @@ static int read_partials(struct refresh *r, const struct model_run *run, struct 
 	compose_groups(&run->model->shape, buffer_string(&rows), &groups);
 	if (describe_sql(r, buffer_string(&rows), &arguments) || describe_sql(r, buffer_string(&groups), &results))
 		return -1;
-	return partials_init(&run->model->shape, &arguments, &results, ret_partials, why, size, r->err);
+	if (partials_init(&run->model->shape, &arguments, &results, ret_partials, why, size, r->err))
+		return -1;
+	if (inexact_type(&results))
+		snprintf(why, size, "a lake does not keep each value of type %.80s as it is", inexact_type(&results));
+	return 0;
 }
 
 int groups_check(struct refresh *r, struct model_run *run, char *ret_why, size_t size)
@@ -72,7 +76,8 @@ static void append_partials(const struct shape *shape, const struct partials *pa
                             const char *where, struct buffer *sql)
 {
 	buffer_text(sql, "SELECT ");
-	append_keys(sql, "", shape->key_count);
+	for (int i = 0; i < shape->key_count; i++)
+		buffer_printf(sql, "%s%s AS \"tarn k%d\"", i ? ", " : "", partials->keys[i], i);
 	buffer_text(sql, ", count(*) AS " ROWS);
 	for (int i = 0; i < partials->count; i++)
 		buffer_printf(sql, ", %s AS \"%s\"", partials->items[i].from_rows, partials->items[i].name);
@@ -370,10 +375,8 @@ static int make_delta(struct refresh *r, struct model_run *run, const struct cha
 	buffer_init(&sql, SQL_MAXIMUM_BYTES);
 	append_finals(shape, &c->partials, partials, &groups);
 	compose_result(shape, buffer_string(&groups), &result);
-	buffer_text(&sql, "CREATE OR REPLACE TEMP TABLE ");
-	append_delta(&sql, delta, "main", run->model->name);
-	buffer_printf(&sql, " AS SELECT " COLUMNS_KEPT " FROM (%s)" WHERE_KEPT, buffer_string(&result));
-	if (run_sql(r, &sql, NULL))
+	buffer_printf(&sql, "SELECT " COLUMNS_KEPT " FROM (%s)" WHERE_KEPT, buffer_string(&result));
+	if (feed_write(r, run, delta, &sql))
 		return -1;
 	return count_rows(r, run, buffer_string(&result), LEVEL_GROUPS, sign, ret_count);
 }
@@ -391,13 +394,18 @@ static int drop_unchanged(struct refresh *r, struct model_run *run)
 	append_delta(&gone, DELTA_GONE, "main", run->model->name);
 	append_delta(&new, DELTA_NEW, "main", run->model->name);
 	append_temporary(&same, "same", run->model);
-	buffer_printf(&sql, "CREATE OR REPLACE TEMP TABLE %s AS SELECT * FROM %s INTERSECT ALL SELECT * FROM %s",
-	              buffer_string(&same), buffer_string(&gone), buffer_string(&new));
-	if (run_sql(r, &sql, NULL) || delete_rows(r, buffer_string(&gone), buffer_string(&same), run->columns.names,
-	                                          run->columns.count, &missing))
+	buffer_printf(
+	        &sql,
+	        "CREATE OR REPLACE TEMP TABLE %s AS SELECT \"tarn row\".* FROM (SELECT \"tarn x\" AS \"tarn row\", ",
+	        buffer_string(&same));
+	append_exact_row(&sql, "\"tarn x\"", &run->columns);
+	buffer_printf(&sql, " FROM %s \"tarn x\" INTERSECT ALL SELECT \"tarn x\", ", buffer_string(&gone));
+	append_exact_row(&sql, "\"tarn x\"", &run->columns);
+	buffer_printf(&sql, " FROM %s \"tarn x\")", buffer_string(&new));
+	if (run_sql(r, &sql, NULL) ||
+	    delete_rows(r, buffer_string(&gone), buffer_string(&same), &run->columns, &missing))
 		return -1;
-	return delete_rows(r, buffer_string(&new), buffer_string(&same), run->columns.names, run->columns.count,
-	                   &missing);
+	return delete_rows(r, buffer_string(&new), buffer_string(&same), &run->columns, &missing);
 }
 
 static int change_table(struct refresh *r, struct model_run *run)
@@ -411,8 +419,7 @@ static int change_table(struct refresh *r, struct model_run *run)
 	append_model(&table, run->model);
 	append_delta(&gone, DELTA_GONE, "main", run->model->name);
 	if (drop_unchanged(r, run) || feed_count(r, "main", run->model->name, DELTA_GONE, &count) ||
-	    delete_rows(r, buffer_string(&table), buffer_string(&gone), run->columns.names, run->columns.count,
-	                &missing))
+	    delete_rows(r, buffer_string(&table), buffer_string(&gone), &run->columns, &missing))
 		return -1;
 	if (missing)
 		return error_set(r->err, ERROR_FATAL, 0,

@@ -63,10 +63,20 @@ struct model_run {
 	struct model_report *report;
 	struct described columns; /* of its table */
 	struct described source; /* of the one table that it reads */
+	const struct reference **reads; /* what it reads, also by way of views; owned, what they point to borrowed */
+	int read_count;
 	char *sources; /* as in model_state, now; owned */
+	bool whole; /* its parts do not make the same columns again: it runs as it is written */
 	bool partials; /* of groups: partial aggregates are kept, and its changes can be followed */
 	bool deltas; /* they are there */
 	bool changed, anew;
+};
+
+/* The row for which a statement failed. */
+struct culprit {
+	char what[80]; /* the output or the condition that failed; "" : it was not found */
+	char row[200]; /* as JSON, or the beginning of it */
+	int line; /* of its file; 0: unknown */
 };
 
 struct refresh {
@@ -80,6 +90,9 @@ struct refresh {
 	int64_t snapshot; /* that it reads */
 	struct model_run *runs; /* one a model */
 	struct refresh_report *report;
+	int failed; /* the model whose statement failed; -1: none */
+	int suspect; /* looked at instead of made; -1: none */
+	struct culprit culprit; /* of the suspect */
 	bool committing; /* the transaction is over, whatever became of it */
 	struct error *err;
 };
@@ -90,8 +103,14 @@ int run_sql(struct refresh *r, const struct buffer *sql, int64_t *ret_changed);
 int query_sql(struct refresh *r, const struct buffer *sql, struct duck_rows *ret_rows);
 /* The first cell as a number; 0 where there is none. */
 int count_sql(struct refresh *r, const struct buffer *sql, int64_t *ret_count);
+int describe_table(struct refresh *r, const char *table, struct described *ret_columns);
 int describe_sql(struct refresh *r, const char *sql, struct described *ret_columns);
 void described_release(struct described *columns);
+/* The first type of which a lake does not keep each value as it is; NULL: none. */
+const char *inexact_type(const struct described *columns);
+/* " (a TYPE, b TYPE)" */
+void append_columns(struct buffer *sql, const struct described *columns);
+/* The same types, and the same names as SQL compares them. */
 bool described_equal(const struct described *a, const struct described *b);
 /* lake."schema"."table" */
 void append_table(struct buffer *sql, const char *schema, const char *table);
@@ -100,11 +119,12 @@ void append_model(struct buffer *sql, const struct model *model);
 /* temp."tarn PREFIX NAME" */
 void append_temporary(struct buffer *sql, const char *prefix, const struct model *model);
 void append_delta(struct buffer *sql, enum delta delta, const char *schema, const char *table);
-/* "a"."x" IS NOT DISTINCT FROM "b"."x" AND ... */
-void append_same(struct buffer *sql, const char *a, const char *b, char *const *names, int count);
+/* Of the rows of `from`, an alias: what two of them have in common only where they are the same, -0.0 and 0.0 told
+ * apart. */
+void append_exact_row(struct buffer *sql, const char *from, const struct described *columns);
 /* Deletes from the model's table the rows of a temporary one, each as often as it is there. ret_missing: how many were
  * not found. */
-int delete_rows(struct refresh *r, const char *table, const char *gone, char *const *names, int count,
+int delete_rows(struct refresh *r, const char *table, const char *gone, const struct described *columns,
                 int64_t *ret_missing);
 
 /* ---- state.c */
@@ -121,6 +141,9 @@ int state_outcome(struct pipeline *pipeline, int64_t turn, bool *ret_mine, struc
 
 /* Temporary tables of what the table lost and got since the snapshot; ret_valid: false where that cannot be told. */
 int feed_read(struct refresh *r, const char *schema, const char *table, int64_t since, bool *ret_valid);
+/* Makes the temporary table of what the model's own table lost or got, of the same columns, with the rows of a SELECT.
+ */
+int feed_write(struct refresh *r, const struct model_run *run, enum delta delta, const struct buffer *rows);
 /* How many rows they have. */
 int feed_count(struct refresh *r, const char *schema, const char *table, enum delta delta, int64_t *ret_count);
 void feed_drop(struct refresh *r);
@@ -142,12 +165,20 @@ int whole_anew(struct refresh *r, struct model_run *run);
 /* Why the model cannot be incremental; "": it can. Needs run->source. */
 int groups_check(struct refresh *r, struct model_run *run, char *ret_why, size_t size);
 
+/* ---- culprit.c */
+
+/* Whether a row is found or not. In a transaction that has got to the model and no further; what makes it fail again is
+ * an error. */
+int culprit_find(struct refresh *r, const struct model_run *run, struct culprit *ret_culprit);
+
 /* ---- count.c: what becomes of rows */
 
 enum level { LEVEL_ROWS, LEVEL_GROUPS };
 
 /* The SQL of `rows` over a source with the columns of run->source. */
 void append_rows_of(const struct model_run *run, const char *source, struct buffer *sql);
+/* The model's own columns, put together again from its parts. */
+void append_kept_of(const struct model_run *run, const char *source, struct buffer *sql);
 /* Can rows of that level be filtered, or fail? */
 bool may_drop(const struct model_run *run, enum level level);
 /*

@@ -60,13 +60,16 @@ int models_find(const struct model_set *set, const char *schema, const char *tab
 
 bool models_depend(const struct model_set *set, int reader, int read)
 {
-	const struct model *model = &set->models[reader];
+	bool depends[MODELS_MAX] = {false};
 
-	for (int i = 0; i < model->read_count; i++)
-		if (model->reads[i].model >= 0 &&
-		    (model->reads[i].model == read || models_depend(set, model->reads[i].model, read)))
-			return true;
-	return false;
+	/* INVARIANT 1: in order, each is looked at once, however many ways lead to it. */
+	for (int i = read + 1; i <= reader; i++)
+		for (int k = 0; k < set->models[i].read_count && !depends[i]; k++) {
+			int other = set->models[i].reads[k].model;
+
+			depends[i] = other == read || (other > read && depends[other]);
+		}
+	return reader > read && depends[reader];
 }
 
 /* "FILE:LINE: what", with the file alone where the line is not known. */

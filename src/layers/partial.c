@@ -19,7 +19,10 @@ void partials_release(struct partials *partials)
 		free(partials->items[i].from_rows);
 	for (int i = 0; i < partials->final_count; i++)
 		free(partials->finals[i]);
+	for (int i = 0; i < partials->key_count; i++)
+		free(partials->keys[i]);
 	free(partials->items);
+	free(partials->keys);
 	free(partials->finals);
 	*partials = (struct partials){0};
 }
@@ -52,9 +55,25 @@ add(struct making *m, int aggregate, const char *what, const struct around *merg
 	return 0;
 }
 
+static bool is_floating(const char *type)
+{
+	return !strcmp(type, "DOUBLE") || !strcmp(type, "FLOAT");
+}
+
+/* Of 0.0 and -0.0 the first. */
+static char *one_zero(const char *value, const char *type)
+{
+	char *sql;
+
+	if (!is_floating(type))
+		return strdup(value);
+	return asprintf(&sql, "CASE WHEN %s = 0 THEN CAST(0 AS %s) ELSE %s END", value, type, value) < 0 ? NULL : sql;
+}
+
 static int __attribute__((format(printf, 3, 4))) finish(struct making *m, const char *type, const char *format, ...)
 {
 	OWNED_FREE char *value = NULL;
+	OWNED_FREE char *one = NULL;
 	struct partials *partials = m->partials;
 	va_list args;
 
@@ -62,7 +81,8 @@ static int __attribute__((format(printf, 3, 4))) finish(struct making *m, const 
 	if (vasprintf(&value, format, args) < 0)
 		value = NULL;
 	va_end(args);
-	if (!value || asprintf(&partials->finals[partials->final_count], "CAST(%s AS %s)", value, type) < 0) {
+	one = value ? one_zero(value, type) : NULL;
+	if (!one || asprintf(&partials->finals[partials->final_count], "CAST(%s AS %s)", one, type) < 0) {
 		partials->finals[partials->final_count] = NULL;
 		return error_no_memory(m->err);
 	}
@@ -95,11 +115,6 @@ static bool is_whole(const char *type)
 	return is_one_of(type, types, COUNT_OF(types));
 }
 
-static bool is_floating(const char *type)
-{
-	return !strcmp(type, "DOUBLE") || !strcmp(type, "FLOAT");
-}
-
 static bool is_decimal(const char *type, int *ret_width, int *ret_scale)
 {
 	return sscanf(type, "DECIMAL(%d,%d)", ret_width, ret_scale) == 2;
@@ -110,7 +125,7 @@ static bool is_decimal(const char *type, int *ret_width, int *ret_scale)
 static int add_again(struct making *m, int i, const char *type)
 {
 	m->partials->always_again = true;
-	if (add(m, i, "value", NULL, NULL, "%s", m->shape->aggregates[i].call))
+	if (add(m, i, "value", NULL, NULL, "CAST(%s AS %s)", m->shape->aggregates[i].call, type))
 		return -1;
 	return finish(m, type, "\"tarn p%d value\"", i);
 }
@@ -120,7 +135,8 @@ static int add_extreme(struct making *m, int i, const char *type)
 	const struct aggregate *a = &m->shape->aggregates[i];
 
 	m->partials->again_when_gone = true;
-	if (add(m, i, "value", !strcasecmp(a->function, "min") ? &least : &greatest, NULL, "%s", a->call))
+	if (add(m, i, "value", !strcasecmp(a->function, "min") ? &least : &greatest, NULL, "CAST(%s AS %s)", a->call,
+	        type))
 		return -1;
 	return finish(m, type, "\"tarn p%d value\"", i);
 }
@@ -227,6 +243,40 @@ static int add_aggregate(struct making *m, int i, const char *type)
 	return add_again(m, i, type);
 }
 
+/* A month and 30 days are equal, too, and so are lists of -0.0 and 0.0. */
+static bool has_twins(const char *type)
+{
+	return !is_floating(type) && (strstr(type, "DOUBLE") || strstr(type, "FLOAT") || strstr(type, "INTERVAL"));
+}
+
+static int add_keys(struct making *m, char *ret_why, size_t size)
+{
+	struct partials *partials = m->partials;
+
+	partials->keys = calloc((size_t)m->shape->key_count + 1, sizeof *partials->keys);
+	if (!partials->keys)
+		return error_no_memory(m->err);
+	for (int i = 0; i < m->shape->key_count; i++) {
+		char name[32], quoted[40];
+		const char *type;
+
+		snprintf(name, sizeof name, "tarn k%d", i);
+		snprintf(quoted, sizeof quoted, "\"%s\"", name);
+		type = type_of(m->arguments, name);
+		/* A key's type is what the lake keeps it as. */
+		if (is_floating(type))
+			partials->keys[i] = one_zero(quoted, type);
+		else if (asprintf(&partials->keys[i], "CAST(%s AS %s)", quoted, type) < 0)
+			partials->keys[i] = NULL;
+		if (!partials->keys[i])
+			return error_no_memory(m->err);
+		partials->key_count++;
+		if (has_twins(type))
+			snprintf(ret_why, size, "of keys of type %.80s several may be equal and not the same", type);
+	}
+	return 0;
+}
+
 int partials_init(const struct shape *shape, const struct described *arguments, const struct described *results,
                   struct partials *ret_partials, char *ret_why, size_t size, struct error *err)
 {
@@ -237,6 +287,8 @@ int partials_init(const struct shape *shape, const struct described *arguments, 
 	ret_partials->finals = calloc((size_t)shape->aggregate_count + 1, sizeof *ret_partials->finals);
 	if (!ret_partials->finals)
 		return error_no_memory(err);
+	if (add_keys(&m, ret_why, size))
+		return -1;
 	for (int i = 0; i < shape->aggregate_count; i++) {
 		const struct aggregate *a = &shape->aggregates[i];
 

@@ -9,6 +9,8 @@
  *     bool_and, _or  how many are true, how many false      are taken away
  *     others         the value                              every changed key is computed again
  *
+ * 0.0 and -0.0 are equal, so that either may stand for a key, or be its least value: the one that does is always 0.0.
+ *
  * Life cycle: partials_init -> append... -> partials_release.
  */
 #ifndef TARN_LAYERS_PARTIAL_H
@@ -31,6 +33,8 @@ struct partial {
 struct partials {
 	struct partial *items;
 	int count;
+	char **keys; /* one a key: of equal values always the same one */
+	int key_count;
 	char **finals; /* one an aggregate of the shape: its value, of the type that it has, from the partials */
 	int final_count;
 	bool always_again; /* one of them is computed again for every changed key */

@@ -46,17 +46,15 @@ enum refresh_how {
 
 const char *refresh_how_name(enum refresh_how how);
 
-#define REPORT_CONDITIONS 64 /* those beyond are counted with the last */
-
 struct model_report {
 	const struct model *model; /* borrowed from the pipeline */
 	enum refresh_how how;
 	char why[256]; /* of anew: why not incremental */
 	/* Of all that its sources hold now: rows_in = rows_out + quarantined + filtered; where rows are grouped,
-	 * rows_in = grouped
-	 * + quarantined + filtered, and groups are rows_out and those that HAVING or a CAST held back. */
+	 * rows_in = grouped + filtered + the rows in quarantine, and groups are rows_out, those that HAVING held back
+	 * and the groups in quarantine. */
 	int64_t rows_in, rows_out, quarantined, filtered, grouped, groups;
-	int64_t by_condition[REPORT_CONDITIONS]; /* filtered: of each of WHERE's, then of each of HAVING's (groups) */
+	int64_t *by_condition; /* filtered: of each of WHERE's, then of each of HAVING's (groups); owned */
 	int64_t inserted, deleted; /* rows of its table, by this refresh */
 	int64_t ms;
 };

@@ -41,10 +41,10 @@ struct pipeline *pipeline_open(const struct spec_pipeline *spec, const struct ma
 	pipeline->lake = lake;
 	snprintf(pipeline->by, sizeof pipeline->by, "%d-%" PRIx64, (int)getpid(), (uint64_t)clock_wall_ms());
 	pipeline->session = lake_session_new(lake, err);
-	if (!pipeline->session || lake_use(pipeline->session, -1, err))
+	if (!pipeline->session)
 		return NULL;
 	pipeline->models = models_load(spec->models, spec->models, err);
-	if (!pipeline->models || state_create(pipeline->session, err))
+	if (!pipeline->models || lake_use(pipeline->session, -1, err) || state_create(pipeline->session, err))
 		return NULL;
 	if (spec->model.scores && !(pipeline->scores = score_models_of(manifest, spec->catalog, err)))
 		return NULL;
@@ -88,6 +88,8 @@ const char *model_condition(const struct model *model, int index)
 
 void refresh_report_release(struct refresh_report *report)
 {
+	for (int i = 0; i < report->model_count; i++)
+		free(report->models[i].by_condition);
 	free(report->models);
 	*report = (struct refresh_report){0};
 }
@@ -181,7 +183,7 @@ static void take_counts(struct model_run *run)
 	report->grouped = before->grouped;
 	report->groups = before->groups;
 	report->quarantined = before->quarantined;
-	for (int i = 0; i < before->filtered_count && i < (int)REPORT_CONDITIONS; i++) {
+	for (int i = 0; i < before->filtered_count && i < model_condition_count(run->model); i++) {
 		run->report->by_condition[i] = before->filtered[i];
 		if (i < compose_condition_count(&run->model->shape))
 			report->filtered += before->filtered[i];
@@ -190,7 +192,7 @@ static void take_counts(struct model_run *run)
 
 static int do_model(struct refresh *r, struct model_run *run)
 {
-	bool whole = run->model->shape.kind == SHAPE_WHOLE || run->report->how == REFRESH_VIEW;
+	bool whole = run->whole || run->model->shape.kind == SHAPE_WHOLE || run->report->how == REFRESH_VIEW;
 
 	if (run->report->how == REFRESH_NOTHING)
 		return 0;
@@ -199,6 +201,20 @@ static int do_model(struct refresh *r, struct model_run *run)
 	if (run->model->shape.kind == SHAPE_ROWS)
 		return run->anew ? rows_anew(r, run) : rows_change(r, run);
 	return run->anew ? groups_anew(r, run) : groups_change(r, run);
+}
+
+static int make(struct refresh *r, struct model_run *run, int index)
+{
+	if (index != r->suspect) {
+		r->failed = index;
+		if (do_model(r, run))
+			return -1;
+		r->failed = -1;
+		return 0;
+	}
+	if (!culprit_find(r, run, &r->culprit))
+		error_set(r->err, ERROR_INVALID, 0, "this is how far the model was looked at");
+	return -1;
 }
 
 static int refresh_model(struct refresh *r, int index)
@@ -213,15 +229,13 @@ static int refresh_model(struct refresh *r, int index)
 	}
 	if (r->options->progress)
 		r->options->progress(r->options->context, run->model, index + 1, r->pipeline->models->count);
-	if (decide(r, run))
-		return -1;
-	if (r->options->dry_run)
-		return 0;
-	if (do_model(r, run)) {
+	if (decide(r, run) || (!r->options->dry_run && make(r, run, index))) {
 		if (strncmp(r->err->message, run->model->file, strlen(run->model->file)) != 0)
 			error_wrap(r->err, "%.200s", run->model->file);
 		return -1;
 	}
+	if (r->options->dry_run)
+		return 0;
 	run->report->ms = clock_monotonic_ms() - started_ms;
 	return fault_error(FAULT_REFRESH_MODEL, r->err);
 }
@@ -383,6 +397,10 @@ static int prepare(struct refresh *r, struct refresh_report *report)
 	for (int i = 0; i < count; i++) {
 		report->models[i].model = r->runs[i].model = &pipeline->models->models[i];
 		r->runs[i].report = &report->models[i];
+		report->models[i].by_condition =
+		        calloc((size_t)model_condition_count(report->models[i].model) + 1, sizeof(int64_t));
+		if (!report->models[i].by_condition)
+			return error_no_memory(r->err);
 	}
 	r->snapshots = lake_has_snapshots(pipeline->lake);
 	/* Each attempt has a name of its own: what its COMMIT did can be told. */
@@ -398,15 +416,44 @@ static void release_runs(struct refresh *r)
 		described_release(&r->runs[i].columns);
 		described_release(&r->runs[i].source);
 		free(r->runs[i].sources);
+		free(r->runs[i].reads);
 	}
 	free(r->runs);
+}
+
+/* The transaction is over, and what it made for the model to read is gone: all is made again up to the model. */
+static void tell_culprit(struct refresh *r)
+{
+	const struct model *model = &r->pipeline->models->models[r->failed];
+	struct error second = {0}, *err = r->err;
+	char told[sizeof err->message];
+	size_t prefix = strlen(model->file) + strlen(": ");
+
+	/* It has a line already, or is of something else than a row. */
+	if (strncmp(err->message, model->file, strlen(model->file)) != 0 ||
+	    strncmp(err->message + strlen(model->file), ": ", 2) != 0 || model->shape.kind == SHAPE_WHOLE)
+		return;
+	snprintf(told, sizeof told, "%s", err->message + prefix);
+	release_runs(r);
+	refresh_report_release(r->report);
+	r->runs = NULL;
+	r->suspect = r->failed;
+	r->err = &second;
+	if (!prepare(r, r->report))
+		run_transaction(r);
+	r->err = err;
+	if (!*r->culprit.what)
+		return;
+	error_set(err, ERROR_INVALID, err->code, "%.200s%s%.0d: %.200s (%.80s, of the row %s)", model->file,
+	          r->culprit.line ? ":" : "", r->culprit.line, told, r->culprit.what, r->culprit.row);
 }
 
 int pipeline_refresh(struct pipeline *pipeline, const struct refresh_options *options,
                      struct refresh_report *ret_report, struct error *err)
 {
 	struct refresh_report report = {0};
-	struct refresh r = {.pipeline = pipeline, .options = options, .report = &report, .err = err};
+	struct refresh r = {
+	        .pipeline = pipeline, .options = options, .report = &report, .failed = -1, .suspect = -1, .err = err};
 	int64_t started_ms = clock_monotonic_ms();
 	int failed = prepare(&r, &report);
 
@@ -418,6 +465,8 @@ int pipeline_refresh(struct pipeline *pipeline, const struct refresh_options *op
 		atomic_store(&pipeline->running, r.connection);
 		failed = lake_use(r.session, -1, err) || exact_sql_register(r.connection, err) ||
 		         (pipeline->scores && score_register(pipeline->scores, r.session, err)) || run_transaction(&r);
+		if (failed && err->kind == ERROR_INVALID && r.failed >= 0)
+			tell_culprit(&r);
 		atomic_store(&pipeline->running, NULL);
 		apart_close(&r.apart);
 	}

@@ -16,6 +16,7 @@
 #include "layers/layers_private.h"
 #include "spec/schedule.h"
 
+#define CONDITIONS_SHOWN 64 /* of one model, as metrics */
 #define LOOK_MS 1000 /* between looks for what others committed, and for files that changed */
 #define AGAIN_MS 1000 /* after a failure that may pass */
 
@@ -145,7 +146,7 @@ static void count_model(const struct refresher *r, const struct model_report *re
 	metric_add(metrics, METRIC_MODEL_DELETED, report->deleted);
 	metric_add(metrics, METRIC_MODEL_MS, report->ms);
 	count = model_condition_count(report->model);
-	for (int i = 0; i < count && i < REPORT_CONDITIONS; i++)
+	for (int i = 0; i < count && i < CONDITIONS_SHOWN; i++)
 		metric_put(metrics_pipeline_set(r->spec->name, report->model->name, model_condition(report->model, i)),
 		           METRIC_MODEL_FILTERED, report->by_condition[i]);
 }

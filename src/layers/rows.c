@@ -70,10 +70,8 @@ static int make_delta(struct refresh *r, struct model_run *run, enum delta delta
 	buffer_init(&sql, SQL_MAXIMUM_BYTES);
 	append_delta(&source, delta, shape->schema, shape->table);
 	append_rows_of(run, buffer_string(&source), &rows);
-	buffer_text(&sql, "CREATE OR REPLACE TEMP TABLE ");
-	append_delta(&sql, delta, "main", run->model->name);
-	buffer_printf(&sql, " AS SELECT " COLUMNS_KEPT " FROM (%s)" WHERE_KEPT, buffer_string(&rows));
-	if (run_sql(r, &sql, NULL))
+	buffer_printf(&sql, "SELECT " COLUMNS_KEPT " FROM (%s)" WHERE_KEPT, buffer_string(&rows));
+	if (feed_write(r, run, delta, &sql))
 		return -1;
 	return count_rows(r, run, buffer_string(&rows), LEVEL_ROWS, delta == DELTA_NEW ? 1 : -1, ret_kept);
 }
@@ -99,8 +97,7 @@ static int delete_gone(struct refresh *r, struct model_run *run, int64_t count)
 	buffer_init(&gone, SQL_MAXIMUM_BYTES);
 	append_model(&table, run->model);
 	append_delta(&gone, DELTA_GONE, "main", run->model->name);
-	if (delete_rows(r, buffer_string(&table), buffer_string(&gone), run->columns.names, run->columns.count,
-	                &missing))
+	if (delete_rows(r, buffer_string(&table), buffer_string(&gone), &run->columns, &missing))
 		return -1;
 	run->report->deleted = count - missing;
 	return 0;

@@ -17,6 +17,7 @@ static void release_stage(struct stage *stage)
 {
 	for (int i = 0; i < stage->output_count; i++) {
 		free(stage->outputs[i].name);
+		free(stage->outputs[i].shown);
 		checked_sql_release(&stage->outputs[i].sql);
 	}
 	for (int i = 0; i < stage->condition_count; i++) {
@@ -43,17 +44,21 @@ static void become_whole(struct shape *shape)
 		free(shape->aggregates[i].name);
 		free(shape->aggregates[i].function);
 	}
+	for (int i = 0; i < shape->alias_count; i++)
+		free(shape->aliases[i]);
 	release_stage(&shape->result);
 	free(shape->stages);
 	free(shape->aggregates);
+	free(shape->aliases);
 	free(shape->schema);
 	free(shape->table);
 	cast_sites_release(&shape->sites);
 	shape->kind = SHAPE_WHOLE;
 	shape->stages = NULL;
 	shape->aggregates = NULL;
+	shape->aliases = NULL;
 	shape->schema = shape->table = NULL;
-	shape->stage_count = shape->aggregate_count = shape->key_count = 0;
+	shape->stage_count = shape->aggregate_count = shape->alias_count = shape->key_count = 0;
 }
 
 void shape_release(struct shape *shape)
@@ -107,15 +112,44 @@ const struct node *shape_find_aggregate(const struct reading *r, const struct no
 	return found;
 }
 
+/* SQL's own words for the time, without parentheses: to the parser they are names of columns. */
+static bool is_clock(const char *name)
+{
+	static const char *const words[] = {"current_date", "current_time", "current_timestamp", "localtime",
+	                                    "localtimestamp"};
+
+	for (size_t i = 0; i < COUNT_OF(words); i++)
+		if (!strcasecmp(words[i], name))
+			return true;
+	return false;
+}
+
 static const struct node *find_varying(const struct reading *r, const struct node *node)
 {
-	const struct node *found = NULL;
+	const struct node *found = NULL, *names = node_get(node, "column_names");
 
 	if (node_is(node, "class", "FUNCTION") && function_varies(r->functions, node_text(node, "function_name")))
+		return node;
+	if (names && node_count(names) == 1 && is_clock(node_text(node_at(names, 0), NULL)))
 		return node;
 	for (int i = 0; !found && i < node_count(node); i++)
 		found = find_varying(r, node_at(node, i));
 	return found;
+}
+
+static const char *varying_name(const struct node *varying)
+{
+	return node_is(varying, "class", "FUNCTION") ? node_text(varying, "function_name")
+	                                             : node_text(node_at(node_get(varying, "column_names"), 0), NULL);
+}
+
+int64_t shape_location(const struct node *expression)
+{
+	int64_t location = node_location(expression);
+
+	for (int i = 0; location < 0 && i < node_count(expression); i++)
+		location = shape_location(node_at(expression, i));
+	return location;
 }
 
 /* ---- one stage's parts */
@@ -143,7 +177,7 @@ struct output *stage_add_output(struct reading *r, struct stage *stage)
 		return NULL;
 	}
 	stage->outputs = outputs;
-	outputs[stage->output_count] = (struct output){0};
+	outputs[stage->output_count] = (struct output){.location = -1};
 	return &outputs[stage->output_count++];
 }
 
@@ -180,7 +214,7 @@ static int add_star(struct reading *r, struct stage *stage, const struct node *e
 	     node_add_text(r->tree, node_get(star, "exclude_list"), COLUMN_FILTERED) ||
 	     node_add_text(r->tree, node_get(star, "exclude_list"), COLUMN_ROW)))
 		return error_no_memory(r->err);
-	return casts_check(r->tree, r->connection, star, "*", &r->shape->sites, &output->sql, r->err);
+	return casts_check(r->tree, r->connection, star, "*", false, &r->shape->sites, &output->sql, r->err);
 }
 
 static int add_expression(struct reading *r, struct stage *stage, const struct node *expression)
@@ -195,7 +229,9 @@ static int add_expression(struct reading *r, struct stage *stage, const struct n
 	if (!output)
 		return -1;
 	output->name = TAKE(name);
-	return casts_check(r->tree, r->connection, expression, output->name, &r->shape->sites, &output->sql, r->err);
+	output->location = shape_location(expression);
+	return casts_check(r->tree, r->connection, expression, output->name, false, &r->shape->sites, &output->sql,
+	                   r->err);
 }
 
 /* "(a > 1)" as "a > 1". */
@@ -224,14 +260,14 @@ static int add_condition(struct reading *r, struct stage *stage, const struct no
 		return error_no_memory(r->err);
 	stage->conditions = conditions;
 	condition = &conditions[stage->condition_count++];
-	*condition = (struct condition){0};
+	*condition = (struct condition){.location = shape_location(written)};
 	buffer_init(&text, SQL_MAXIMUM_BYTES);
 	if (tree_expression_sql(r->tree, r->connection, written, &text, r->err))
 		return -1;
 	condition->text = without_parentheses(buffer_string(&text));
 	if (!condition->text)
 		return error_no_memory(r->err);
-	return casts_check(r->tree, r->connection, expression, condition->text, &r->shape->sites, &condition->sql,
+	return casts_check(r->tree, r->connection, expression, condition->text, true, &r->shape->sites, &condition->sql,
 	                   r->err);
 }
 
@@ -441,7 +477,7 @@ int shape_read(struct tree *tree, struct duck_connection *connection, const stru
 	enum answer answer;
 
 	if (varying)
-		shape_fix(&r, "it calls %s(), whose result changes by itself", node_text(varying, "function_name"));
+		shape_fix(&r, "it calls %s, whose result changes by itself", varying_name(varying));
 	answer = read_query(&r, tree_root(tree), NULL, true);
 	if (answer == BROKEN) {
 		shape_release(&shape);

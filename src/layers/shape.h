@@ -23,12 +23,15 @@ enum shape_kind { SHAPE_ROWS, SHAPE_GROUPS, SHAPE_WHOLE };
 
 struct output {
 	char *name; /* NULL: a star, which has the names of what it stands for */
+	char *shown; /* what people call it, where the name is Tarn's own; NULL: by its name */
+	int64_t location; /* byte of the model's text; -1: unknown */
 	struct checked_sql sql;
 };
 
 /* One of the conditions that WHERE or HAVING joins by AND. */
 struct condition {
 	char *text; /* as written: why a row was filtered */
+	int64_t location;
 	struct checked_sql sql;
 };
 
@@ -63,6 +66,9 @@ struct shape {
 	int key_count;
 	struct aggregate *aggregates;
 	int aggregate_count;
+	/* GROUP BY means aliases by them, as long as what is grouped has no columns of these names. Owned. */
+	char **aliases;
+	int alias_count;
 	struct stage result; /* outputs and HAVING over "tarn k0"... and "tarn g0"... */
 	struct cast_sites sites;
 };

@@ -28,6 +28,9 @@ const struct node *shape_find_aggregate(const struct reading *r, const struct no
 /* What DuckDB calls a column of that expression. Owned; NULL: an error. */
 char *shape_name_of(struct reading *r, const struct node *expression);
 
+/* Where the expression begins, as far as one of its nodes says. */
+int64_t shape_location(const struct node *expression);
+
 /* A further output, empty. NULL: an error. */
 struct output *stage_add_output(struct reading *r, struct stage *stage);
 /* What AND joins, each for itself. `written` is the same before it was changed. */

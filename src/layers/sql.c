@@ -1,6 +1,7 @@
 /* sql.c - pieces of SQL and their results, for the files of layers/. */
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "layers/layers_private.h"
 
@@ -39,28 +40,22 @@ void described_release(struct described *columns)
 	*columns = (struct described){0};
 }
 
-int describe_sql(struct refresh *r, const char *sql, struct described *ret_columns)
+static int take_described(struct refresh *r, const struct duck_rows *rows, struct described *ret_columns)
 {
-	OWNED_BUFFER struct buffer describe = {0};
-	OWNED_DUCK_ROWS struct duck_rows rows = {0};
 	struct described columns = {0};
 
-	buffer_init(&describe, SQL_MAXIMUM_BYTES);
-	buffer_printf(&describe, "DESCRIBE %s", sql);
-	if (query_sql(r, &describe, &rows))
-		return -1;
-	columns.items = calloc((size_t)rows.row_count + 1, sizeof *columns.items);
-	columns.names = calloc((size_t)rows.row_count + 1, sizeof *columns.names);
-	for (int64_t i = 0; columns.items && columns.names && i < rows.row_count; i++) {
+	columns.items = calloc((size_t)rows->row_count + 1, sizeof *columns.items);
+	columns.names = calloc((size_t)rows->row_count + 1, sizeof *columns.names);
+	for (int64_t i = 0; columns.items && columns.names && i < rows->row_count; i++) {
 		struct column *column = &columns.items[columns.count++];
 
-		column->name = strdup(duck_cell(&rows, i, 0));
-		column->type = strdup(duck_cell(&rows, i, 1));
+		column->name = strdup(duck_cell(rows, i, 0));
+		column->type = strdup(duck_cell(rows, i, 1));
 		columns.names[i] = column->name;
 		if (!column->name || !column->type)
 			break;
 	}
-	if (columns.count == rows.row_count && (!columns.count || columns.items[columns.count - 1].type)) {
+	if (columns.count == rows->row_count && (!columns.count || columns.items[columns.count - 1].type)) {
 		*ret_columns = columns;
 		return 0;
 	}
@@ -68,12 +63,87 @@ int describe_sql(struct refresh *r, const char *sql, struct described *ret_colum
 	return error_no_memory(r->err);
 }
 
+int describe_table(struct refresh *r, const char *table, struct described *ret_columns)
+{
+	OWNED_BUFFER struct buffer describe = {0};
+	OWNED_DUCK_ROWS struct duck_rows rows = {0};
+
+	buffer_init(&describe, SQL_MAXIMUM_BYTES);
+	buffer_printf(&describe, "DESCRIBE %s", table);
+	return query_sql(r, &describe, &rows) ? -1 : take_described(r, &rows, ret_columns);
+}
+
+/* "HUGEINT" and "UHUGEINT" wherever they stand, but in names. */
+static char *exact_type(const char *type)
+{
+	OWNED_BUFFER struct buffer out = {0};
+	bool quoted = false;
+
+	buffer_init(&out, SQL_MAXIMUM_BYTES);
+	while (*type) {
+		const char *huge = strncmp(type, "UHUGEINT", strlen("UHUGEINT")) ? type : type + 1;
+
+		quoted ^= *type == '"';
+		if (quoted || strncmp(huge, "HUGEINT", strlen("HUGEINT")) != 0) {
+			buffer_char(&out, *type++);
+			continue;
+		}
+		buffer_text(&out, "DECIMAL(38,0)");
+		type = huge + strlen("HUGEINT");
+	}
+	return buffer_ok(&out) ? strdup(buffer_string(&out)) : NULL;
+}
+
+/* By a view, which ends where the text does, whatever stands there: DESCRIBE within another SELECT stumbles over ';'.
+ * Columns of one name are called as they would be in a table. Parquet has no whole numbers of 128 bits and would keep
+ * them as floating ones, the sum of a BIGINT among them: they are decimals. */
+int describe_sql(struct refresh *r, const char *sql, struct described *ret_columns)
+{
+	OWNED_BY(described_release) struct described columns = {0};
+	OWNED_BUFFER struct buffer view = {0};
+
+	buffer_init(&view, SQL_MAXIMUM_BYTES);
+	buffer_printf(&view, "CREATE OR REPLACE TEMP VIEW \"tarn described\" AS %s", sql);
+	if (run_sql(r, &view, NULL) || describe_table(r, "temp.\"tarn described\"", &columns))
+		return -1;
+	for (int i = 0; r->snapshots && i < columns.count; i++) {
+		char *type = exact_type(columns.items[i].type);
+
+		if (!type)
+			return error_no_memory(r->err);
+		free(columns.items[i].type);
+		columns.items[i].type = type;
+	}
+	*ret_columns = columns;
+	columns = (struct described){0};
+	return 0;
+}
+
+const char *inexact_type(const struct described *columns)
+{
+	for (int i = 0; i < columns->count; i++)
+		if (strstr(columns->items[i].type, "INTERVAL") || strstr(columns->items[i].type, "TIME WITH TIME ZONE"))
+			return columns->items[i].type;
+	return NULL;
+}
+
+void append_columns(struct buffer *sql, const struct described *columns)
+{
+	for (int i = 0; i < columns->count; i++) {
+		buffer_text(sql, i ? ", " : " (");
+		buffer_sql_name(sql, columns->items[i].name);
+		buffer_printf(sql, " %s", columns->items[i].type);
+	}
+	buffer_text(sql, ")");
+}
+
 bool described_equal(const struct described *a, const struct described *b)
 {
 	if (a->count != b->count)
 		return false;
 	for (int i = 0; i < a->count; i++)
-		if (strcmp(a->items[i].name, b->items[i].name) != 0 || strcmp(a->items[i].type, b->items[i].type) != 0)
+		if (strcasecmp(a->items[i].name, b->items[i].name) != 0 ||
+		    strcmp(a->items[i].type, b->items[i].type) != 0)
 			return false;
 	return true;
 }
@@ -111,25 +181,51 @@ void append_delta(struct buffer *sql, enum delta delta, const char *schema, cons
 	buffer_sql_name(sql, buffer_string(&name));
 }
 
-void append_same(struct buffer *sql, const char *a, const char *b, char *const *names, int count)
+/* Equal values that are not the same: 0.0 and -0.0, a month and 30 days. */
+static bool has_twins(const char *type)
 {
-	for (int i = 0; i < count; i++) {
-		buffer_printf(sql, "%s%s.", i ? " AND " : "", a);
-		buffer_sql_name(sql, names[i]);
-		buffer_printf(sql, " IS NOT DISTINCT FROM %s.", b);
-		buffer_sql_name(sql, names[i]);
-	}
+	return strstr(type, "DOUBLE") || strstr(type, "FLOAT") || strstr(type, "INTERVAL");
 }
 
-static void append_names(struct buffer *sql, const char *from, char *const *names, int count)
+/* What tells a row from all others, one expression after the other: each column, and what tells its twins apart. */
+static void append_part(struct buffer *sql, const char *from, const struct column *column, bool twins)
 {
-	for (int i = 0; i < count; i++) {
-		buffer_printf(sql, "%s%s.", i ? ", " : "", from);
-		buffer_sql_name(sql, names[i]);
-	}
+	bool floating = !strcmp(column->type, "DOUBLE") || !strcmp(column->type, "FLOAT");
+
+	if (twins)
+		buffer_text(sql, floating ? "signbit(" : "CAST(");
+	buffer_printf(sql, "%s.", from);
+	buffer_sql_name(sql, column->name);
+	if (twins)
+		buffer_text(sql, floating ? ")" : " AS VARCHAR)");
 }
 
-int delete_rows(struct refresh *r, const char *table, const char *gone, char *const *names, int count,
+void append_exact_row(struct buffer *sql, const char *from, const struct described *columns)
+{
+	int number = 0;
+
+	for (int i = 0; i < columns->count; i++)
+		for (int twins = 0; twins <= has_twins(columns->items[i].type); twins++) {
+			buffer_text(sql, number ? ", " : "");
+			append_part(sql, from, &columns->items[i], twins);
+			buffer_printf(sql, " AS \"tarn e%d\"", number++);
+		}
+}
+
+/* from: an alias. parts: one of append_exact_row. */
+static void append_same_row(struct buffer *sql, const char *from, const char *parts, const struct described *columns)
+{
+	int number = 0;
+
+	for (int i = 0; i < columns->count; i++)
+		for (int twins = 0; twins <= has_twins(columns->items[i].type); twins++) {
+			buffer_text(sql, number ? " AND " : "");
+			append_part(sql, from, &columns->items[i], twins);
+			buffer_printf(sql, " IS NOT DISTINCT FROM %s.\"tarn e%d\"", parts, number++);
+		}
+}
+
+int delete_rows(struct refresh *r, const char *table, const char *gone, const struct described *columns,
                 int64_t *ret_missing)
 {
 	OWNED_BUFFER struct buffer sql = {0};
@@ -143,16 +239,16 @@ int delete_rows(struct refresh *r, const char *table, const char *gone, char *co
 	if (!wanted)
 		return 0;
 	buffer_clear(&sql);
-	buffer_printf(
-	        &sql,
-	        "DELETE FROM %s WHERE rowid IN (SELECT r FROM (SELECT t.rowid AS r, g.\"tarn n\" AS n, row_number() "
-	        "OVER (PARTITION BY ",
-	        table);
-	append_names(&sql, "g", names, count);
-	buffer_printf(&sql, ") AS i FROM %s t JOIN (SELECT ", table);
-	append_names(&sql, "x", names, count);
-	buffer_printf(&sql, ", count(*) AS \"tarn n\" FROM %s x GROUP BY ALL) g ON ", gone);
-	append_same(&sql, "t", "g", names, count);
+	buffer_printf(&sql,
+	              "DELETE FROM %s WHERE rowid IN (SELECT r FROM (SELECT \"tarn t\".rowid AS r, g.\"tarn n\" AS n, "
+	              "row_number() "
+	              "OVER (PARTITION BY g.\"tarn i\") AS i FROM %s \"tarn t\" JOIN (SELECT *, row_number() OVER () "
+	              "AS \"tarn i\" "
+	              "FROM (SELECT ",
+	              table, table);
+	append_exact_row(&sql, "\"tarn x\"", columns);
+	buffer_printf(&sql, ", count(*) AS \"tarn n\" FROM %s \"tarn x\" GROUP BY ALL)) g ON ", gone);
+	append_same_row(&sql, "\"tarn t\"", "g", columns);
 	buffer_text(&sql, ") WHERE i <= n)");
 	if (run_sql(r, &sql, &deleted))
 		return -1;

@@ -204,7 +204,6 @@ static int write_model(struct refresh *r, const struct model_run *run)
 	const struct model *model = run->model;
 	const struct model_report *report = run->report;
 	int64_t turn = r->turn + 1;
-	int conditions = model_condition_count(model);
 	OWNED_BUFFER struct buffer sql = {0};
 
 	buffer_init(&sql, SQL_MAXIMUM_BYTES);
@@ -227,7 +226,7 @@ static int write_model(struct refresh *r, const struct model_run *run)
 	buffer_sql_text(&sql, report->why);
 	buffer_printf(&sql, ", %" PRId64 ", %" PRId64 ", %" PRId64 ", %" PRId64 ", %" PRId64 ", ", report->rows_in,
 	              report->rows_out, report->grouped, report->groups, report->quarantined);
-	append_filtered(&sql, run, conditions < REPORT_CONDITIONS ? conditions : REPORT_CONDITIONS);
+	append_filtered(&sql, run, run->whole ? 0 : model_condition_count(model));
 	buffer_printf(&sql, ", %" PRId64 ", now()", report->ms);
 	return run_sql(r, &sql, NULL);
 }

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <yyjson.h>
 
 #include "lake/duck.h"
@@ -189,37 +190,57 @@ static bool is_incidental(const char *key)
 	return !strcmp(key, "alias") || !strcmp(key, "query_location");
 }
 
-static bool equal_objects(yyjson_mut_val *a, yyjson_mut_val *b)
+/* The names of a column without the table's. */
+static int first_name(const struct node *names, const char *table)
+{
+	return table && node_count(names) > 1 && !strcasecmp(node_text(node_at(names, 0), NULL), table);
+}
+
+static bool equal_columns(const struct node *a, const struct node *b, const char *table)
+{
+	int i = first_name(a, table), k = first_name(b, table);
+
+	if (node_count(a) - i != node_count(b) - k)
+		return false;
+	for (; i < node_count(a); i++, k++)
+		if (strcasecmp(node_text(node_at(a, i), NULL), node_text(node_at(b, k), NULL)) != 0)
+			return false;
+	return true;
+}
+
+static bool equal_objects(yyjson_mut_val *a, yyjson_mut_val *b, const char *table)
 {
 	yyjson_mut_obj_iter members = yyjson_mut_obj_iter_with(a);
 	yyjson_mut_val *key;
 
+	if (node_is(as_node(a), "class", "COLUMN_REF") && node_is(as_node(b), "class", "COLUMN_REF"))
+		return equal_columns(node_get(as_node(a), "column_names"), node_get(as_node(b), "column_names"), table);
 	if (yyjson_mut_obj_size(a) != yyjson_mut_obj_size(b))
 		return false;
 	while ((key = yyjson_mut_obj_iter_next(&members))) {
 		const char *name = yyjson_mut_get_str(key);
 
-		if (!is_incidental(name) &&
-		    !node_equals(as_node(yyjson_mut_obj_iter_get_val(key)), as_node(yyjson_mut_obj_get(b, name))))
+		if (!is_incidental(name) && !node_equals(as_node(yyjson_mut_obj_iter_get_val(key)),
+		                                         as_node(yyjson_mut_obj_get(b, name)), table))
 			return false;
 	}
 	return true;
 }
 
-bool node_equals(const struct node *a, const struct node *b)
+bool node_equals(const struct node *a, const struct node *b, const char *table)
 {
 	yyjson_mut_val *x = value(a), *y = value(b);
 
 	if (!x || !y)
 		return x == y;
 	if (yyjson_mut_is_obj(x) && yyjson_mut_is_obj(y))
-		return equal_objects(x, y);
+		return equal_objects(x, y, table);
 	if (!yyjson_mut_is_arr(x) || !yyjson_mut_is_arr(y))
 		return yyjson_mut_equals(x, y);
 	if (yyjson_mut_arr_size(x) != yyjson_mut_arr_size(y))
 		return false;
 	for (int i = 0; i < node_count(a); i++)
-		if (!node_equals(node_at(a, i), node_at(b, i)))
+		if (!node_equals(node_at(a, i), node_at(b, i), table))
 			return false;
 	return true;
 }
@@ -256,6 +277,31 @@ int node_become_column(struct tree *tree, struct node *node, const char *column)
 int node_add_text(struct tree *tree, struct node *list, const char *text)
 {
 	return yyjson_mut_arr_add_strcpy(tree->doc, value(list), text) ? 0 : -1;
+}
+
+int node_add(struct tree *tree, struct node *list, struct node *node)
+{
+	return yyjson_mut_arr_append(value(list), value(node)) ? 0 : -1;
+}
+
+struct node *node_wrap(struct tree *tree, struct node *node, const char *class, const char *type)
+{
+	yyjson_mut_val *inner = yyjson_mut_val_mut_copy(tree->doc, value(node)), *object = value(node);
+	yyjson_mut_val *children = yyjson_mut_arr(tree->doc);
+
+	yyjson_mut_obj_clear(object);
+	if (inner && yyjson_mut_arr_append(children, inner) &&
+	    yyjson_mut_obj_add_strcpy(tree->doc, object, "class", class) &&
+	    yyjson_mut_obj_add_strcpy(tree->doc, object, "type", type) &&
+	    yyjson_mut_obj_add_str(tree->doc, object, "alias", "") &&
+	    yyjson_mut_obj_add_val(tree->doc, object, "children", children))
+		return as_node(inner);
+	return NULL;
+}
+
+int node_set(struct tree *tree, struct node *object, const char *name, struct node *node)
+{
+	return yyjson_mut_obj_put(value(object), yyjson_mut_strcpy(tree->doc, name), value(node)) ? 0 : -1;
 }
 
 void node_drop_alias(struct tree *tree, struct node *node)

@@ -50,8 +50,9 @@ const char *node_key(const struct node *object, int index);
 /* The byte of the statement that the node was read from; -1: unknown. */
 int64_t node_location(const struct node *node);
 
-/* The same expression, whatever its alias and place. */
-bool node_equals(const struct node *a, const struct node *b);
+/* The same expression, whatever its alias and place, and however its columns are spelled: t.a is A where the one table
+ * that is read is called `table` (NULL: unknown). */
+bool node_equals(const struct node *a, const struct node *b, const char *table);
 
 /* Copies can be changed; the tree owns them. NULL: out of memory. */
 struct node *tree_copy(struct tree *tree, const struct node *node);
@@ -60,6 +61,11 @@ void node_set_true(struct tree *tree, struct node *object, const char *name);
 int node_become_column(struct tree *tree, struct node *node, const char *column);
 /* -1: out of memory. */
 int node_add_text(struct tree *tree, struct node *list, const char *text);
+int node_add(struct tree *tree, struct node *list, struct node *node);
+/* The node becomes an operator of one child, which is what the node was. NULL: out of memory. */
+struct node *node_wrap(struct tree *tree, struct node *node, const char *class, const char *type);
+/* Instead of the member of that name. */
+int node_set(struct tree *tree, struct node *object, const char *name, struct node *node);
 /* Removes the alias. */
 void node_drop_alias(struct tree *tree, struct node *node);
 
