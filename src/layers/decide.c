@@ -170,34 +170,11 @@ static int look_at_sources(struct refresh *r, struct model_run *run)
 
 /* ---- the decision */
 
-static bool reads_view(const struct refresh *r, const struct model_run *run)
-{
-	for (int i = 0; i < run->model->read_count; i++) {
-		int model = run->model->reads[i].model;
-
-		if (model >= 0 && r->runs[model].model->options.materialized == MATERIALIZED_VIEW)
-			return true;
-	}
-	return false;
-}
-
 /* Why its changes cannot be followed, whatever they are. */
 static int why_never(struct refresh *r, struct model_run *run, char *ret_why, size_t size)
 {
-	const struct shape *shape = &run->model->shape;
-
-	*ret_why = 0;
-	if (run->model->options.materialized != MATERIALIZED_INCREMENTAL)
-		snprintf(ret_why, size, "materialized: table");
-	else if (*shape->fixed)
-		snprintf(ret_why, size, "%s", shape->fixed);
-	else if (!r->snapshots)
-		snprintf(ret_why, size, "backend file keeps no snapshots, and so no changes");
-	else if (reads_view(r, run))
-		snprintf(ret_why, size, "it reads a view");
-	else if (shape->kind == SHAPE_GROUPS)
-		return groups_check(r, run, ret_why, size);
-	return 0;
+	model_why_never(r->pipeline->models, run->model, r->snapshots, ret_why, size);
+	return !*ret_why && run->model->shape.kind == SHAPE_GROUPS ? groups_check(r, run, ret_why, size) : 0;
 }
 
 static void decide_view(struct model_run *run)
