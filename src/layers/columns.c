@@ -387,6 +387,10 @@ static void take_relation(struct made_columns *columns, const struct relation *r
 	columns->count = relation->count;
 	columns->rows = relation->rows;
 	columns->open = relation->why;
+	if (!columns->open && relation->open_count == 1 && !relation->any) {
+		columns->open_schema = arena_text(&columns->arena, relation->opens[0].schema);
+		columns->open_table = arena_text(&columns->arena, relation->opens[0].table);
+	}
 	if (!columns->open && relation->open_count)
 		columns->open =
 		        arena_printf(&columns->arena, "the columns of %s are not known", relation->opens[0].table);

@@ -58,6 +58,9 @@ struct made_columns {
 	int count;
 	struct made_column rows; /* the conditions of all rows; no name */
 	const char *open; /* why there may be columns that are not listed; NULL: there are none */
+	/* The table that those are of, as they are: SELECT * of one whose columns are not known. NULL: several, or
+	 * none. */
+	const char *open_schema, *open_table;
 	struct arena arena;
 };
 
