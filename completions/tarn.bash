@@ -10,7 +10,7 @@ _tarn()
 	COMPREPLY=()
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
-		run|demo|produce|query|transform|verify|status|doctor|quarantine|explain|bench|completion|help|version) command=${COMP_WORDS[i]}; break ;;
+		run|demo|produce|query|transform|lineage|verify|status|doctor|quarantine|explain|bench|completion|help|version) command=${COMP_WORDS[i]}; break ;;
 		esac
 	done
 	case "$command $before" in
@@ -39,6 +39,8 @@ _tarn()
 	"query --output"|"query -o") compopt -o default; return ;;
 	"transform --only") :; return ;;
 	"transform --format"|"transform -f") COMPREPLY=($(compgen -W "table json" -- "$current")); return ;;
+	"lineage --format"|"lineage -f") COMPREPLY=($(compgen -W "text json svg" -- "$current")); return ;;
+	"lineage --output"|"lineage -o") compopt -o default; return ;;
 	"verify --format"|"verify -f") COMPREPLY=($(compgen -W "table json" -- "$current")); return ;;
 	"status --format"|"status -f") COMPREPLY=($(compgen -W "table json" -- "$current")); return ;;
 	"quarantine --catalog"|"quarantine -c") :; return ;;
@@ -67,6 +69,7 @@ _tarn()
 	produce) options=" --topic -t --brokers -b --shape --format -f --count -n --batch --bad --rate -r --partitions --seed --property -X --pace --report" ;;
 	query) options=" --catalog -c --format -f --at --at-offset --output -o" ;;
 	transform) options=" --full --only --dry-run --format -f" ;;
+	lineage) options=" --format -f --columns --output -o" ;;
 	verify) options=" --topic --format -f" ;;
 	status) options=" --format -f" ;;
 	doctor) options=" --format -f" ;;
@@ -82,12 +85,13 @@ _tarn()
 		return
 	fi
 	case $command in
-	""|help) COMPREPLY=($(compgen -W "run demo produce query transform verify status doctor quarantine explain bench completion help version" -- "$current")) ;;
+	""|help) COMPREPLY=($(compgen -W "run demo produce query transform lineage verify status doctor quarantine explain bench completion help version" -- "$current")) ;;
 	completion) COMPREPLY=($(compgen -W "bash zsh fish" -- "$current")) ;;
 	run) compopt -o default ;;
 	demo) compopt -o default ;;
 	query) compopt -o default ;;
 	transform) compopt -o default ;;
+	lineage) compopt -o default ;;
 	verify) compopt -o default ;;
 	status) compopt -o default ;;
 	doctor) compopt -o default ;;
