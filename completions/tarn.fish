@@ -11,7 +11,7 @@ complete -c tarn -n __fish_use_subcommand -a transform -d 'bring the layers of a
 complete -c tarn -n '__fish_seen_subcommand_from transform' -F
 complete -c tarn -n __fish_use_subcommand -a lineage -d 'show what the tables of a lake are made of'
 complete -c tarn -n '__fish_seen_subcommand_from lineage' -F
-complete -c tarn -n __fish_use_subcommand -a verify -d 'prove that each offset is in the lake exactly once'
+complete -c tarn -n __fish_use_subcommand -a verify -d 'prove that each offset and each row of the layers is accounted for'
 complete -c tarn -n '__fish_seen_subcommand_from verify' -F
 complete -c tarn -n __fish_use_subcommand -a status -d 'show what a lake holds and how far it is'
 complete -c tarn -n '__fish_seen_subcommand_from status' -F

@@ -1,6 +1,7 @@
 """A lake with layers for the tests here: files become a bronze table, models make silver and gold of it. No server is needed."""
 
 import json
+import shutil
 
 import support
 from support import DONE, Lake, tarn
@@ -82,3 +83,13 @@ class LayeredLake(Lake):
 
     def json(self, command, *arguments, expect=DONE):
         return json.loads(self.ask(command, "--format", "json", *arguments, expect=expect).stdout)
+
+    def keep(self):
+        """As it is now; restore() brings it back at the same place, for a catalog knows where its data are."""
+        self.kept = self.files, self.ids, self.folder.with_suffix(".kept")
+        shutil.copytree(self.folder, self.kept[2])
+
+    def restore(self):
+        self.files, self.ids, kept = self.kept
+        shutil.rmtree(self.folder)
+        shutil.copytree(kept, self.folder)
