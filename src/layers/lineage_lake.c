@@ -31,7 +31,7 @@ static int look_at_columns(const struct looking *l)
 
 	if (duck_query(l->connection,
 	               "SELECT schema_name, table_name, column_name FROM duckdb_columns() WHERE database_name = 'lake' "
-	               "AND NOT internal AND schema_name <> 'tarn' ORDER BY schema_name, table_name, column_index",
+	               "AND NOT internal ORDER BY schema_name, table_name, column_index",
 	               &rows, l->lineage->err))
 		return -1;
 	for (int64_t i = 0; i < rows.row_count; i++) {

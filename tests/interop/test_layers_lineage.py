@@ -77,6 +77,10 @@ def test_a_lake_adds_rows_and_the_last_refresh(folder, backend):
         assert (node["last_how"], node["last_why"]) == (model["how"], model["why"] or None)
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", node["refreshed_at"])
     assert nodes["table", "bronze_events"]["rows"] == 200
+    for node in lake.json("lineage", "--columns")["nodes"]:
+        if "columns" in node:
+            there = [row[0] for row in lake.read(f"SELECT column_name FROM (DESCRIBE lake.main.{node['name']})")]
+            assert [c["name"] for c in node["columns"]] == there
     assert nodes["model", "silver_events"]["incremental"] == (backend != "file")
     assert ("bronze_events: table, 200 rows" in lake.ask("lineage").stdout) and "lineage_without_lake" not in lake.ask("lineage").stderr
 

@@ -226,6 +226,63 @@ static void tables_that_are_not_there(void)
 	check_sql("SELECT x AS all_of_it FROM x", "all_of_it = !all columns of x, which are not known");
 }
 
+/* Whatever DuckDB parses is read to its end. */
+static void strange_queries(void)
+{
+	static const char *const queries[] = {
+	        "SELECT 1",
+	        "VALUES (1, 2), (3, 4)",
+	        "SELECT * FROM (VALUES (1)) UNION SELECT * FROM x UNION ALL BY NAME SELECT * FROM t",
+	        "SELECT #1, #2 FROM t",
+	        "SELECT t.* EXCLUDE (a), u.* REPLACE (d + 1 AS d) FROM t, u",
+	        "SELECT s.* FROM t",
+	        "SELECT unnest(s, recursive := true) FROM t",
+	        "SELECT {'a': a, 'b': [b, c]}, MAP {'x': a}, a[1:2], s[1].f, [x FOR x IN s] FROM t",
+	        "SELECT list_reduce(s, lambda x, y: x + y), list_filter(s, x -> x > a) FROM t",
+	        "SELECT COLUMNS(* EXCLUDE (a)) + 1 FROM t",
+	        "SELECT min(COLUMNS(*)) FROM t",
+	        "SELECT * LIKE 'a%' FROM t",
+	        "SELECT count(*), sum(a) FROM t GROUP BY GROUPING SETS ((a), (b), ())",
+	        "SELECT a, grouping(a) FROM t GROUP BY ROLLUP (a, b) ORDER BY ALL LIMIT 10%",
+	        "SELECT a FROM t WINDOW w AS (PARTITION BY b)",
+	        "SELECT first(a ORDER BY b DESC) OVER (PARTITION BY c ROWS BETWEEN 1 PRECEDING AND a FOLLOWING EXCLUDE "
+	        "TIES) "
+	        "FROM t",
+	        "SELECT * FROM t PIVOT (sum(a) FOR b IN ('x', 'y') GROUP BY c)",
+	        "SELECT * FROM t UNPIVOT (v FOR k IN (a, b))",
+	        "SELECT * FROM t ASOF JOIN u ON t.a >= u.a POSITIONAL JOIN x",
+	        "SELECT * FROM t TABLESAMPLE 10%",
+	        "SELECT * FROM (FROM t) q, LATERAL (SELECT q.a) r(z), unnest([q.b]) w",
+	        "WITH RECURSIVE r AS (SELECT a FROM t UNION ALL SELECT r.a FROM r JOIN r AS again USING (a)) FROM r",
+	        "WITH q(z) AS MATERIALIZED (SELECT a FROM t), p AS (SELECT z FROM q) SELECT (SELECT max(z) FROM p) "
+	        "FROM q",
+	        "SELECT a IN (1, 2), a = ANY (SELECT d FROM u), (a, b) IN (SELECT d, t FROM u), NOT EXISTS (FROM x) "
+	        "FROM t",
+	        "SELECT CASE a WHEN b THEN (SELECT max(d) FROM u WHERE u.a = t.a) END FROM t",
+	        "SELECT a.b.c.d.e.f, \"t\".\"a\", main.t.a FROM t",
+	        "SELECT j->'$', j->'$[0].x', j->0->'y', j #>> 'z', j->>'' FROM t",
+	        "SELECT getvariable('x'), $1, ?, current_date, a COLLATE NOCASE, TRY_CAST(b AS DATE) FROM t",
+	        "FROM t SELECT a QUALIFY row_number() OVER (PARTITION BY a ORDER BY b) = 1",
+	        "FROM read_parquet('x.parquet')",
+	        "SELECT x FROM range(10) r(x) JOIN json_each('{}') e ON e.key = x",
+	        "SELECT t FROM t t(x, y)",
+	        "DESCRIBE SELECT a FROM t",
+	        "SELECT max(a) FILTER (WHERE EXISTS (SELECT 1 FROM u WHERE u.a = t.b)) FROM t HAVING count(*) > "
+	        "(SELECT 1)",
+	};
+	const struct table_finder tables = {.find = find};
+
+	for (size_t i = 0; i < COUNT_OF(queries); i++) {
+		struct made_columns columns = {0};
+		struct error err = {0};
+
+		if (columns_read(connection, functions, queries[i], &tables, &columns, &err) &&
+		    err.kind != ERROR_INVALID)
+			CHECK_FAIL("%s: %s", queries[i], err.message);
+		made_columns_release(&columns);
+	}
+}
+
 static void a_mistake_is_told(void)
 {
 	struct made_columns columns = {0};
@@ -251,7 +308,7 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	failed = CHECK_MAIN(argc, argv, TEST(expressions), TEST(parts), TEST(groups), TEST(queries), TEST(stars),
-	                    TEST(tables_that_are_not_there), TEST(a_mistake_is_told));
+	                    TEST(tables_that_are_not_there), TEST(strange_queries), TEST(a_mistake_is_told));
 	functions_free(functions);
 	duck_disconnect(connection);
 	duck_close(duck);
