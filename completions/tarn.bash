@@ -39,6 +39,8 @@ _tarn()
 	"query --output"|"query -o") compopt -o default; return ;;
 	"transform --only") :; return ;;
 	"transform --format"|"transform -f") COMPREPLY=($(compgen -W "table json" -- "$current")); return ;;
+	"lineage --format"|"lineage -f") COMPREPLY=($(compgen -W "text json svg" -- "$current")); return ;;
+	"lineage --output"|"lineage -o") compopt -o default; return ;;
 	"verify --format"|"verify -f") COMPREPLY=($(compgen -W "table json" -- "$current")); return ;;
 	"status --format"|"status -f") COMPREPLY=($(compgen -W "table json" -- "$current")); return ;;
 	"quarantine --catalog"|"quarantine -c") :; return ;;
@@ -69,6 +71,7 @@ _tarn()
 	produce) options=" --topic -t --brokers -b --shape --format -f --count -n --batch --bad --rate -r --partitions --seed --property -X --pace --report" ;;
 	query) options=" --catalog -c --format -f --at --at-offset --output -o" ;;
 	transform) options=" --full --only --dry-run --format -f" ;;
+	lineage) options=" --format -f --columns --output -o" ;;
 	verify) options=" --topic --format -f" ;;
 	status) options=" --format -f" ;;
 	doctor) options=" --format -f" ;;
@@ -91,6 +94,7 @@ _tarn()
 	demo) compopt -o default ;;
 	query) compopt -o default ;;
 	transform) compopt -o default ;;
+	lineage) compopt -o default ;;
 	verify) compopt -o default ;;
 	status) compopt -o default ;;
 	doctor) compopt -o default ;;

@@ -9,7 +9,9 @@ complete -c tarn -n __fish_use_subcommand -a query -d 'ask a lake in SQL'
 complete -c tarn -n '__fish_seen_subcommand_from query' -F
 complete -c tarn -n __fish_use_subcommand -a transform -d 'bring the layers of a lake up to date'
 complete -c tarn -n '__fish_seen_subcommand_from transform' -F
-complete -c tarn -n __fish_use_subcommand -a verify -d 'prove that each offset is in the lake exactly once'
+complete -c tarn -n __fish_use_subcommand -a lineage -d 'show what the tables of a lake are made of'
+complete -c tarn -n '__fish_seen_subcommand_from lineage' -F
+complete -c tarn -n __fish_use_subcommand -a verify -d 'prove that each offset and each row of the layers is accounted for'
 complete -c tarn -n '__fish_seen_subcommand_from verify' -F
 complete -c tarn -n __fish_use_subcommand -a status -d 'show what a lake holds and how far it is'
 complete -c tarn -n '__fish_seen_subcommand_from status' -F
@@ -55,6 +57,9 @@ complete -c tarn -n '__fish_seen_subcommand_from transform' -l full -d 'Make eve
 complete -c tarn -n '__fish_seen_subcommand_from transform' -l only -x -d 'This model, what it reads and what reads it.'
 complete -c tarn -n '__fish_seen_subcommand_from transform' -l dry-run -d 'Say what would be done, and do nothing.'
 complete -c tarn -n '__fish_seen_subcommand_from transform' -l format -s f -x -a 'table json' -d 'The form of the report.'
+complete -c tarn -n '__fish_seen_subcommand_from lineage' -l format -s f -x -a 'text json svg' -d 'The form of the answer.'
+complete -c tarn -n '__fish_seen_subcommand_from lineage' -l columns -d 'Tell what each column is made of, too.'
+complete -c tarn -n '__fish_seen_subcommand_from lineage' -l output -s o -r -F -d 'Write to this file, which appears when it is complete.'
 complete -c tarn -n '__fish_seen_subcommand_from verify' -l topic -d 'Compare with the topic too, which must be reachable, or with the files.'
 complete -c tarn -n '__fish_seen_subcommand_from verify' -l format -s f -x -a 'table json' -d 'The form of the report.'
 complete -c tarn -n '__fish_seen_subcommand_from status' -l format -s f -x -a 'table json' -d 'The form of the report.'

@@ -45,7 +45,7 @@ bool quarantine_format(const struct quarantine_job *job, const char *name)
 
 int quarantine_print(struct quarantine_job *job, const char *sql, struct error *err)
 {
-	struct output output = {.file = stdout};
+	struct output_file output = {.file = stdout};
 	struct query *query = query_open(lake_connection(job->session), sql, err);
 	int failed;
 

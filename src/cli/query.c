@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -25,7 +24,7 @@
 
 static const struct {
 	const char *name;
-	int (*write)(struct query *, struct output *, struct error *);
+	int (*write)(struct query *, struct output_file *, struct error *);
 	bool binary;
 } formats[] = {
         {"table", query_write_table, false}, {"csv", query_write_csv, false},        {"json", query_write_json, false},
@@ -39,60 +38,6 @@ static int format_of(const struct invocation *invocation)
 	while (strcmp(formats[i].name, option_text(invocation, "format")))
 		i++;
 	return i;
-}
-
-/* ---- where it goes */
-
-/* Another file than a plain one (a pipe, /dev/null) is written in place; a plain one appears when it is complete. */
-static int output_open(struct output *output, const char *path, bool binary, struct error *err)
-{
-	struct stat there;
-
-	*output = (struct output){.file = stdout, .path = path};
-	if (!path && binary && isatty(STDOUT_FILENO))
-		return error_set(err, ERROR_INVALID, 0,
-		                 "this format is not for a terminal: --output PATH, or a pipe, would be right");
-	if (!path)
-		return 0;
-	if (!stat(path, &there) && !S_ISREG(there.st_mode)) {
-		output->file = fopen(path, "we");
-	} else if (asprintf(&output->temporary, "%s.%ld.part", path, (long)getpid()) < 0) {
-		output->temporary = NULL;
-		return error_no_memory(err);
-	} else {
-		output->file = fopen(output->temporary, "we");
-	}
-	if (!output->file)
-		return error_set(err, ERROR_INVALID, errno, "cannot write %s: %s", path, strerror(errno));
-	return 0;
-}
-
-/* Closes, and shows the file under its name where all went well. */
-static void output_close(struct output *output, bool complete)
-{
-	errno = 0;
-	if (output->file && fflush(output->file) && !output->code)
-		output->code = errno ? errno : EIO;
-	if (output->file && output->path && fclose(output->file) && !output->code)
-		output->code = errno ? errno : EIO;
-	if (output->temporary && complete && !output->code && rename(output->temporary, output->path))
-		output->code = errno;
-	if (output->temporary && (!complete || output->code))
-		unlink(output->temporary);
-	free(output->temporary);
-	output->temporary = NULL;
-}
-
-static int output_status(const struct output *output)
-{
-	struct error err;
-
-	if (output->code == EPIPE)
-		return EXIT_PIPE;
-	error_set(&err, ERROR_TRANSIENT, output->code, "cannot write %s: %s",
-	          output->path ? output->path : "the output", strerror(output->code));
-	cli_fail(&err);
-	return EXIT_OUTPUT;
 }
 
 /* ---- SIGINT ends the statement, so that nothing half written stays */
@@ -202,7 +147,7 @@ static int run(const struct invocation *invocation, struct lake_session *session
                struct error *err)
 {
 	int format = format_of(invocation), failed;
-	struct output output;
+	struct output_file output;
 	struct query *query = query_open(lake_connection(session), sql, err);
 
 	if (!query)

@@ -14,7 +14,7 @@
 
 #define BLOCK_BYTES (64 << 10) /* of a write */
 
-static int put(struct output *output, const void *bytes, size_t size)
+static int put(struct output_file *output, const void *bytes, size_t size)
 {
 	errno = 0;
 	if (!size || fwrite(bytes, 1, size, output->file) == size)
@@ -24,7 +24,7 @@ static int put(struct output *output, const void *bytes, size_t size)
 }
 
 /* Writes the buffer once it is a block, or where `all`. */
-static int drain(struct output *output, struct buffer *buffer, bool all, struct error *err)
+static int drain(struct output_file *output, struct buffer *buffer, bool all, struct error *err)
 {
 	if (!buffer_ok(buffer))
 		return error_set(err, ERROR_FATAL, 0, "a row is too large to be written");
@@ -69,7 +69,7 @@ static void add_cell(struct table *table, const struct query_cell *cell)
 }
 
 /* EXPLAIN's picture as it is: lines of a box would break it. */
-static int write_pictures(struct query *query, struct output *output, struct error *err)
+static int write_pictures(struct query *query, struct output_file *output, struct error *err)
 {
 	const struct query_cell *cells;
 	int last = query_column_count(query) - 1, got;
@@ -81,7 +81,7 @@ static int write_pictures(struct query *query, struct output *output, struct err
 	return got;
 }
 
-static int write_footer(struct output *output, int64_t rows, bool more)
+static int write_footer(struct output_file *output, int64_t rows, bool more)
 {
 	char count[HUMAN_SIZE], text[256];
 
@@ -93,7 +93,7 @@ static int write_footer(struct output *output, int64_t rows, bool more)
 	return put(output, text, strlen(text));
 }
 
-int query_write_table(struct query *query, struct output *output, struct error *err)
+int query_write_table(struct query *query, struct output_file *output, struct error *err)
 {
 	bool shown_to_person = isatty(fileno(output->file));
 	OWNED_TABLE struct table *table = NULL;
@@ -153,7 +153,7 @@ void csv_field(struct buffer *out, const struct query_cell *cell)
 	buffer_char(out, '"');
 }
 
-int query_write_csv(struct query *query, struct output *output, struct error *err)
+int query_write_csv(struct query *query, struct output_file *output, struct error *err)
 {
 	OWNED_BUFFER struct buffer out = {0};
 	const struct query_cell *cells;
@@ -242,7 +242,7 @@ static void free_keys(struct buffer *keys, int count)
 	free(keys);
 }
 
-static int write_objects(struct query *query, const struct buffer *keys, struct output *output, struct error *err)
+static int write_objects(struct query *query, const struct buffer *keys, struct output_file *output, struct error *err)
 {
 	OWNED_BUFFER struct buffer out = {0};
 	const struct query_cell *cells;
@@ -269,7 +269,7 @@ static int write_objects(struct query *query, const struct buffer *keys, struct 
 	return drain(output, &out, true, err);
 }
 
-int query_write_json(struct query *query, struct output *output, struct error *err)
+int query_write_json(struct query *query, struct output_file *output, struct error *err)
 {
 	struct buffer *keys;
 	int failed;
@@ -289,7 +289,7 @@ static int put_bytes(void *output, const void *bytes, size_t size)
 	return put(output, bytes, size);
 }
 
-int query_write_arrow(struct query *query, struct output *output, struct error *err)
+int query_write_arrow(struct query *query, struct output_file *output, struct error *err)
 {
 	struct duck_stream *stream = query_arrow(query, err);
 	struct ipc_writer *writer;
@@ -316,7 +316,7 @@ int query_write_arrow(struct query *query, struct output *output, struct error *
 	return got;
 }
 
-static int copy_out(int fd, struct output *output, struct error *err)
+static int copy_out(int fd, struct output_file *output, struct error *err)
 {
 	OWNED_FREE char *block = malloc(BLOCK_BYTES);
 	ssize_t got;
@@ -331,7 +331,7 @@ static int copy_out(int fd, struct output *output, struct error *err)
 }
 
 /* DuckDB writes Parquet to files only. */
-int query_write_parquet(struct query *query, struct output *output, struct error *err)
+int query_write_parquet(struct query *query, struct output_file *output, struct error *err)
 {
 	const char *folder = getenv("TMPDIR");
 	OWNED_FREE char *path = NULL;

@@ -8,27 +8,20 @@
 #define TARN_CLI_QUERY_WRITE_H
 
 #include <stddef.h>
-#include <stdio.h>
 
 #include "base/buffer.h"
 #include "base/error.h"
+#include "cli/output.h"
 #include "lake/query.h"
-
-struct output {
-	FILE *file;
-	const char *path; /* that it will have; NULL: standard output */
-	char *temporary; /* that it has until it is complete; owned; NULL: written in place */
-	int code; /* errno of the first write that failed; 0: none */
-};
 
 /* A terminal shows at most so many rows of a table. */
 #define QUERY_TABLE_ROWS 10000
 
-int query_write_table(struct query *query, struct output *output, struct error *err);
-int query_write_csv(struct query *query, struct output *output, struct error *err);
-int query_write_json(struct query *query, struct output *output, struct error *err);
-int query_write_arrow(struct query *query, struct output *output, struct error *err);
-int query_write_parquet(struct query *query, struct output *output, struct error *err);
+int query_write_table(struct query *query, struct output_file *output, struct error *err);
+int query_write_csv(struct query *query, struct output_file *output, struct error *err);
+int query_write_json(struct query *query, struct output_file *output, struct error *err);
+int query_write_arrow(struct query *query, struct output_file *output, struct error *err);
+int query_write_parquet(struct query *query, struct output_file *output, struct error *err);
 
 /* A field of RFC 4180, quoted where it must be; NULL is empty and an empty text is "". */
 void csv_field(struct buffer *out, const struct query_cell *cell);

@@ -1,13 +1,16 @@
-/* status.c - tarn status FILE: where each stream stands, from the lake alone. */
+/* status.c - tarn status FILE: where each stream and each pipeline stands, from the lake alone. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "cli/cli.h"
+#include "cli/layers.h"
 #include "cli/table.h"
 #include "spec/spec.h"
 #include "stream/verify.h"
+
+#define OUTPUT_MAXIMUM_BYTES ((size_t)64 << 20)
 
 enum column {
 	STREAM,
@@ -95,6 +98,39 @@ static int look_at(const struct spec_stream *spec, struct table *table, struct e
 	return failed ? -1 : 0;
 }
 
+/* One array: an object a stream, then one a pipeline. */
+static int print_json(const struct manifest *manifest, const struct table *streams, struct error *err)
+{
+	OWNED_BUFFER struct buffer out = {0};
+
+	buffer_init(&out, OUTPUT_MAXIMUM_BYTES);
+	if (table_render_json(streams, &out, err))
+		return -1;
+	while (out.size && out.data[out.size - 1] != ']')
+		out.data[--out.size] = 0;
+	if (out.size)
+		out.data[--out.size] = 0;
+	buffer_text(&out, manifest->pipeline_count && manifest->stream_count ? ",\n" : "");
+	if (status_pipelines(manifest, true, &out, err))
+		return -1;
+	buffer_text(&out, "]\n");
+	fputs(buffer_string(&out), stdout);
+	return 0;
+}
+
+static int print_tables(const struct manifest *manifest, const struct table *streams, struct error *err)
+{
+	OWNED_BUFFER struct buffer out = {0};
+
+	if ((manifest->stream_count || !manifest->pipeline_count) && table_print(streams, stdout, err))
+		return -1;
+	buffer_init(&out, OUTPUT_MAXIMUM_BYTES);
+	if (manifest->pipeline_count && status_pipelines(manifest, false, &out, err))
+		return -1;
+	fputs(buffer_string(&out), stdout);
+	return 0;
+}
+
 int cmd_status(const struct invocation *invocation)
 {
 	OWNED_TABLE struct table *table = table_new(COLUMNS, headers);
@@ -108,9 +144,9 @@ int cmd_status(const struct invocation *invocation)
 		table_number(table, i);
 	for (int i = 0; i < manifest->stream_count && !failed; i++)
 		failed = look_at(&manifest->streams[i], table, &err);
-	manifest_free(manifest);
 	if (!failed)
-		failed = !strcmp(option_text(invocation, "format"), "json") ? table_print_json(table, stdout, &err)
-		                                                            : table_print(table, stdout, &err);
+		failed = !strcmp(option_text(invocation, "format"), "json") ? print_json(manifest, table, &err)
+		                                                            : print_tables(manifest, table, &err);
+	manifest_free(manifest);
 	return failed ? cli_fail(&err) : EXIT_DONE;
 }

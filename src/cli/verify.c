@@ -1,9 +1,11 @@
-/* verify.c - tarn verify FILE: is every offset accounted for exactly once? Exit status 1 where one is not. */
+/* verify.c - tarn verify FILE: is every offset accounted for exactly once, and every row of the layers? Exit status 1
+ * where one is not. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/layers.h"
 #include "cli/table.h"
 #include "spec/spec.h"
 #include "stream/verify.h"
@@ -154,6 +156,11 @@ int cmd_verify(const struct invocation *invocation)
 		if (json && i)
 			fputs(",\n", stdout);
 		failed = verify_one(&manifest->streams[i], invocation, &passed, &err);
+	}
+	for (int i = 0; i < manifest->pipeline_count && !failed; i++) {
+		bool first = !i && !manifest->stream_count;
+
+		failed = verify_pipeline(&manifest->pipelines[i], json, first, &passed, &err);
 	}
 	if (json)
 		fputs("]\n", stdout);

@@ -210,14 +210,6 @@ static int look_at_sources(struct refresh *r, struct model_run *run)
 
 /* ---- the decision */
 
-static bool reads_view(const struct refresh *r, const struct model_run *run)
-{
-	for (int i = 0; i < run->model->read_count; i++)
-		if (is_view(r, run->model->reads[i].model))
-			return true;
-	return false;
-}
-
 static bool has_rowid(const struct model_run *run)
 {
 	for (int i = 0; i < run->columns.count; i++)
@@ -229,23 +221,15 @@ static bool has_rowid(const struct model_run *run)
 /* Why its changes cannot be followed, whatever they are. */
 static int why_never(struct refresh *r, struct model_run *run, char *ret_why, size_t size)
 {
-	const struct shape *shape = &run->model->shape;
-
-	*ret_why = 0;
-	if (run->model->options.materialized != MATERIALIZED_INCREMENTAL)
-		snprintf(ret_why, size, "materialized: table");
-	else if (*shape->fixed)
-		snprintf(ret_why, size, "%s", shape->fixed);
-	else if (!r->snapshots)
-		snprintf(ret_why, size, "backend file keeps no snapshots, and so no changes");
-	else if (has_rowid(run))
+	model_why_never(r->pipeline->models, run->model, r->snapshots, ret_why, size);
+	if (*ret_why)
+		return 0;
+	if (has_rowid(run))
 		snprintf(ret_why, size, "its column rowid hides the one by which rows are deleted");
 	else if (inexact_type(&run->columns))
 		snprintf(ret_why, size, "a lake does not keep each value of type %.80s as it is",
 		         inexact_type(&run->columns));
-	else if (reads_view(r, run))
-		snprintf(ret_why, size, "it reads a view");
-	else if (shape->kind == SHAPE_GROUPS)
+	else if (run->model->shape.kind == SHAPE_GROUPS)
 		return groups_check(r, run, ret_why, size);
 	return 0;
 }

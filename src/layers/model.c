@@ -23,11 +23,7 @@ const char *const layer_names[LAYER_COUNT] = {
 
 static void release_model(struct model *model)
 {
-	for (int i = 0; i < model->read_count; i++) {
-		free(model->reads[i].schema);
-		free(model->reads[i].table);
-	}
-	free(model->reads);
+	references_release(model->reads, model->read_count);
 	shape_release(&model->shape);
 	spec_model_release(&model->options);
 	free(model->name);
@@ -70,6 +66,34 @@ bool models_depend(const struct model_set *set, int reader, int read)
 			depends[i] = other == read || (other > read && depends[other]);
 		}
 	return reader > read && depends[reader];
+}
+
+static bool reads_view(const struct model_set *set, const struct model *model)
+{
+	for (int i = 0; i < model->read_count; i++) {
+		int read = model->reads[i].model;
+
+		if (read >= 0 && set->models[read].options.materialized == MATERIALIZED_VIEW)
+			return true;
+	}
+	return false;
+}
+
+void model_why_never(const struct model_set *set, const struct model *model, bool snapshots, char *ret_why, size_t size)
+{
+	const char *why = "";
+
+	if (model->options.materialized == MATERIALIZED_VIEW)
+		why = "it is a view";
+	else if (model->options.materialized != MATERIALIZED_INCREMENTAL)
+		why = "materialized: table";
+	else if (*model->shape.fixed)
+		why = model->shape.fixed;
+	else if (!snapshots)
+		why = "backend file keeps no snapshots, and so no changes";
+	else if (reads_view(set, model))
+		why = "it reads a view";
+	snprintf(ret_why, size, "%s", why);
 }
 
 /* "FILE:LINE: what", with the file alone where the line is not known. */

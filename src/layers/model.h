@@ -55,6 +55,10 @@ void models_freep(struct model_set **set);
 
 /* Index in the set, by the name that SQL knows; -1: none. */
 int models_find(const struct model_set *set, const char *schema, const char *table);
+/* Why its changes cannot be followed, as far as that is known without its tables; "": they can. snapshots: the lake has
+ * some. */
+void model_why_never(const struct model_set *set, const struct model *model, bool snapshots, char *ret_why,
+                     size_t size);
 /* Does model `reader` read `read`, directly or through others? */
 bool models_depend(const struct model_set *set, int reader, int read);
 

@@ -105,3 +105,12 @@ int references_find(struct tree *tree, const char *sql, struct reference **ret_r
 	*ret_count = 0;
 	return look(&l, tree_root(tree), NULL);
 }
+
+void references_release(struct reference *references, int count)
+{
+	for (int i = 0; i < count; i++) {
+		free(references[i].schema);
+		free(references[i].table);
+	}
+	free(references);
+}

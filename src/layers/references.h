@@ -7,5 +7,6 @@
 /* sql: the text that the tree was parsed from. The array and what is in it are the caller's, also after a failure. */
 int references_find(struct tree *tree, const char *sql, struct reference **ret_references, int *ret_count,
                     struct error *err);
+void references_release(struct reference *references, int count);
 
 #endif

@@ -46,10 +46,10 @@ static int open_lake(void)
 	return session ? lake_use(session, -1, &err) : -1;
 }
 
-static const char *asked(const char *sql, int (*write)(struct query *, struct output *, struct error *))
+static const char *asked(const char *sql, int (*write)(struct query *, struct output_file *, struct error *))
 {
 	struct query *query = query_open(lake_connection(session), sql, &err);
-	struct output output = {.file = tmpfile()};
+	struct output_file output = {.file = tmpfile()};
 	size_t size;
 
 	snprintf(answer, sizeof answer, "%s", err.message);
@@ -150,13 +150,13 @@ static void refuses(void)
 /* A full disk is the output's error, not the query's. */
 static void tells_a_failed_write(void)
 {
-	int (*const writers[])(struct query *, struct output *, struct error *) = {
+	int (*const writers[])(struct query *, struct output_file *, struct error *) = {
 	        query_write_table, query_write_csv, query_write_json, query_write_arrow, query_write_parquet};
 
 	for (size_t i = 0; i < COUNT_OF(writers); i++) {
 		struct query *query =
 		        query_open(lake_connection(session), "SELECT repeat('x', 100) FROM range(2000)", &err);
-		struct output output = {.file = fopen("/dev/full", "w")};
+		struct output_file output = {.file = fopen("/dev/full", "w")};
 
 		CHECK(query && output.file);
 		setvbuf(output.file, NULL, _IONBF, 0);
