@@ -131,6 +131,8 @@ struct spec_expectation {
 	int64_t within_ms;
 	char *sql;
 	enum severity severity;
+	int line; /* of its file, where it begins */
+	int sql_line; /* where the text of sql begins */
 };
 
 struct spec_pipeline {
@@ -166,6 +168,7 @@ struct spec_model {
 	enum materialized materialized;
 	char **key;
 	int key_count;
+	int key_line; /* of the file; 0: there is no key */
 	enum on_bad_cast on_bad_cast;
 	char *description; /* NULL: none */
 	struct spec_expectation *tests;
