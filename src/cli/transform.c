@@ -9,6 +9,8 @@
 #include "layers/pipeline.h"
 #include "spec/spec.h"
 
+#define PATIENCE_MS 30000 /* with somebody else who refreshes it, or a lake that does not answer */
+
 enum column { PIPELINE, LAYER, MODEL, HOW, IN, OUT, QUARANTINED, FILTERED, NEW, GONE, TIME, WHY, COLUMNS };
 
 static const char *const headers[COLUMNS] = {"pipeline",    "layer",    "model",    "how",     "rows in", "rows out",
@@ -79,7 +81,7 @@ static int transform(const struct manifest *manifest, const struct spec_pipeline
 	struct lake *lake = lake_open(spec->catalog, &lake_options, err);
 	struct pipeline *pipeline = lake ? pipeline_open(spec, manifest, lake, err) : NULL;
 	struct refresh_report report = {0};
-	int failed = !pipeline || pipeline_refresh(pipeline, &options, &report, err);
+	int failed = !pipeline || pipeline_refresh_patiently(pipeline, &options, PATIENCE_MS, &report, err);
 
 	log_progress(NULL);
 	if (!failed)

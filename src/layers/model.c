@@ -123,10 +123,23 @@ static int hash_text(struct duck_connection *connection, struct model *model, st
 	return 0;
 }
 
+/* Tarn's own functions are for the SQL that it writes: some calls of them would not be safe (lake/exact_sql.h). */
+static const struct node *find_own_function(const struct node *node)
+{
+	const struct node *found = NULL;
+
+	if (!strncasecmp(node_text(node, "function_name"), "tarn_", strlen("tarn_")))
+		return node;
+	for (int i = 0; !found && i < node_count(node); i++)
+		found = find_own_function(node_at(node, i));
+	return found;
+}
+
 static int parse(struct duck_connection *connection, const struct functions *functions, struct model *model,
                  struct error *err)
 {
 	OWNED_TREE struct tree *tree = NULL;
+	const struct node *own;
 	struct error why = {0};
 	int line = 0;
 
@@ -135,6 +148,10 @@ static int parse(struct duck_connection *connection, const struct functions *fun
 		return mistake_in(model, line ? line : 1, err, "%s", why.message);
 	if (tree && node_is(node_get(tree_root(tree), "from_table"), "type", "SHOW_REF"))
 		return mistake_in(model, 1, err, "is not a SELECT; a model is one SELECT, and Tarn writes the table");
+	own = tree ? find_own_function(tree_root(tree)) : NULL;
+	if (own)
+		return mistake_in(model, 0, err, "calls %.63s(), which is Tarn's own; use another function",
+		                  node_text(own, "function_name"));
 	if (!tree || references_find(tree, model->sql, &model->reads, &model->read_count, &why) ||
 	    shape_read(tree, connection, functions, &model->shape, &why)) {
 		*err = why;
@@ -317,30 +334,42 @@ static int put_in_order(struct model_set *set, struct error *err)
 	return 0;
 }
 
-struct model_set *models_load(struct duck_connection *connection, const char *folder, const char *shown,
-                              struct error *err)
+static int load(const struct loading *l)
 {
-	OWNED_BY(models_freep) struct model_set *set = calloc(1, sizeof *set);
-	struct loading l = {.connection = connection, .folder = folder, .shown = shown, .set = set, .err = err};
 	int failed = 0;
+
+	for (int layer = 0; layer < LAYER_COUNT && !failed; layer++)
+		failed = add_layer(l, (enum layer)layer);
+	if (!failed && !l->set->count)
+		failed = error_set(
+		        l->err, ERROR_INVALID, 0,
+		        "%.200s: there are no models; would be files bronze/NAME.sql, silver/NAME.sql or gold/NAME.sql",
+		        l->shown);
+	if (failed)
+		return -1;
+	find_models(l->set);
+	return put_in_order(l->set, l->err);
+}
+
+struct model_set *models_load(const char *folder, const char *shown, struct error *err)
+{
+	static const struct duck_setting settings[] = {{"threads", "1"}};
+	OWNED_BY(models_freep) struct model_set *set = calloc(1, sizeof *set);
+	struct loading l = {.folder = folder, .shown = shown, .set = set, .err = err};
+	struct duck *parser;
+	int failed = -1;
 
 	if (!set) {
 		error_no_memory(err);
 		return NULL;
 	}
-	l.functions = functions_load(connection, err);
-	if (!l.functions)
-		return NULL;
-	for (int layer = 0; layer < LAYER_COUNT && !failed; layer++)
-		failed = add_layer(&l, (enum layer)layer);
+	parser = duck_open(NULL, settings, (int)COUNT_OF(settings), err);
+	l.connection = parser ? duck_connect(parser, err) : NULL;
+	l.functions = l.connection ? functions_load(l.connection, err) : NULL;
+	if (l.functions)
+		failed = load(&l);
 	functions_free(l.functions);
-	if (!failed && !set->count)
-		failed = error_set(
-		        err, ERROR_INVALID, 0,
-		        "%.200s: there are no models; would be files bronze/NAME.sql, silver/NAME.sql or gold/NAME.sql",
-		        shown);
-	if (failed)
-		return NULL;
-	find_models(set);
-	return put_in_order(set, err) ? NULL : TAKE(set);
+	duck_disconnect(l.connection);
+	duck_close(parser);
+	return failed ? NULL : TAKE(set);
 }

@@ -8,7 +8,10 @@
  *  1. A set that leaves models_load is without cycles, and in order: what a model reads stands before it.
  *  2. Every mistake is an INVALID error "FILE:LINE: what is wrong; what would be right".
  *
- * Life cycle: models_load -> borrow -> models_free. The connection is borrowed for the call.
+ * They are parsed by a DuckDB of their own, in memory and without tables: nothing is bound, and a lake would be asked
+ * for each function's name.
+ *
+ * Life cycle: models_load -> borrow -> models_free.
  */
 #ifndef TARN_LAYERS_MODEL_H
 #define TARN_LAYERS_MODEL_H
@@ -46,8 +49,7 @@ struct model_set {
 };
 
 /* folder: absolute; `shown`: how errors name it. */
-struct model_set *models_load(struct duck_connection *connection, const char *folder, const char *shown,
-                              struct error *err);
+struct model_set *models_load(const char *folder, const char *shown, struct error *err);
 void models_free(struct model_set *set);
 void models_freep(struct model_set **set);
 

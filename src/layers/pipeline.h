@@ -93,6 +93,9 @@ struct refresh_options {
  */
 int pipeline_refresh(struct pipeline *pipeline, const struct refresh_options *options,
                      struct refresh_report *ret_report, struct error *err);
+/* The same, tried again for so long as the error may pass: somebody else refreshed it, or the lake did not answer. */
+int pipeline_refresh_patiently(struct pipeline *pipeline, const struct refresh_options *options, int64_t patience_ms,
+                               struct refresh_report *ret_report, struct error *err);
 /* Any thread: a refresh that runs ends soon, with an error. */
 void pipeline_interrupt(struct pipeline *pipeline);
 

@@ -13,6 +13,8 @@
 #include "base/log.h"
 #include "layers/layers_private.h"
 
+#define AGAIN_MS 100
+
 const char *refresh_how_name(enum refresh_how how)
 {
 	static const char *const names[] = {[REFRESH_NOTHING] = "nothing",
@@ -40,7 +42,7 @@ struct pipeline *pipeline_open(const struct spec_pipeline *spec, const struct ma
 	pipeline->session = lake_session_new(lake, err);
 	if (!pipeline->session || lake_use(pipeline->session, -1, err))
 		return NULL;
-	pipeline->models = models_load(lake_connection(pipeline->session), spec->models, spec->models, err);
+	pipeline->models = models_load(spec->models, spec->models, err);
 	if (!pipeline->models || state_create(pipeline->session, err))
 		return NULL;
 	return TAKE(pipeline);
@@ -387,6 +389,21 @@ int pipeline_refresh(struct pipeline *pipeline, const struct refresh_options *op
 		return -1;
 	}
 	*ret_report = report;
+	return 0;
+}
+
+int pipeline_refresh_patiently(struct pipeline *pipeline, const struct refresh_options *options, int64_t patience_ms,
+                               struct refresh_report *ret_report, struct error *err)
+{
+	int64_t until = clock_monotonic_ms() + patience_ms, pause_ms = AGAIN_MS;
+
+	while (pipeline_refresh(pipeline, options, ret_report, err)) {
+		if ((err->kind != ERROR_CONFLICT && err->kind != ERROR_TRANSIENT) ||
+		    clock_monotonic_ms() + pause_ms > until)
+			return -1;
+		usleep((useconds_t)pause_ms * 1000);
+		pause_ms = pause_ms < 16 * AGAIN_MS ? 2 * pause_ms : pause_ms;
+	}
 	return 0;
 }
 

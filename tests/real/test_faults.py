@@ -12,9 +12,10 @@ import support
 from support import LONG, Stream, places, unique
 
 POINTS = re.findall(r'^FAULT_POINT\(\w+, "([^"]+)"', (support.ROOT / "src/base/fault.def").read_text(), re.MULTILINE)
-# Those are of another source (test_files.py), of merges (test_merge.py), of `tarn quarantine` (test_quarantine.py), and of
+# Those are of another source (test_files.py), of merges (test_merge.py), of `tarn quarantine` (test_quarantine.py), of layers
+# (test_layers.py), and of
 # a broker that is gone (test_outages.py).
-POINTS = [p for p in POINTS if not p.startswith(("file", "resolve.", "once.")) and p != "merge.after"]
+POINTS = [p for p in POINTS if not p.startswith(("file", "resolve.", "once.", "refresh.")) and p != "merge.after"]
 PARTITIONS = 2
 
 
