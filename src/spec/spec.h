@@ -208,6 +208,7 @@ int spec_model_parse(const char *text, size_t size, const char *file, struct spe
 void spec_model_release(struct spec_model *model);
 
 const char *check_name(enum check check);
+const char *severity_name(enum severity severity);
 const char *materialized_name(enum materialized materialized);
 const char *backend_name(enum backend_type type);
 
