@@ -366,23 +366,7 @@ void lake_session_free(struct lake_session *session)
 	free(session);
 }
 
-/* nothing_committed: for certain. */
-static void end_transaction(struct lake_session *session, bool nothing_committed)
-{
-	if (session->in_transaction)
-		shed_leave(&session->lake->shed);
-	session->in_transaction = false;
-	session->inserts = false;
-	publish_end(session, nothing_committed);
-	if (session->has_turn) {
-		session->has_turn = false;
-		lock_drop(session->catalog_lock);
-		turns_leave(&session->lake->turns);
-	}
-}
-
-/* Where the catalog has one writer: nobody else writes until end_transaction. */
-static int take_turn(struct lake_session *session, struct error *err)
+int lake_take_turn(struct lake_session *session, struct error *err)
 {
 	if (session->catalog_lock < 0)
 		return 0;
@@ -395,13 +379,33 @@ static int take_turn(struct lake_session *session, struct error *err)
 	return 0;
 }
 
+void lake_give_turn(struct lake_session *session)
+{
+	if (!session->has_turn)
+		return;
+	session->has_turn = false;
+	lock_drop(session->catalog_lock);
+	turns_leave(&session->lake->turns);
+}
+
+/* nothing_committed: for certain. */
+static void end_transaction(struct lake_session *session, bool nothing_committed)
+{
+	if (session->in_transaction)
+		shed_leave(&session->lake->shed);
+	session->in_transaction = false;
+	session->inserts = false;
+	publish_end(session, nothing_committed);
+	lake_give_turn(session);
+}
+
 int lake_begin(struct lake_session *session, struct error *err)
 {
 	if (fault_error(FAULT_BEGIN_BEFORE, err))
 		return -1;
 	object_store_renew(session->lake->catalog, session->lake->catalog->data_path, &session->lake->keys,
 	                   session->connection);
-	if (take_turn(session, err))
+	if (lake_take_turn(session, err))
 		return -1;
 	shed_enter(&session->lake->shed);
 	session->in_transaction = true;

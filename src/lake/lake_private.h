@@ -35,6 +35,10 @@ struct lake_session {
 	struct buffer published; /* the files that publish_rows wrote in this transaction, each with its final 0 */
 };
 
+/* Where the catalog has one writer: nobody else writes until the turn is given back. A transaction takes it by itself.
+ */
+int lake_take_turn(struct lake_session *session, struct error *err);
+void lake_give_turn(struct lake_session *session);
 /* Of DuckDB. */
 int lake_threads(const struct lake *lake);
 /* The folder of an absolute path with its parents, where absent. */

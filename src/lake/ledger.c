@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/buffer.h"
 #include "base/clock.h"
@@ -32,7 +33,7 @@ static const char *const tables[] = {
  * DuckLake reads its options when it attaches. What another process has said since is in the catalog and not in force
  * here: so each process says once what the catalog has, which may be another's choice.
  */
-static int inline_schema(struct lake_session *session, struct error *err)
+static int say_inline(struct lake_session *session, struct error *err)
 {
 	static const struct {
 		const char *scope, *where, *value;
@@ -42,8 +43,6 @@ static int inline_schema(struct lake_session *session, struct error *err)
 	};
 	OWNED_DUCK_ROWS struct duck_rows rows = {0};
 
-	if (!lake_has_snapshots(session->lake) || session->lake->inlines)
-		return 0;
 	if (duck_query(session->connection,
 	               "SELECT scope_entry, value FROM ducklake_options('lake') WHERE option_name = "
 	               "'data_inlining_row_limit' AND scope_entry IN ('tarn', 'tarn.quarantine')",
@@ -59,8 +58,26 @@ static int inline_schema(struct lake_session *session, struct error *err)
 		               value, options[i].where))
 			return -1;
 	}
-	session->lake->inlines = true;
 	return 0;
+}
+
+#define SAY_TRIES 20
+#define SAY_PAUSE_MS 50
+
+static int inline_schema(struct lake_session *session, struct error *err)
+{
+	int failed;
+
+	if (!lake_has_snapshots(session->lake) || session->lake->inlines)
+		return 0;
+	if (lake_take_turn(session, err))
+		return -1;
+	/* A server refuses one of two that say it at once, whose transactions are DuckLake's own. */
+	for (int tries = 0; (failed = say_inline(session, err)) && tries < SAY_TRIES; tries++)
+		clock_sleep_ms(SAY_PAUSE_MS + getpid() % 17);
+	lake_give_turn(session);
+	session->lake->inlines = !failed;
+	return failed;
 }
 
 int ledger_create(struct lake_session *session, struct error *err)

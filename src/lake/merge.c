@@ -17,6 +17,8 @@ static const int64_t tiers[] = {1 * MIB, 8 * MIB, 64 * MIB};
 struct merge {
 	struct lake_session *session;
 	const char *schema, *table;
+	const char *sql; /* what is run: files_processed and files_created */
+	int64_t target_bytes; /* of a file that it makes */
 	struct merge_report *report;
 };
 
@@ -49,35 +51,34 @@ static int count_tiers(const struct merge *merge, int64_t *ret_counts, struct er
 	return 0;
 }
 
-static int call_merge(const struct merge *merge, size_t tier, struct error *err)
+static int call_merge(const struct merge *merge, struct error *err)
 {
-	OWNED_BUFFER struct buffer sql = {0};
 	OWNED_DUCK_ROWS struct duck_rows rows = {0};
 
-	buffer_init(&sql, 65536);
-	buffer_text(&sql,
-	            "SELECT sum(files_processed), sum(files_created) FROM ducklake_merge_adjacent_files('lake', ");
-	buffer_sql_text(&sql, merge->table);
-	buffer_text(&sql, ", schema => ");
-	buffer_sql_text(&sql, merge->schema);
-	buffer_printf(&sql, ", max_compacted_files => 1, min_file_size => %" PRId64 ", max_file_size => %" PRId64 ")",
-	              tier_begins(tier), tiers[tier]);
-	if (duck_query(merge->session->connection, buffer_string(&sql), &rows, err))
+	if (duck_query(merge->session->connection, merge->sql, &rows, err))
 		return -1;
 	merge->report->files_before += duck_cell_int(&rows, 0, 0);
 	merge->report->files_after += duck_cell_int(&rows, 0, 1);
 	return fault_error(FAULT_MERGE_AFTER, err) ? -1 : 0;
 }
 
+static void append_call(const struct merge *merge, const char *function, struct buffer *sql)
+{
+	buffer_printf(sql, "SELECT sum(files_processed), sum(files_created) FROM %s('lake', ", function);
+	buffer_sql_text(sql, merge->table);
+	buffer_text(sql, ", schema => ");
+	buffer_sql_text(sql, merge->schema);
+}
+
 /* On a session of the lake, or where the catalog is a server of one that is open for this alone. */
-static int merge_in(struct apart *apart, const struct merge *merge, size_t tier, struct error *err)
+static int merge_in(struct apart *apart, const struct merge *merge, struct error *err)
 {
 	struct merge here = *merge;
 
 	here.session = apart->session;
 	if (lake_begin(here.session, err))
 		return -1;
-	if (call_merge(&here, tier, err)) {
+	if (call_merge(&here, err)) {
 		lake_rollback(here.session);
 		return -1;
 	}
@@ -85,14 +86,12 @@ static int merge_in(struct apart *apart, const struct merge *merge, size_t tier,
 }
 
 /* One thread: two would hold twice as many row groups beside what the stream has in memory, and beside a busy stream
- * are no sooner done. The next tier's end bounds what is written: the last tier's files grow to its end. */
-static int set_up(struct duck_connection *connection, size_t tier, struct error *err)
+ * are no sooner done. */
+static int set_up(struct duck_connection *connection, int64_t target_bytes, struct error *err)
 {
-	int64_t target = tiers[tier + 1 < COUNT_OF(tiers) ? tier + 1 : tier];
-
 	if (duck_exec(connection, "SET threads = 1", NULL, err))
 		return -1;
-	return duck_execf(connection, err, "SET ducklake_target_file_size = '%" PRId64 "B'", target);
+	return duck_execf(connection, err, "SET ducklake_target_file_size = '%" PRId64 "B'", target_bytes);
 }
 
 /* The stream's own inserts come by the same connection: the size would cut their files. */
@@ -104,17 +103,31 @@ static void set_back(struct duck_connection *connection, const struct lake *lake
 	duck_exec(connection, "RESET ducklake_target_file_size", NULL, &ignored);
 }
 
-static int merge_tier(const struct merge *merge, size_t tier, struct error *err)
+static int run_apart(const struct merge *merge, struct error *err)
 {
 	struct apart apart;
 	int failed;
 
 	if (apart_open(merge->session, &apart, err))
 		return -1;
-	failed = set_up(apart.session->connection, tier, err) || merge_in(&apart, merge, tier, err);
+	failed = set_up(apart.session->connection, merge->target_bytes, err) || merge_in(&apart, merge, err);
 	set_back(apart.session->connection, apart.session->lake);
 	apart_close(&apart);
 	return failed ? -1 : 0;
+}
+
+/* The next tier's end bounds what is written: the last tier's files grow to its end. */
+static int merge_tier(struct merge *merge, size_t tier, struct error *err)
+{
+	OWNED_BUFFER struct buffer sql = {0};
+
+	buffer_init(&sql, 65536);
+	append_call(merge, "ducklake_merge_adjacent_files", &sql);
+	buffer_printf(&sql, ", max_compacted_files => 1, min_file_size => %" PRId64 ", max_file_size => %" PRId64 ")",
+	              tier_begins(tier), tiers[tier]);
+	merge->sql = buffer_string(&sql);
+	merge->target_bytes = tiers[tier + 1 < COUNT_OF(tiers) ? tier + 1 : tier];
+	return run_apart(merge, err);
 }
 
 int lake_merge(struct lake_session *session, const char *schema, const char *table, bool small_only,
@@ -140,6 +153,48 @@ int lake_merge(struct lake_session *session, const char *schema, const char *tab
 		ret_report->more |= merged && counts[i] - merged >= MERGE_FILES;
 	}
 	return 0;
+}
+
+static int count_holed(const struct merge *merge, int64_t *ret_count, struct error *err)
+{
+	OWNED_BUFFER struct buffer sql = {0};
+	OWNED_DUCK_ROWS struct duck_rows rows = {0};
+
+	buffer_init(&sql, 65536);
+	buffer_text(&sql, "SELECT count(delete_file) FROM ducklake_list_files('lake', ");
+	buffer_sql_text(&sql, merge->table);
+	buffer_text(&sql, ", schema => ");
+	buffer_sql_text(&sql, merge->schema);
+	buffer_char(&sql, ')');
+	if (duck_query(merge->session->connection, buffer_string(&sql), &rows, err))
+		return -1;
+	*ret_count = duck_cell_int(&rows, 0, 0);
+	return 0;
+}
+
+int lake_rewrite(struct lake_session *session, const char *schema, const char *table, struct merge_report *ret_report,
+                 struct error *err)
+{
+	struct merge merge = {.session = session,
+	                      .schema = schema,
+	                      .table = table,
+	                      .target_bytes = tiers[COUNT_OF(tiers) - 1],
+	                      .report = ret_report};
+	OWNED_BUFFER struct buffer sql = {0};
+	int64_t count = 0;
+
+	*ret_report = (struct merge_report){0};
+	if (!lake_has_snapshots(session->lake))
+		return 0;
+	if (count_holed(&merge, &count, err))
+		return -1;
+	if (count < MERGE_FILES)
+		return 0;
+	buffer_init(&sql, 65536);
+	append_call(&merge, "ducklake_rewrite_data_files", &sql);
+	buffer_printf(&sql, ", delete_threshold => %s)", REWRITE_SHARE);
+	merge.sql = buffer_string(&sql);
+	return run_apart(&merge, err);
 }
 
 int lake_merge_cleanup(struct lake_session *session, struct error *err)

@@ -24,6 +24,7 @@
 
 #define MERGE_FILES 8
 #define MERGE_GRACE_HOURS 25
+#define REWRITE_SHARE "0.3" /* of a file's rows that are deleted */
 
 struct merge_report {
 	int64_t files_before, files_after; /* of the tiers that were merged; 0: nothing was due */
@@ -34,6 +35,13 @@ struct merge_report {
  * most of the work. Errors: as DuckDB gives them; nothing has changed then, or all of a tier. */
 int lake_merge(struct lake_session *session, const char *schema, const char *table, bool small_only,
                struct merge_report *ret_report, struct error *err);
+/*
+ * Of a table whose rows are deleted and come anew, files keep fewer and fewer of their rows, and merges leave them
+ * alone. Where MERGE_FILES have deleted rows, those that lost REWRITE_SHARE of theirs are written again without them.
+ * In the change feed the rows that stay are deleted and inserted.
+ */
+int lake_rewrite(struct lake_session *session, const char *schema, const char *table, struct merge_report *ret_report,
+                 struct error *err);
 /* Deletes the files that merges replaced MERGE_GRACE_HOURS ago. */
 int lake_merge_cleanup(struct lake_session *session, struct error *err);
 

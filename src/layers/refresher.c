@@ -12,6 +12,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "lake/merge.h"
+#include "layers/layers_private.h"
 #include "spec/schedule.h"
 
 #define LOOK_MS 1000 /* between looks for what others committed, and for files that changed */
@@ -38,6 +40,7 @@ struct refresher {
 	int64_t news_ms; /* wall clock, when something was first seen to be committed behind seen_snapshot; 0: nothing
 	                    is */
 	struct metrics *metrics;
+	int unmerged; /* refreshes since files were looked at */
 };
 
 /* ---- files that change */
@@ -157,6 +160,71 @@ static void count(struct refresher *r, const struct refresh_report *report)
 		count_model(r, &report->models[i]);
 }
 
+/* Not each model has partials, and a table may have been dropped. */
+static int has_table(struct lake_session *session, const char *schema, const char *table, bool *ret_there,
+                     struct error *err)
+{
+	OWNED_BUFFER struct buffer sql = {0};
+	OWNED_DUCK_ROWS struct duck_rows rows = {0};
+
+	buffer_init(&sql, SQL_MAXIMUM_BYTES);
+	buffer_text(&sql, "SELECT 1 FROM duckdb_tables() WHERE database_name = 'lake' AND schema_name = ");
+	buffer_sql_text(&sql, schema);
+	buffer_text(&sql, " AND table_name = ");
+	buffer_sql_text(&sql, table);
+	if (duck_query(lake_connection(session), buffer_string(&sql), &rows, err))
+		return -1;
+	*ret_there = rows.row_count > 0;
+	return 0;
+}
+
+static int keep_table(struct refresher *r, const char *schema, const char *table, struct error *err)
+{
+	struct lake_session *session = pipeline_session(r->pipeline);
+	struct merge_report rewritten, merged;
+	bool there = false;
+
+	if (has_table(session, schema, table, &there, err))
+		return -1;
+	if (!there)
+		return 0;
+	if (lake_rewrite(session, schema, table, &rewritten, err) ||
+	    lake_merge(session, schema, table, false, &merged, err))
+		return -1;
+	if (rewritten.files_before || merged.files_before)
+		log_event(EVENT_MERGE,
+		          FIELDS(LOG_TEXT("pipeline", r->spec->name), LOG_TEXT("table", table),
+		                 LOG_NUMBER("from", rewritten.files_before + merged.files_before),
+		                 LOG_NUMBER("to", rewritten.files_after + merged.files_after)),
+		          "%" PRId64 " files of %s.%s became %" PRId64, rewritten.files_before + merged.files_before,
+		          schema, table, rewritten.files_after + merged.files_after);
+	return 0;
+}
+
+/* Each refresh that changes a table adds a file, and deletes rows in others. */
+static void keep_tables(struct refresher *r)
+{
+	const struct model_set *set = pipeline_models(r->pipeline);
+	struct error err = {0};
+	int failed = 0;
+
+	if (++r->unmerged < MERGE_FILES)
+		return;
+	r->unmerged = 0;
+	for (int i = 0; i < set->count && !failed; i++) {
+		const struct model *model = &set->models[i];
+		char partials[80];
+
+		if (model->options.materialized == MATERIALIZED_VIEW)
+			continue;
+		snprintf(partials, sizeof partials, "partials_%s", model->name);
+		failed = keep_table(r, "main", model->name, &err) || keep_table(r, PARTIALS_SCHEMA, partials, &err);
+	}
+	if (failed || lake_merge_cleanup(pipeline_session(r->pipeline), &err))
+		log_event(EVENT_LAKE, FIELDS(LOG_TEXT("pipeline", r->spec->name)),
+		          "files were not merged, which is tried again later: %s", err.message);
+}
+
 static int refresh(struct refresher *r, struct error *err)
 {
 	struct refresh_options options = {0};
@@ -166,6 +234,8 @@ static int refresh(struct refresher *r, struct error *err)
 		return -1;
 	tell(r, &report);
 	count(r, &report);
+	if (report.committed)
+		keep_tables(r);
 	r->seen_snapshot = r->tried_snapshot = report.snapshot ? report.snapshot : report.to_snapshot;
 	r->news_ms = 0;
 	metric_put(r->metrics, METRIC_BEHIND_MS, 0);

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "lake/ledger.h"
@@ -23,6 +24,8 @@
 	"pipeline VARCHAR, table_name VARCHAR, name VARCHAR, \"check\" VARCHAR, severity VARCHAR, passed BOOLEAN, "    \
 	"failed_rows BIGINT, example VARCHAR, held_back BOOLEAN, turn BIGINT, snapshot BIGINT, checked_at TIMESTAMP "  \
 	"WITH TIME ZONE"
+#define CREATE_TRIES 20
+#define CREATE_PAUSE_US 100000
 
 static const char *const tables[] = {
         "CREATE SCHEMA IF NOT EXISTS lake." PARTIALS_SCHEMA,
@@ -42,19 +45,37 @@ static const char *const tables[] = {
         "CREATE TABLE IF NOT EXISTS lake.tarn.expectation_history (" EXPECTATION_COLUMNS ")",
 };
 
-int state_create(struct lake_session *session, struct error *err)
+static int tables_are_there(struct lake_session *session, bool *ret_there, struct error *err)
 {
 	OWNED_DUCK_ROWS struct duck_rows rows = {0};
 
-	if (ledger_create(session, err))
-		return -1;
 	if (duck_query(
 	            lake_connection(session),
 	            "SELECT table_name FROM duckdb_tables() WHERE database_name = 'lake' AND schema_name = 'tarn' AND "
 	            "table_name IN ('pipelines', 'models', 'quarantined_rows', 'expectations', 'expectation_history')",
 	            &rows, err))
 		return -1;
-	return rows.row_count < 5 ? lake_execute_all(session, tables, COUNT_OF(tables), err) : 0;
+	*ret_there = rows.row_count == 5;
+	return 0;
+}
+
+int state_create(struct lake_session *session, struct error *err)
+{
+	struct error why = {0};
+	bool there = false;
+
+	for (int tries = 0; tries < CREATE_TRIES; tries++) {
+		if (tables_are_there(session, &there, err))
+			return -1;
+		if (there)
+			return ledger_create(session, err);
+		if (ledger_create(session, &why) == 0 && lake_execute_all(session, tables, COUNT_OF(tables), &why) == 0)
+			return 0;
+		/* Of two processes that make them at once one fails, for whatever reason, and finds them. */
+		usleep(CREATE_PAUSE_US);
+	}
+	*err = why;
+	return -1;
 }
 
 void model_state_release(struct model_state *state)

@@ -223,3 +223,22 @@ def test_a_model_that_changes_while_it_runs(make_layers, rng):
     process.drain()
     assert lake.read("SELECT count(*) FROM lake.silver_events")[0][0] < lake.read("SELECT count(*) FROM lake.bronze_events WHERE quality >= 45")[0][0]
     check_models(lake)
+
+
+@pytest.mark.parametrize("backend", places("sqlite", "postgres"))
+def test_files_of_layers_stay_few(make_layers, rng, backend):
+    """Each refresh adds files and deletes rows in others: between refreshes they become fewer."""
+    lake = make_layers(backend)
+    process = lake.start("--listen", "127.0.0.1:0")
+    for _ in range(36):
+        lake.put_file(rng, 30)
+        support.eventually("what was taken is in the layers",
+                           lambda: process.metrics().get("tarn_model_rows_in", {}).get('pipeline="people",model="silver_events"', 0) == lake.ids, 60)
+    process.drain()
+    merges = [e["table"] for e in process.events("merge") if "pipeline" in e]
+    assert {"silver_events", "gold_people"} <= set(merges), merges
+    for table in ("silver_events", "gold_people"):
+        files, holed = lake.read(f"SELECT count(*), count(delete_file) FROM ducklake_list_files('lake', '{table}')")[0]
+        assert files <= 3 * 8 and holed <= 8 + 8, f"{table}: {files} files, {holed} with deleted rows"
+    lake.assert_right()
+    check_models(lake)
