@@ -11,6 +11,8 @@ import pytest
 import support
 import yaml
 
+pytestmark = pytest.mark.timeout(300)
+
 API = "ducklake.featherman.dev/v1alpha1"
 PLACES = {"sqlite": "catalog.sqlite", "duckdb": "catalog.ducklake", "file": "lake.duckdb"}
 HOUR_AGO = "TIMESTAMP '{:%Y-%m-%d %H:%M:%S}'"
@@ -31,14 +33,14 @@ class Pipeline:
         self.manifest = self.folder / "tarn.yaml"
         self.expect([])
 
-    def expect(self, expectations, *further):
+    def expect(self, expectations, *further, on="manual"):
         """The manifest, with these expectations: a list, or the YAML of one."""
         catalog = {"backend": {"type": self.backend, "path": f"lake/{PLACES[self.backend]}"}}
         if self.backend != "file":
             catalog["dataPath"] = "lake/data"
         documents = [("DuckLakeCatalog", "main", catalog), *further]
         text = yaml.safe_dump_all({"apiVersion": API, "kind": kind, "metadata": {"name": name}, "spec": spec} for kind, name, spec in documents)
-        text += f"---\napiVersion: {API}\nkind: DuckLakePipeline\nmetadata: {{name: p}}\nspec:\n  models: models\n  refresh: {{on: manual}}\n"
+        text += f"---\napiVersion: {API}\nkind: DuckLakePipeline\nmetadata: {{name: p}}\nspec:\n  models: models\n  refresh: {{on: {on}}}\n"
         if isinstance(expectations, str):
             text += "  expectations:\n" + expectations
         elif expectations:
@@ -85,7 +87,7 @@ class Pipeline:
         return self.read("SELECT count(*) FROM lake.snapshots()")[0][0] if self.backend != "file" else 0
 
     def transform(self, *arguments):
-        return support.tarn("transform", str(self.manifest), *arguments, folder=self.folder)
+        return support.tarn("transform", str(self.manifest), *arguments, folder=self.folder, timeout_s=200)
 
     def refresh(self, *arguments):
         """What the refresh says of each expectation, by table and name."""
@@ -174,7 +176,9 @@ def test_each_check_passes_and_breaks(make, backend):
     assert said["silver_events", "range(amount)"]["example"][0].keys() == {"id", "kind", "amount", "parent", "happened"}
     assert list(said["silver_events", "range(amount)"]["example"][0])[0] == "amount", "what was looked at comes first"
     assert said["silver_events", "row_count_change"]["example"] == [{"rows": 11, "rows_before": 3, "percent": 366.67}]
-    assert 7200 <= said["silver_events", "freshness(happened)"]["example"][0]["seconds_old"] < 7300
+    stale = said["silver_events", "freshness(happened)"]["example"][0]
+    old = datetime.datetime.now(datetime.timezone.utc) - datetime.datetime.fromisoformat(stale["newest"].replace("Z", "+00:00"))
+    assert 7200 <= old.total_seconds() < 7400 and stale["seconds_allowed"] == 3600
     assert said["silver_events", "no pairs"]["example"] == [{"amount": 1.0, "n": 2}]
     assert said["bronze_events", "not_null(id)"]["failed_rows"] == 1 and said["", "manifest's"]["failed_rows"] == 1
     assert p.noted() == {key: (e["passed"], e["failed_rows"]) for key, e in said.items()}
@@ -185,7 +189,7 @@ def test_each_check_passes_and_breaks(make, backend):
     p.write("DELETE FROM lake.main.bronze_events")
     said = p.refresh()
     assert {name for (_, name), e in said.items() if not e["passed"]} == {"freshness(happened)", "manifest's freshness", "row_count_change", "manifest's row_count_change"}
-    assert said["silver_events", "freshness(happened)"]["example"] == [{"newest": None, "seconds_old": None, "seconds_allowed": 3600}]
+    assert said["silver_events", "freshness(happened)"]["example"] == [{"newest": None, "seconds_allowed": 3600}]
     p.write(events((1, "a", "1", 1)))
     assert all(e["passed"] for e in p.refresh().values())
 
@@ -386,6 +390,45 @@ def test_a_source_falls_silent(make):
         p.write(events((2, "a", "1", 1), hours_ago=-1))
         assert p.refresh()["bronze_events", "alive"]["passed"]
         assert [(row[0], row[1]) for row in p.history()] == [("alive", False), ("by now", False), ("alive", True)]
+
+
+def test_a_run_tells(make, processes):
+    """Without new rows a run looks at the clock, and its metrics and log say what is broken, also of a refresh that is held back."""
+    p = make("sqlite")
+    columns = [{"name": "id", "type": "bigint"}, {"name": "kind"}, {"name": "happened", "type": "timestamp"}]
+    stream = ("DuckLakeStream", "raw", {"table": "bronze_events", "format": "json", "json": {"columns": columns}, "commit": {"freshness": "200ms"},
+                                        "source": {"files": "in/*.json", "settle": "0s", "poll": "200ms"}})
+    (p.folder / "in").mkdir()
+
+    def put(name, **row):
+        path = p.folder / "in" / f"{name}.json"
+        path.with_suffix(".tmp").write_text(json.dumps(row | {"happened": utc()[11:-1]}) + "\n")
+        path.with_suffix(".tmp").rename(path)
+
+    p.model("silver_events", "SELECT * FROM bronze_events\n", tests=[{"check": "not_null", "columns": ["kind"], "name": "kinds"}])
+    p.expect([{"check": "freshness", "table": "bronze_events", "columns": ["happened"], "within": "15s", "severity": "warn"}], stream, on="commit")
+    put("1", id=1, kind="a")
+    process = support.Process(["run", str(p.manifest), "--listen", "127.0.0.1:0"], p.folder)
+    processes.append(process)
+    alive, kinds = 'pipeline="p",table="bronze_events",expectation="freshness(happened)"', 'pipeline="p",table="silver_events",expectation="kinds (not_null)"'
+
+    def broken():
+        found = process.metrics()["tarn_expectation_broken"] if "tarn_expectation_broken" in process.metrics() else {}
+        return found.get(alive), found.get(kinds)
+
+    support.eventually("all is met", lambda: broken() == (0, 0), 60)
+    support.eventually("the source is silent", lambda: broken() == (1, 0), 60)
+    event = process.wait_event("expectation")[0]
+    assert (event["table"], event["expectation"], event["check"], event["failed_rows"]) == ("bronze_events", "freshness(happened)", "freshness", 1)
+    put("2", id=2, kind="a")
+    support.eventually("it is heard again", lambda: broken() == (0, 0), 60)
+    put("3", id=3, kind=None)
+    support.eventually("the refresh is held back", lambda: broken()[1] == 1, 60)
+    assert process.metrics()["tarn_expectation_failed_rows"][kinds] == 1
+    assert "expectation kinds (not_null): 1 row breaks it" in process.wait_event("refresh_failed")[0]["message"]
+    assert len([e for e in process.events("expectation") if e["expectation"] == "kinds"]) == 0, "the failure tells it"
+    process.end()
+    assert p.read("SELECT count(*) FROM lake.silver_events") == [(2,)]
 
 
 # ---- cost follows change
