@@ -63,6 +63,16 @@ struct metrics *metrics_pipeline_set(const char *pipeline, const char *model, co
 	return find(&labels);
 }
 
+struct metrics *metrics_expectation_set(const char *pipeline, const char *of, const char *expectation)
+{
+	struct metrics labels = {.scope = SCOPE_EXPECTATION};
+
+	snprintf(labels.name, sizeof labels.name, "%s", pipeline);
+	snprintf(labels.model, sizeof labels.model, "%s", of);
+	snprintf(labels.reason, sizeof labels.reason, "%s", expectation);
+	return find(&labels);
+}
+
 static void write_labels(struct buffer *out, const struct metrics *set)
 {
 	buffer_text(out, set->scope == SCOPE_STREAM || set->scope == SCOPE_LANE ? "{stream=" : "{pipeline=");
@@ -70,11 +80,11 @@ static void write_labels(struct buffer *out, const struct metrics *set)
 	if (set->scope == SCOPE_LANE)
 		buffer_printf(out, ",partition=\"%d\"", set->partition);
 	if (*set->model) {
-		buffer_text(out, ",model=");
+		buffer_text(out, set->scope == SCOPE_EXPECTATION ? ",table=" : ",model=");
 		buffer_json_text(out, set->model, strlen(set->model));
 	}
 	if (*set->reason) {
-		buffer_text(out, ",reason=");
+		buffer_text(out, set->scope == SCOPE_EXPECTATION ? ",expectation=" : ",reason=");
 		buffer_json_text(out, set->reason, strlen(set->reason));
 	}
 }

@@ -200,6 +200,22 @@ static const struct {
 #undef LOG_EVENT
 };
 
+/* By the scope in metrics.def. */
+static const char *labels_of(const char *scope)
+{
+	static const char *const labels[][2] = {{"STREAM", "stream"},
+	                                        {"LANE", "stream, partition"},
+	                                        {"PIPELINE", "pipeline"},
+	                                        {"MODEL", "pipeline, model"},
+	                                        {"REASON", "pipeline, model, reason"},
+	                                        {"EXPECTATION", "pipeline, table, expectation"}};
+
+	for (size_t i = 0; i < COUNT_OF(labels); i++)
+		if (!strcmp(labels[i][0], scope))
+			return labels[i][1];
+	return "";
+}
+
 /* What /metrics and the JSON log lines hold, for those who watch a run. */
 static void markdown_watching(struct buffer *out)
 {
@@ -207,7 +223,7 @@ static void markdown_watching(struct buffer *out)
 	                 "| Metric | Type | Labels | Meaning |\n|---|---|---|---|\n");
 	for (size_t i = 0; i < COUNT_OF(metrics); i++)
 		buffer_printf(out, "| `%s` | %s | %s | %s |\n", metrics[i].name, metrics[i].type,
-		              strcmp(metrics[i].scope, "LANE") ? "stream" : "stream, partition", metrics[i].help);
+		              labels_of(metrics[i].scope), metrics[i].help);
 	buffer_text(
 	        out,
 	        "\n## Log events\n\nOff a terminal each line of standard error is a JSON object with `ts`, `level`, "

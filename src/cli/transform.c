@@ -40,6 +40,49 @@ static void add_model(struct table *table, const char *pipeline, const struct mo
 	table_cell(table, report->why);
 }
 
+static void print_expectations_json(const struct refresh_report *report)
+{
+	OWNED_BUFFER struct buffer out = {0};
+
+	buffer_init(&out, BUFFER_DEFAULT_MAXIMUM);
+	for (int i = 0; i < report->expectation_count; i++) {
+		const struct expectation_report *one = &report->expectations[i];
+		const struct expectation *e = one->expectation;
+
+		buffer_text(&out, i ? ",{\"table\":" : "{\"table\":");
+		buffer_json_text(&out, e->table, strlen(e->table));
+		buffer_text(&out, ",\"name\":");
+		buffer_json_text(&out, e->name, strlen(e->name));
+		buffer_printf(
+		        &out,
+		        ",\"check\":\"%s\",\"severity\":\"%s\",\"passed\":%s,\"evaluated\":%s,\"failed_rows\":%" PRId64
+		        ",\"example\":%s}",
+		        check_name(e->spec->check), severity_name(e->spec->severity), one->passed ? "true" : "false",
+		        one->evaluated ? "true" : "false", one->failed_rows, one->example ? one->example : "[]");
+	}
+	printf(",\"expectations\":[%s]}", buffer_string(&out));
+}
+
+/* Of severity warn: what breaks one of severity error is the error that ends the refresh. */
+static void print_warnings(const struct refresh_report *report)
+{
+	for (int i = 0; i < report->expectation_count; i++) {
+		const struct expectation_report *one = &report->expectations[i];
+		const struct expectation *e = one->expectation;
+		char text[HUMAN_SIZE], title[160];
+
+		if (one->passed)
+			continue;
+		expectation_title(e, title, sizeof title);
+		printf("warning: %s%s", e->file ? e->file : "", e->file && !e->spec->line ? ": " : "");
+		if (e->file && e->spec->line)
+			printf(":%d: ", e->spec->line);
+		printf("expectation %s%s%s: %s row%s it: %s\n", title, *e->table ? " of " : "", e->table,
+		       human_count(one->failed_rows, text), one->failed_rows == 1 ? " breaks" : "s break",
+		       one->example ? one->example : "[]");
+	}
+}
+
 static int print_report(const char *pipeline, const struct refresh_report *report, bool json, struct error *err)
 {
 	OWNED_TABLE struct table *table = table_new(COLUMNS, headers);
@@ -54,7 +97,7 @@ static int print_report(const char *pipeline, const struct refresh_report *repor
 		       report->snapshot, report->ms, report->waits_for);
 		if (table_print_json(table, stdout, err))
 			return -1;
-		fputs("}", stdout);
+		print_expectations_json(report);
 		return 0;
 	}
 	if (table_print(table, stdout, err))
@@ -67,6 +110,7 @@ static int print_report(const char *pipeline, const struct refresh_report *repor
 		printf("pipeline %s: refreshed in %s, snapshot %" PRId64 "\n", pipeline, text, report->snapshot);
 	else
 		printf("pipeline %s: %s in %s\n", pipeline, report->committed ? "refreshed" : "nothing to do", text);
+	print_warnings(report);
 	return 0;
 }
 

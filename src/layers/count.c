@@ -54,7 +54,7 @@ bool may_drop(const struct model_run *run, enum level level)
 
 /* ---- quarantine */
 
-static bool is_number(const char *type)
+bool type_is_number(const char *type)
 {
 	static const char *const numbers[] = {"TINYINT",  "SMALLINT",  "INTEGER",  "BIGINT",  "HUGEINT",
 	                                      "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT",
@@ -62,7 +62,7 @@ static bool is_number(const char *type)
 
 	for (size_t i = 0; i < COUNT_OF(numbers); i++)
 		if (!strncmp(type, numbers[i], strlen(numbers[i])))
-			return true;
+			return type[strlen(type) - 1] != ']';
 	return false;
 }
 
@@ -74,7 +74,7 @@ static void append_reason(const struct cast_site *site, struct buffer *sql)
 	buffer_init(&wrong, 4096);
 	buffer_init(&range, 4096);
 	buffer_printf(&wrong, "is not of type %.200s", site->type);
-	if (is_number(site->type)) {
+	if (type_is_number(site->type)) {
 		buffer_printf(&range, "is a number that %.200s does not hold", site->type);
 		buffer_text(sql, "CASE WHEN isfinite(TRY_CAST(f.\"text\" AS DOUBLE)) THEN ");
 	} else if (!strncmp(site->type, "TIMESTAMP", 9) || !strncmp(site->type, "DATE", 4)) {

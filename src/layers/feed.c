@@ -59,16 +59,54 @@ static int read_one(struct refresh *r, const char *schema, const char *table, in
 	return run_sql(r, &sql, NULL);
 }
 
+/* The table's entry; a new one knows of no snapshot. */
+static struct fed *find_feed(struct refresh *r, const char *schema, const char *table)
+{
+	struct fed *more;
+
+	for (int i = 0; i < r->feed_count; i++)
+		if (!strcasecmp(r->feeds[i].schema, schema) && !strcasecmp(r->feeds[i].table, table))
+			return &r->feeds[i];
+	more = realloc(r->feeds, (size_t)(r->feed_count + 1) * sizeof *more);
+	if (!more)
+		return NULL;
+	r->feeds = more;
+	more[r->feed_count] = (struct fed){.schema = strdup(schema), .table = strdup(table), .since = -1};
+	r->feed_count++;
+	return more[r->feed_count - 1].schema && more[r->feed_count - 1].table ? &more[r->feed_count - 1] : NULL;
+}
+
 int feed_read(struct refresh *r, const char *schema, const char *table, int64_t since, bool *ret_valid)
 {
+	struct fed *feed;
+
 	*ret_valid = false;
 	if (!r->snapshots)
 		return 0;
-	if (can_tell(r, schema, table, since, ret_valid))
-		return -1;
-	if (!*ret_valid)
-		return 0;
-	return read_one(r, schema, table, since, DELTA_GONE) || read_one(r, schema, table, since, DELTA_NEW) ? -1 : 0;
+	feed = find_feed(r, schema, table);
+	if (!feed)
+		return error_no_memory(r->err);
+	if (feed->since != since) {
+		feed->since = -1;
+		if (can_tell(r, schema, table, since, &feed->valid) ||
+		    (feed->valid &&
+		     (read_one(r, schema, table, since, DELTA_GONE) || read_one(r, schema, table, since, DELTA_NEW))))
+			return -1;
+		feed->since = since;
+	}
+	*ret_valid = feed->valid;
+	return 0;
+}
+
+void feed_release(struct refresh *r)
+{
+	for (int i = 0; i < r->feed_count; i++) {
+		free(r->feeds[i].schema);
+		free(r->feeds[i].table);
+	}
+	free(r->feeds);
+	r->feeds = NULL;
+	r->feed_count = 0;
 }
 
 int feed_write(struct refresh *r, const struct model_run *run, enum delta delta, const struct buffer *rows)

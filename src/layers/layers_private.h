@@ -9,6 +9,7 @@
 #include "lake/exact_sql.h"
 #include "lake/query.h"
 #include "layers/compose.h"
+#include "layers/expectation.h"
 #include "layers/pipeline.h"
 #include "score/models.h"
 #include "score/scores.h"
@@ -25,6 +26,9 @@ struct pipeline {
 	struct model_set *models;
 	struct score_models *scores; /* of spec.model; NULL: there is none */
 	int64_t scored_stamp; /* of the model's file when it last scored; 0: not by this process */
+	struct expectation_set *expectations;
+	struct expectation_report *results; /* of the last refresh that evaluated them; owned, with their examples */
+	int result_count;
 	char by[96]; /* of this process and no other */
 	int64_t attempts;
 	_Atomic(struct duck_connection *) running; /* what pipeline_interrupt interrupts */
@@ -79,6 +83,36 @@ struct culprit {
 	int line; /* of its file; 0: unknown */
 };
 
+/* What tarn.expectations knows of an expectation. */
+struct expected_state {
+	bool known;
+	bool passed, held_back;
+	int severity; /* -1: of another version */
+	int64_t failed_rows, turn, snapshot;
+	int64_t holds_snapshot; /* as of which the tables that the lake has are known to meet it; -1: they are not */
+	int64_t row_count; /* of check row_count_change, after the last refresh that was committed; -1: unknown */
+	char *example, *query, *checked_at; /* owned */
+};
+
+/* One expectation in one refresh. */
+struct expected {
+	struct expectation *e;
+	struct expected_state before;
+	bool looked; /* at what its tables have changed; false: they are not there */
+	bool evaluated; /* in this refresh; else what is known holds on */
+	bool passed;
+	int64_t failed_rows, row_count;
+	char *example; /* a JSON array; NULL: passed; owned */
+	char *query; /* a SELECT of all rows that break it; owned */
+};
+
+/* What feed_read has read. */
+struct fed {
+	char *schema, *table; /* owned */
+	int64_t since;
+	bool valid;
+};
+
 struct refresh {
 	struct pipeline *pipeline;
 	const struct refresh_options *options;
@@ -89,6 +123,11 @@ struct refresh {
 	int64_t turn; /* as the transaction saw it */
 	int64_t snapshot; /* that it reads */
 	struct model_run *runs; /* one a model */
+	struct expected *expected; /* one an expectation */
+	bool expectations_dropped; /* tarn.expectations has some that are not expected any more */
+	bool held_back; /* by an expectation of severity error */
+	struct fed *feeds; /* owned */
+	int feed_count;
 	struct refresh_report *report;
 	int failed; /* the model whose statement failed; -1: none */
 	int suspect; /* looked at instead of made; -1: none */
@@ -139,7 +178,8 @@ int state_outcome(struct pipeline *pipeline, int64_t turn, bool *ret_mine, struc
 
 /* ---- feed.c */
 
-/* Temporary tables of what the table lost and got since the snapshot; ret_valid: false where that cannot be told. */
+/* Temporary tables of what the table lost and got since the snapshot; ret_valid: false where that cannot be told. What
+ * was read already is not read again. */
 int feed_read(struct refresh *r, const char *schema, const char *table, int64_t since, bool *ret_valid);
 /* Makes the temporary table of what the model's own table lost or got, of the same columns, with the rows of a SELECT.
  */
@@ -147,6 +187,7 @@ int feed_write(struct refresh *r, const struct model_run *run, enum delta delta,
 /* How many rows they have. */
 int feed_count(struct refresh *r, const char *schema, const char *table, enum delta delta, int64_t *ret_count);
 void feed_drop(struct refresh *r);
+void feed_release(struct refresh *r);
 
 /* ---- decide.c, refresh.c */
 
@@ -154,6 +195,14 @@ void feed_drop(struct refresh *r);
 int decide(struct refresh *r, struct model_run *run);
 /* The columns of the model's table, or what is wrong with its SQL, with the line. */
 int bind_model(struct refresh *r, struct model_run *run);
+/* Does the refresh change a model's table? */
+bool has_changes(const struct refresh *r);
+
+enum found { FOUND_NONE, FOUND_LATER /* a stream makes it with its first rows */, FOUND };
+
+/* Is the table that is read, which is no model's, in the lake? */
+int look_for_table(struct refresh *r, const struct reference *read, enum found *ret_found);
+void wait_for(struct refresh *r, const struct reference *read);
 
 /* ---- rows.c, groups.c, whole.c: each makes the model's table anew, or changes it */
 
@@ -193,5 +242,44 @@ int check_counts(struct refresh *r, const struct model_run *run);
 int forget_counts(struct refresh *r, struct model_run *run);
 /* The model's table as it shall be: empty, with its columns. Refuses one that is not the pipeline's. */
 int empty_table(struct refresh *r, struct model_run *run);
+
+/* INTEGER, DECIMAL(5,2), ...; of a type as DuckDB writes it. */
+bool type_is_number(const char *type);
+
+/* ---- expectation_bind.c: can they be evaluated? */
+
+/* Before anything is computed, outside of a transaction: the columns of models are those that their SQL gives, also
+ * where it gives others than the tables have. What depends on a model that cannot be bound yet is left for later. */
+int expectations_bind(struct refresh *r);
+/* In the transaction, when its tables are there. */
+int expectation_bind_late(struct refresh *r, struct expectation *e);
+
+/* ---- expect.c: evaluated when all models are written, before the COMMIT */
+
+int expect_prepare(struct refresh *r);
+void expect_release(struct refresh *r);
+/* 1: the tables that they read are there; 0: one is still to come; -1: there is none. */
+int expect_find_tables(struct refresh *r);
+/* Evaluates what may have changed. r->held_back is set where the refresh must not be committed. */
+int expect_evaluate(struct refresh *r);
+/* Is there a result, of this refresh or from before? Is it met? */
+bool expected_is_known(const struct expected *x);
+bool expected_passed(const struct expected *x);
+/* Is there a result that tarn.expectations does not have? */
+bool expect_has_news(const struct refresh *r);
+/* The results, as the pipeline's. */
+int expect_report(struct refresh *r);
+void expect_forget(struct pipeline *pipeline);
+/* Why the refresh is held back. */
+int expect_tell_held_back(struct refresh *r);
+
+/* ---- expect_state.c: tarn.expectations, tarn.expectation_history */
+
+int expect_read(struct refresh *r);
+/* In the transaction that commits the refresh. */
+int expect_write(struct refresh *r);
+/* After a refresh that was held back was rolled back: what held it back, in a transaction of its own. Where that fails
+ * it is told in the log, and the next refresh will try again. */
+void expect_note_held_back(struct refresh *r);
 
 #endif

@@ -29,6 +29,7 @@ struct reference {
 	char *schema, *table; /* owned; schema "main" unless written */
 	int line;
 	int model; /* index in the set; -1: a table of the lake */
+	bool qualified; /* somewhere it is written with its schema or catalog */
 };
 
 struct model {

@@ -16,6 +16,8 @@
  *  3. Of two processes that refresh one pipeline at once, one gets CONFLICT: tarn.pipelines has a turn that the
  * transaction raises from the one that it read first (as lanes do, lake/lane.h).
  *  4. A COMMIT that failed has an unknown outcome, which is read from the turn before anything else.
+ *  5. What is expected of tables (expectation.h) is evaluated on the tables that would be committed. Where one of
+ * severity error is broken nothing is, but for what tarn.expectations says of it, in a snapshot of its own.
  *
  * Life cycle: pipeline_open -> pipeline_refresh... -> pipeline_close. One thread; pipeline_interrupt from any.
  */
@@ -23,6 +25,7 @@
 #define TARN_LAYERS_PIPELINE_H
 
 #include "lake/lake.h"
+#include "layers/expectation.h"
 #include "layers/model.h"
 
 struct pipeline;
@@ -59,6 +62,20 @@ struct model_report {
 	int64_t ms;
 };
 
+/* The newest result of an expectation. */
+struct expectation_report {
+	const struct expectation *expectation; /* borrowed from the pipeline */
+	bool passed;
+	bool evaluated; /* in this refresh; else nothing that it looks at has changed since */
+	int64_t failed_rows;
+	char *example; /* a JSON array of up to 3 rows that break it; NULL: none; owned by the pipeline */
+};
+
+/* The newest results, also of a refresh that they held back; valid until the next one. */
+const struct expectation_report *pipeline_expectations(const struct pipeline *pipeline, int *ret_count);
+/* How often the clock alone may change one of them, and a refresh should look; 0: none depends on the clock. */
+int64_t pipeline_clock_ms(const struct pipeline *pipeline);
+
 struct refresh_report {
 	bool committed; /* something changed */
 	int64_t from_snapshot,
@@ -70,6 +87,8 @@ struct refresh_report {
 	char waits_for[160]; /* SCHEMA.TABLE that is not there yet: nothing was done; "" */
 	struct model_report *models; /* owned; in order */
 	int model_count;
+	const struct expectation_report *expectations; /* borrowed from the pipeline, until its next refresh */
+	int expectation_count;
 };
 
 /* The conditions of by_condition, as they are written. */
@@ -88,7 +107,8 @@ struct refresh_options {
 };
 
 /*
- * Errors: INVALID - a model's mistake, with file and line, or rows that it refuses; CONFLICT - somebody else refreshed
+ * Errors: INVALID - a model's or an expectation's mistake, with file and line, rows that a model refuses, or a broken
+ * expectation that holds the refresh back; CONFLICT - somebody else refreshed
  * it, try again; others as the lake gives them. Nothing has changed then.
  */
 int pipeline_refresh(struct pipeline *pipeline, const struct refresh_options *options,

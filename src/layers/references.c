@@ -44,14 +44,17 @@ static int line_at(const char *sql, int64_t location)
 static int add(const struct looking *l, const struct node *table)
 {
 	const char *schema = node_text(table, "schema_name"), *name = node_text(table, "table_name");
+	bool qualified = *schema || *node_text(table, "catalog_name");
 	struct reference *more;
 
 	/* lake.t and lake.main.t are main.t: what is no schema of two names is the catalog. */
 	if (!*schema || (!*node_text(table, "catalog_name") && !strcasecmp(schema, "lake")))
 		schema = "main";
 	for (int i = 0; i < *l->count; i++)
-		if (!strcasecmp((*l->references)[i].table, name) && !strcasecmp((*l->references)[i].schema, schema))
+		if (!strcasecmp((*l->references)[i].table, name) && !strcasecmp((*l->references)[i].schema, schema)) {
+			(*l->references)[i].qualified |= qualified;
 			return 0;
+		}
 	more = realloc(*l->references, (size_t)(*l->count + 1) * sizeof *more);
 	if (!more)
 		return error_no_memory(l->err);
@@ -59,7 +62,8 @@ static int add(const struct looking *l, const struct node *table)
 	more[*l->count] = (struct reference){.schema = strdup(schema),
 	                                     .table = strdup(name),
 	                                     .line = line_at(l->sql, node_location(table)),
-	                                     .model = -1};
+	                                     .model = -1,
+	                                     .qualified = qualified};
 	(*l->count)++;
 	return more[*l->count - 1].schema && more[*l->count - 1].table ? 0 : error_no_memory(l->err);
 }

@@ -44,7 +44,10 @@ struct pipeline *pipeline_open(const struct spec_pipeline *spec, const struct ma
 	if (!pipeline->session)
 		return NULL;
 	pipeline->models = models_load(spec->models, spec->models, err);
-	if (!pipeline->models || lake_use(pipeline->session, -1, err) || state_create(pipeline->session, err))
+	if (!pipeline->models)
+		return NULL;
+	pipeline->expectations = expectations_load(pipeline->models, spec, manifest, err);
+	if (!pipeline->expectations || lake_use(pipeline->session, -1, err) || state_create(pipeline->session, err))
 		return NULL;
 	if (spec->model.scores && !(pipeline->scores = score_models_of(manifest, spec->catalog, err)))
 		return NULL;
@@ -55,6 +58,8 @@ void pipeline_close(struct pipeline *pipeline)
 {
 	if (!pipeline)
 		return;
+	expect_forget(pipeline);
+	expectations_free(pipeline->expectations);
 	models_free(pipeline->models);
 	score_models_free(pipeline->scores);
 	lake_session_free(pipeline->session);
@@ -74,6 +79,12 @@ struct lake_session *pipeline_session(struct pipeline *pipeline)
 const struct model_set *pipeline_models(const struct pipeline *pipeline)
 {
 	return pipeline->models;
+}
+
+const struct expectation_report *pipeline_expectations(const struct pipeline *pipeline, int *ret_count)
+{
+	*ret_count = pipeline->result_count;
+	return pipeline->results;
 }
 
 int model_condition_count(const struct model *model)
@@ -131,31 +142,44 @@ static int no_table(struct refresh *r, const struct model *model, const struct r
 	                 strcmp(read->schema, "main") ? "." : "", read->table);
 }
 
+int look_for_table(struct refresh *r, const struct reference *read, enum found *ret_found)
+{
+	OWNED_BUFFER struct buffer sql = {0};
+	int64_t count = 0;
+
+	buffer_init(&sql, SQL_MAXIMUM_BYTES);
+	buffer_text(&sql, "SELECT count(*) FROM information_schema.tables WHERE table_catalog = 'lake' AND "
+	                  "lower(table_schema) = lower(");
+	buffer_sql_text(&sql, read->schema);
+	buffer_text(&sql, ") AND lower(table_name) = lower(");
+	buffer_sql_text(&sql, read->table);
+	buffer_text(&sql, ")");
+	if (count_sql(r, &sql, &count))
+		return -1;
+	*ret_found = count ? FOUND : is_of_stream(r->pipeline, read) ? FOUND_LATER : FOUND_NONE;
+	return 0;
+}
+
+void wait_for(struct refresh *r, const struct reference *read)
+{
+	snprintf(r->report->waits_for, sizeof r->report->waits_for, "%s.%s", read->schema, read->table);
+}
+
 /* 1: all tables are there; 0: one is still to come; -1: there is none. */
 static int find_tables(struct refresh *r, const struct model *model)
 {
 	for (int i = 0; i < model->read_count; i++) {
 		const struct reference *read = &model->reads[i];
-		OWNED_BUFFER struct buffer sql = {0};
-		int64_t count = 0;
+		enum found found = FOUND;
 
-		if (read->model >= 0)
-			continue;
-		buffer_init(&sql, SQL_MAXIMUM_BYTES);
-		buffer_text(&sql, "SELECT count(*) FROM information_schema.tables WHERE table_catalog = 'lake' AND "
-		                  "lower(table_schema) = lower(");
-		buffer_sql_text(&sql, read->schema);
-		buffer_text(&sql, ") AND lower(table_name) = lower(");
-		buffer_sql_text(&sql, read->table);
-		buffer_text(&sql, ")");
-		if (count_sql(r, &sql, &count))
+		if (read->model < 0 && look_for_table(r, read, &found))
 			return -1;
-		if (count)
-			continue;
-		if (!is_of_stream(r->pipeline, read))
+		if (found == FOUND_NONE)
 			return no_table(r, model, read);
-		snprintf(r->report->waits_for, sizeof r->report->waits_for, "%s.%s", read->schema, read->table);
-		return 0;
+		if (found == FOUND_LATER) {
+			wait_for(r, read);
+			return 0;
+		}
 	}
 	return 1;
 }
@@ -242,7 +266,7 @@ static int refresh_model(struct refresh *r, int index)
 
 /* ---- scores */
 
-static bool has_changes(const struct refresh *r)
+bool has_changes(const struct refresh *r)
 {
 	for (int i = 0; i < r->pipeline->models->count; i++)
 		if (r->runs[i].changed || r->runs[i].anew)
@@ -343,16 +367,19 @@ static void tell_range(struct refresh *r)
 static int refresh_models(struct refresh *r)
 {
 	const struct model_set *set = r->pipeline->models;
+	int there;
 
 	if (state_read(r) || lake_snapshot(r->session, &r->snapshot, r->err))
 		return -1;
 	tell_range(r);
 	for (int i = 0; i < set->count; i++) {
-		int there = find_tables(r, &set->models[i]);
-
+		there = find_tables(r, &set->models[i]);
 		if (there <= 0)
 			return there;
 	}
+	there = expect_find_tables(r);
+	if (there <= 0)
+		return there;
 	for (int i = 0; i < set->count; i++)
 		if (refresh_model(r, i))
 			return -1;
@@ -360,16 +387,20 @@ static int refresh_models(struct refresh *r)
 		return 0;
 	if (refresh_scores(r))
 		return -1;
-	if (!has_changes(r) && !r->report->scores_changed)
+	if (expect_evaluate(r) || expect_report(r))
+		return -1;
+	if (r->held_back)
+		return expect_tell_held_back(r);
+	if (!has_changes(r) && !r->report->scores_changed && !expect_has_news(r))
 		return 0;
-	return state_write(r) ? -1 : 1;
+	return state_write(r) || expect_write(r) ? -1 : 1;
 }
 
 static int run_transaction(struct refresh *r)
 {
 	int state;
 
-	if (lake_begin(r->session, r->err))
+	if (expectations_bind(r) || lake_begin(r->session, r->err))
 		return -1;
 	state = refresh_models(r);
 	if (state > 0 && commit(r) == 0) {
@@ -378,6 +409,8 @@ static int run_transaction(struct refresh *r)
 	}
 	if (!r->committing)
 		lake_rollback(r->session);
+	if (r->held_back)
+		expect_note_held_back(r);
 	return state == 0 ? 0 : -1;
 }
 
@@ -402,6 +435,8 @@ static int prepare(struct refresh *r, struct refresh_report *report)
 		if (!report->models[i].by_condition)
 			return error_no_memory(r->err);
 	}
+	if (expect_prepare(r))
+		return -1;
 	r->snapshots = lake_has_snapshots(pipeline->lake);
 	/* Each attempt has a name of its own: what its COMMIT did can be told. */
 	snprintf(pipeline->by, sizeof pipeline->by, "%d-%" PRIx64 "-%" PRId64, (int)getpid(), (uint64_t)clock_wall_ms(),
@@ -419,6 +454,8 @@ static void release_runs(struct refresh *r)
 		free(r->runs[i].reads);
 	}
 	free(r->runs);
+	expect_release(r);
+	feed_release(r);
 }
 
 /* The transaction is over, and what it made for the model to read is gone: all is made again up to the model. */

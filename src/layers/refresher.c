@@ -91,25 +91,6 @@ static uint64_t stamp_models(const char *folder)
 	return stamp;
 }
 
-/* The pipeline as its files are now. */
-static int open_pipeline(struct refresher *r, struct error *err)
-{
-	uint64_t stamp = stamp_models(r->spec->models);
-	struct pipeline *pipeline;
-
-	if (r->pipeline && stamp == r->stamp)
-		return 0;
-	pipeline = pipeline_open(r->spec, r->manifest, r->lake, err);
-	if (!pipeline)
-		return -1;
-	pthread_mutex_lock(&r->lock);
-	pipeline_close(r->pipeline);
-	r->pipeline = pipeline;
-	r->stamp = stamp;
-	pthread_mutex_unlock(&r->lock);
-	return 0;
-}
-
 /* ---- one refresh */
 
 static void tell(const struct refresher *r, const struct refresh_report *report)
@@ -226,12 +207,84 @@ static void keep_tables(struct refresher *r)
 		          "files were not merged, which is tried again later: %s", err.message);
 }
 
+static struct metrics *metrics_of(const struct refresher *r, const struct expectation_report *report)
+{
+	char title[160];
+
+	expectation_title(report->expectation, title, sizeof title);
+	return metrics_expectation_set(r->spec->name, report->expectation->table, title);
+}
+
+/* Also of a refresh that was held back. Each is told when it breaks; the error that holds a refresh back says it
+ * anyway. */
+static void count_expectations(const struct refresher *r)
+{
+	int count = 0;
+	const struct expectation_report *reports = pipeline_expectations(r->pipeline, &count);
+
+	for (int i = 0; i < count; i++) {
+		const struct expectation_report *report = &reports[i];
+		const struct expectation *e = report->expectation;
+		struct metrics *metrics = metrics_of(r, report);
+		bool news = !report->passed && !metric_get(metrics, METRIC_EXPECTATION_BROKEN);
+
+		metric_put(metrics, METRIC_EXPECTATION_BROKEN, !report->passed);
+		metric_put(metrics, METRIC_EXPECTATION_ROWS, report->failed_rows);
+		if (!news || e->spec->severity == SEVERITY_ERROR)
+			continue;
+		log_event(EVENT_EXPECTATION,
+		          FIELDS(LOG_TEXT("pipeline", r->spec->name), LOG_TEXT("table", e->table),
+		                 LOG_TEXT("expectation", e->name), LOG_TEXT("check", check_name(e->spec->check)),
+		                 LOG_NUMBER("failed_rows", report->failed_rows),
+		                 LOG_TEXT("example", report->example ? report->example : "[]")),
+		          "%s%sexpectation %s is broken by %" PRId64 " rows: %.300s", e->table, *e->table ? ": " : "",
+		          e->name, report->failed_rows, report->example ? report->example : "");
+	}
+}
+
+/* What is not expected any more is not broken. */
+static void forget_expectations(const struct refresher *r, const struct pipeline *pipeline)
+{
+	int count = 0;
+	const struct expectation_report *reports = pipeline ? pipeline_expectations(pipeline, &count) : NULL;
+
+	for (int i = 0; i < count; i++) {
+		metric_put(metrics_of(r, &reports[i]), METRIC_EXPECTATION_BROKEN, 0);
+		metric_put(metrics_of(r, &reports[i]), METRIC_EXPECTATION_ROWS, 0);
+	}
+}
+
+/* The pipeline as its files are now. */
+static int open_pipeline(struct refresher *r, struct error *err)
+{
+	uint64_t stamp = stamp_models(r->spec->models);
+	struct pipeline *pipeline;
+
+	if (r->pipeline && stamp == r->stamp)
+		return 0;
+	pipeline = pipeline_open(r->spec, r->manifest, r->lake, err);
+	if (!pipeline)
+		return -1;
+	forget_expectations(r, r->pipeline);
+	pthread_mutex_lock(&r->lock);
+	pipeline_close(r->pipeline);
+	r->pipeline = pipeline;
+	r->stamp = stamp;
+	pthread_mutex_unlock(&r->lock);
+	return 0;
+}
+
 static int refresh(struct refresher *r, struct error *err)
 {
 	struct refresh_options options = {0};
 	struct refresh_report report = {0};
+	int failed;
 
-	if (open_pipeline(r, err) || pipeline_refresh(r->pipeline, &options, &report, err))
+	if (open_pipeline(r, err))
+		return -1;
+	failed = pipeline_refresh(r->pipeline, &options, &report, err);
+	count_expectations(r);
+	if (failed)
 		return -1;
 	tell(r, &report);
 	count(r, &report);
@@ -275,24 +328,27 @@ static bool may_pass(const struct error *err)
 	return err->kind == ERROR_CONFLICT || err->kind == ERROR_TRANSIENT;
 }
 
+static bool by_commit(const struct refresher *r)
+{
+	return !r->spec->refresh.every_ms && !r->spec->refresh.schedule && r->spec->refresh.on == REFRESH_ON_COMMIT;
+}
+
 static void plan_next(struct refresher *r, bool failed)
 {
-	int64_t now = clock_wall_ms();
+	int64_t now = clock_wall_ms(), clock_ms = r->pipeline ? pipeline_clock_ms(r->pipeline) : 0;
 
 	r->due_ms = INT64_MAX;
 	if (r->spec->refresh.every_ms)
 		r->due_ms = now + r->spec->refresh.every_ms;
 	else if (r->spec->refresh.schedule)
 		r->due_ms = schedule_next(&r->schedule, now);
+	/* What the clock changes is looked at though nothing is committed: a source that has fallen silent is told. */
+	if (clock_ms && by_commit(r) && r->due_ms > now + clock_ms)
+		r->due_ms = now + clock_ms;
 	if (failed && may_pass(&r->err) && r->due_ms > now + AGAIN_MS)
 		r->due_ms = now + AGAIN_MS;
 	if (r->due_ms < 0)
 		r->due_ms = INT64_MAX;
-}
-
-static bool by_commit(const struct refresher *r)
-{
-	return !r->spec->refresh.every_ms && !r->spec->refresh.schedule && r->spec->refresh.on == REFRESH_ON_COMMIT;
 }
 
 /* Under the lock. */

@@ -3,7 +3,9 @@
  *
  *     tarn.pipelines         a row a pipeline: the turn, which each refresh that changes something raises by one
  *     tarn.models            a row a model: what of its sources its table holds, and the counts that `tarn verify` adds
- * up tarn.quarantined_rows  a row a row that a CAST refused
+ *                            up
+ *     tarn.quarantined_rows  a row a row that a CAST refused
+ *     tarn.expectations, tarn.expectation_history  expect_state.c
  *
  * The turn fences: it is the first thing that a transaction reads, and its UPDATE must change one row (lake/lane.h says
  * why).
@@ -18,6 +20,10 @@
 #include "lake/ledger.h"
 #include "layers/layers_private.h"
 
+#define EXPECTATION_COLUMNS                                                                                            \
+	"pipeline VARCHAR, table_name VARCHAR, name VARCHAR, \"check\" VARCHAR, severity VARCHAR, passed BOOLEAN, "    \
+	"failed_rows BIGINT, example VARCHAR, held_back BOOLEAN, turn BIGINT, snapshot BIGINT, checked_at TIMESTAMP "  \
+	"WITH TIME ZONE"
 #define CREATE_TRIES 20
 #define CREATE_PAUSE_US 100000
 
@@ -34,6 +40,9 @@ static const char *const tables[] = {
         "CREATE TABLE IF NOT EXISTS lake.tarn.quarantined_rows (pipeline VARCHAR, model VARCHAR, source_table VARCHAR, "
         "source_row VARCHAR, \"column\" VARCHAR, \"text\" VARCHAR, reason VARCHAR, quarantined_at TIMESTAMP WITH TIME "
         "ZONE)",
+        "CREATE TABLE IF NOT EXISTS lake.tarn.expectations (" EXPECTATION_COLUMNS
+        ", query VARCHAR, holds_snapshot BIGINT, row_count BIGINT)",
+        "CREATE TABLE IF NOT EXISTS lake.tarn.expectation_history (" EXPECTATION_COLUMNS ")",
 };
 
 static int tables_are_there(struct lake_session *session, bool *ret_there, struct error *err)
@@ -43,10 +52,10 @@ static int tables_are_there(struct lake_session *session, bool *ret_there, struc
 	if (duck_query(
 	            lake_connection(session),
 	            "SELECT table_name FROM duckdb_tables() WHERE database_name = 'lake' AND schema_name = 'tarn' AND "
-	            "table_name IN ('pipelines', 'models', 'quarantined_rows')",
+	            "table_name IN ('pipelines', 'models', 'quarantined_rows', 'expectations', 'expectation_history')",
 	            &rows, err))
 		return -1;
-	*ret_there = rows.row_count == 3;
+	*ret_there = rows.row_count == 5;
 	return 0;
 }
 

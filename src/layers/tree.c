@@ -45,8 +45,7 @@ static int refused(const char *sql, yyjson_mut_val *root, int *ret_line, struct 
 
 	*ret_line = position ? line_at(sql, strtoll(position, NULL, 10)) : 0;
 	if (message && strstr(message, "Only SELECT"))
-		return error_set(err, ERROR_INVALID, 0,
-		                 "is not a SELECT; a model is one SELECT, and Tarn writes the table");
+		return error_set(err, ERROR_INVALID, 0, "is not a SELECT; would be one SELECT");
 	return error_set(err, ERROR_INVALID, 0, "%s", message ? message : "DuckDB does not parse it");
 }
 
@@ -58,10 +57,10 @@ static int take_root(struct tree *tree, const char *sql, int *ret_line, struct e
 		return refused(sql, root, ret_line, err);
 	statements = yyjson_mut_obj_get(root, "statements");
 	if (yyjson_mut_arr_size(statements) != 1)
-		return error_set(err, ERROR_INVALID, 0, "%s; a model is one SELECT",
+		return error_set(err, ERROR_INVALID, 0, "%s; would be one SELECT",
 		                 yyjson_mut_arr_size(statements) ? "has several statements" : "has no statement");
 	tree->root = as_node(yyjson_mut_obj_get(yyjson_mut_arr_get_first(statements), "node"));
-	return tree->root ? 0 : error_set(err, ERROR_INVALID, 0, "is not a SELECT; a model is one SELECT");
+	return tree->root ? 0 : error_set(err, ERROR_INVALID, 0, "is not a SELECT; would be one SELECT");
 }
 
 struct tree *tree_parse(struct duck_connection *connection, const char *sql, int *ret_line, struct error *err)

@@ -126,6 +126,15 @@ static int check_shape(const struct filling *f, const struct yaml_node *node, co
 	return wrong_value(f, node, field, wrong);
 }
 
+/* Where the value begins, for those who find mistakes in it later. */
+static void note_line(const struct field *field, char *item, const struct yaml_node *node)
+{
+	int line = node->line + node->block;
+
+	if (field->line_target)
+		memcpy(item + field->line_target, &line, sizeof line);
+}
+
 /* ---- texts to values ---- */
 
 /* Puts a text that fill_check found right into the item; a text field takes *text. */
@@ -187,6 +196,7 @@ static int fill_text(const struct filling *f, const struct field *field, const s
 	if (field->type == TYPE_PATH && resolve_path(f, node, field, &text))
 		return -1;
 	store(field, f->item, &text);
+	note_line(field, f->item, node);
 	return 0;
 }
 
@@ -267,6 +277,7 @@ static int fill_texts(const struct filling *f, const struct field *field, const 
 
 	if (check_shape(f, node, field, YAML_SEQUENCE) || make_items(f, field, node->count, sizeof(char *), &items))
 		return -1;
+	note_line(field, f->item, node);
 	for (const struct yaml_node *child = node->first; child; child = child->next) {
 		if (child->kind != YAML_TEXT || yaml_is_null(child))
 			return mistake(f->reading, child->line, child->column, yaml_path(child, path),
@@ -291,6 +302,7 @@ static int fill_list(const struct filling *f, const struct field *field, const s
 		if (check_shape(f, child, field, YAML_MAPPING))
 			return -1;
 		item.item = items + (size_t)(*count)++ * field->item_size;
+		note_line(field, item.item, child);
 		if (fill_mapping(&item, child, field->path) || fill_absent(&item))
 			return -1;
 	}

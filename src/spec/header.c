@@ -97,6 +97,11 @@ const char *check_name(enum check check)
 	return enum_text("check", (int)check);
 }
 
+const char *severity_name(enum severity severity)
+{
+	return enum_text("severity", (int)severity);
+}
+
 const char *materialized_name(enum materialized materialized)
 {
 	return enum_text("materialized", (int)materialized);

@@ -47,6 +47,9 @@ struct field {
 	enum field_type type;
 	ptrdiff_t target; /* offset in the kind's struct, -1: checked, but kept nowhere */
 	ptrdiff_t count_target; /* TYPE_MAP, TYPE_LIST, TYPE_TEXTS: of the int that counts */
+	/* TYPE_SQL, TYPE_TEXTS: of the int that takes the line where the value begins; TYPE_LIST: the same in each
+	 * item. 0: nobody asks */
+	ptrdiff_t line_target;
 	size_t item_size; /* TYPE_LIST: of the struct that its fields' targets are in */
 	const char *description;
 	const char *example; /* NULL: not in the generated example */

@@ -131,6 +131,8 @@ struct spec_expectation {
 	int64_t within_ms;
 	char *sql;
 	enum severity severity;
+	int line; /* of its file, where it begins */
+	int sql_line; /* where the text of sql begins */
 };
 
 struct spec_pipeline {
@@ -166,6 +168,7 @@ struct spec_model {
 	enum materialized materialized;
 	char **key;
 	int key_count;
+	int key_line; /* of the file; 0: there is no key */
 	enum on_bad_cast on_bad_cast;
 	char *description; /* NULL: none */
 	struct spec_expectation *tests;
@@ -205,6 +208,7 @@ int spec_model_parse(const char *text, size_t size, const char *file, struct spe
 void spec_model_release(struct spec_model *model);
 
 const char *check_name(enum check check);
+const char *severity_name(enum severity severity);
 const char *materialized_name(enum materialized materialized);
 const char *backend_name(enum backend_type type);
 

@@ -275,6 +275,8 @@ static int on_text(struct builder *b, const yaml_event_t *event)
 	if (!node)
 		return -1;
 	node->plain = event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
+	node->block = event->data.scalar.style == YAML_LITERAL_SCALAR_STYLE ||
+	              event->data.scalar.style == YAML_FOLDED_SCALAR_STYLE;
 	node->text = strdup(text);
 	return node->text ? 0 : error_no_memory(b->reading->err);
 }

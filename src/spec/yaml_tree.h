@@ -31,6 +31,7 @@ struct yaml_node {
 	char *key; /* owned; NULL outside a mapping */
 	char *text; /* YAML_TEXT: owned */
 	bool plain; /* YAML_TEXT: without quotes */
+	bool block; /* YAML_TEXT: behind | or >, and begins on the next line */
 	int count; /* of children */
 	struct yaml_node *parent, *first, *last;
 	struct yaml_node *next; /* sibling; of a document: the next document */

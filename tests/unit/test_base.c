@@ -127,11 +127,18 @@ static void metrics_have_help_type_and_labels(void)
 	CHECK(lane == metrics_set("a\"b", 3));
 	metric_add(lane, METRIC_MESSAGES, 5);
 	metric_put(stream, METRIC_IN_FLIGHT, 17);
+	metric_put(metrics_expectation_set("p", "raw.t", "key (unique)"), METRIC_EXPECTATION_BROKEN, 1);
+	metric_put(metrics_expectation_set("p", "", "few"), METRIC_EXPECTATION_ROWS, 2);
+	metric_put(metrics_pipeline_set("p", "m", "a > 1"), METRIC_MODEL_FILTERED, 3);
 	buffer_init(&out, 1 << 20);
 	metrics_write(&out);
 	CHECK_HAS(buffer_string(&out), "# TYPE tarn_messages_received_total counter\n");
 	CHECK_HAS(buffer_string(&out), "tarn_messages_received_total{stream=\"a\\\"b\",partition=\"3\"} 5\n");
 	CHECK_HAS(buffer_string(&out), "tarn_in_flight_bytes{stream=\"a\\\"b\"} 17\n");
+	CHECK_HAS(buffer_string(&out),
+	          "tarn_expectation_broken{pipeline=\"p\",table=\"raw.t\",expectation=\"key (unique)\"} 1\n");
+	CHECK_HAS(buffer_string(&out), "tarn_expectation_failed_rows{pipeline=\"p\",expectation=\"few\"} 2\n");
+	CHECK_HAS(buffer_string(&out), "tarn_model_rows_filtered{pipeline=\"p\",model=\"m\",reason=\"a > 1\"} 3\n");
 	buffer_release(&out);
 }
 

@@ -148,6 +148,43 @@ static void a_model_is_read(void)
 	CHECK_INT(model.tests[1].within_ms, 3600000);
 }
 
+/* What a later mistake in an expectation is told with. */
+static void expectations_know_their_lines(void)
+{
+	OWNED_BY(spec_model_release) struct spec_model model = {0};
+	struct manifest *manifest = read_pipeline("spec:\n"
+	                                          "  models: m\n"
+	                                          "  expectations:\n"
+	                                          "  - {check: not_null, table: t, columns: [a]}\n"
+	                                          "  - check: sql\n"
+	                                          "    sql: |\n"
+	                                          "      SELECT 1\n"
+	                                          "  - check: sql\n"
+	                                          "    severity: warn\n"
+	                                          "    sql: SELECT 1\n");
+	const struct spec_expectation *e;
+
+	CHECK_TEXT(manifest ? "" : err.message, "");
+	e = manifest->pipelines[0].expectations;
+	CHECK_INT(e[1].line - e[0].line, 1);
+	CHECK_INT(e[1].sql_line - e[1].line, 2);
+	CHECK_INT(e[2].line - e[1].line, 3);
+	CHECK_INT(e[2].sql_line - e[2].line, 2);
+	manifest_free(manifest);
+	CHECK_INT(read_model("-- What it is.\n"
+	                     "-- key: [a]\n"
+	                     "-- tests:\n"
+	                     "-- - check: sql\n"
+	                     "--   sql: |\n"
+	                     "--     SELECT 1\n"
+	                     "SELECT 1 AS a\n",
+	                     &model),
+	          0);
+	CHECK_INT(model.key_line, 2);
+	CHECK_INT(model.tests[0].line, 4);
+	CHECK_INT(model.tests[0].sql_line, 6);
+}
+
 static void a_models_mistakes_have_its_lines(void)
 {
 	static const struct {
@@ -210,5 +247,5 @@ int main(int argc, char **argv)
 {
 	return CHECK_MAIN(argc, argv, TEST(a_pipeline_has_defaults), TEST(a_pipeline_is_read), TEST(mistakes_are_told),
 	                  TEST(a_model_has_defaults), TEST(a_model_is_read), TEST(a_models_mistakes_have_its_lines),
-	                  TEST(schedules_come), TEST(wrong_schedules_are_told));
+	                  TEST(expectations_know_their_lines), TEST(schedules_come), TEST(wrong_schedules_are_told));
 }
