@@ -10,7 +10,7 @@ _tarn()
 	COMPREPLY=()
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
-		run|demo|produce|query|transform|verify|status|doctor|quarantine|model|explain|bench|completion|help|version) command=${COMP_WORDS[i]}; break ;;
+		run|demo|produce|query|transform|lineage|verify|status|doctor|quarantine|model|explain|bench|completion|help|version) command=${COMP_WORDS[i]}; break ;;
 		esac
 	done
 	case "$command $before" in
@@ -45,6 +45,7 @@ _tarn()
 	"status --format"|"status -f") COMPREPLY=($(compgen -W "table json" -- "$current")); return ;;
 	"quarantine --catalog"|"quarantine -c") :; return ;;
 	"quarantine --stream"|"quarantine -s") :; return ;;
+	"quarantine --model"|"quarantine -m") :; return ;;
 	"quarantine --reason") :; return ;;
 	"quarantine --since") :; return ;;
 	"quarantine --limit") :; return ;;
@@ -75,7 +76,7 @@ _tarn()
 	verify) options=" --topic --format -f" ;;
 	status) options=" --format -f" ;;
 	doctor) options=" --format -f" ;;
-	quarantine) options=" --catalog -c --stream -s --reason --since --limit --summary --payload --all --because --dry-run --format -f" ;;
+	quarantine) options=" --catalog -c --stream -s --model -m --reason --since --limit --summary --payload --all --because --dry-run --format -f" ;;
 	model) options=" --pipeline -p --format -f" ;;
 	explain) options=" --markdown" ;;
 	bench) options=" --brokers -b --topic -t --count -n --runs --memory --like --stages --format -f" ;;
@@ -88,7 +89,7 @@ _tarn()
 		return
 	fi
 	case $command in
-	""|help) COMPREPLY=($(compgen -W "run demo produce query transform verify status doctor quarantine model explain bench completion help version" -- "$current")) ;;
+	""|help) COMPREPLY=($(compgen -W "run demo produce query transform lineage verify status doctor quarantine model explain bench completion help version" -- "$current")) ;;
 	completion) COMPREPLY=($(compgen -W "bash zsh fish" -- "$current")) ;;
 	run) compopt -o default ;;
 	demo) compopt -o default ;;

@@ -17,7 +17,7 @@ complete -c tarn -n __fish_use_subcommand -a status -d 'show what a lake holds a
 complete -c tarn -n '__fish_seen_subcommand_from status' -F
 complete -c tarn -n __fish_use_subcommand -a doctor -d 'look for what is missing, unreachable, locked or set badly'
 complete -c tarn -n '__fish_seen_subcommand_from doctor' -F
-complete -c tarn -n __fish_use_subcommand -a quarantine -d 'look at messages that were refused, replay or discard them'
+complete -c tarn -n __fish_use_subcommand -a quarantine -d 'look at what was refused, replay or discard it'
 complete -c tarn -n __fish_use_subcommand -a model -d 'train a pipeline'\''s model, evaluate it, and ask it'
 complete -c tarn -n __fish_use_subcommand -a explain -d 'describe the kinds and fields of a manifest'
 complete -c tarn -n __fish_use_subcommand -a bench -d 'measure Tarn against what its parts do alone'
@@ -26,7 +26,7 @@ complete -c tarn -n __fish_use_subcommand -a help -d 'explain Tarn or one comman
 complete -c tarn -n __fish_use_subcommand -a version -d 'print the version'
 complete -c tarn -n '__fish_seen_subcommand_from quarantine' -F -a 'list show replay discard'
 complete -c tarn -n '__fish_seen_subcommand_from model' -F -a 'train evaluate predict explain'
-complete -c tarn -n '__fish_seen_subcommand_from help' -a 'run demo produce query transform verify status doctor quarantine model explain bench completion help version'
+complete -c tarn -n '__fish_seen_subcommand_from help' -a 'run demo produce query transform lineage verify status doctor quarantine model explain bench completion help version'
 complete -c tarn -n '__fish_seen_subcommand_from completion' -a 'bash zsh fish'
 complete -c tarn -n '__fish_seen_subcommand_from run' -l once -d 'Read up to the ends of the topics as they are now, or the files that are there now, commit, and end.'
 complete -c tarn -n '__fish_seen_subcommand_from run' -l listen -x -d 'Answer /metrics, /healthz and /readyz at HOST:PORT.'
@@ -65,6 +65,7 @@ complete -c tarn -n '__fish_seen_subcommand_from verify' -l format -s f -x -a 't
 complete -c tarn -n '__fish_seen_subcommand_from status' -l format -s f -x -a 'table json' -d 'The form of the report.'
 complete -c tarn -n '__fish_seen_subcommand_from quarantine' -l catalog -s c -x -d 'The catalog; only needed where the manifest has several and no stream is named.'
 complete -c tarn -n '__fish_seen_subcommand_from quarantine' -l stream -s s -x -d 'Messages of this stream.'
+complete -c tarn -n '__fish_seen_subcommand_from quarantine' -l model -s m -x -d 'list, replay, discard: the rows that this model refused, instead of messages.'
 complete -c tarn -n '__fish_seen_subcommand_from quarantine' -l reason -x -d 'list, replay, discard: messages whose reason has this in it; N may stand for each number, as in the list by reason.'
 complete -c tarn -n '__fish_seen_subcommand_from quarantine' -l since -x -d 'list, replay, discard: messages that were quarantined at most so long ago, as 30m or 24h.'
 complete -c tarn -n '__fish_seen_subcommand_from quarantine' -l limit -x -d 'list: at most so many messages, the newest; without it 50 on a terminal and all elsewhere.'

@@ -82,7 +82,7 @@ static int evaluate_file(struct job *job, struct error *err)
 
 static int print_rows(const struct job *job, const char *sql, struct error *err)
 {
-	struct output output = {.file = stdout};
+	struct output_file output = {.file = stdout};
 	struct query *query = query_open(lake_connection(job->session), sql, err);
 	int failed;
 

@@ -12,12 +12,14 @@
 #include "cli/query_write.h"
 #include "cli/table.h"
 #include "lake/resolve.h"
+#include "layers/quarantined.h"
 #include "spec/mistake.h"
 
 #define TERMINAL_MESSAGES 50 /* what `list` shows on a terminal without --limit */
 #define DISCARD_PATIENCE_MS 60000
 
 static int list(struct quarantine_job *job, struct error *err);
+static int replay(struct quarantine_job *job, struct error *err);
 static int discard(struct quarantine_job *job, struct error *err);
 
 /* The verbs, and which of the command's options each takes. */
@@ -28,13 +30,14 @@ static const struct verb {
 	const char *formats;
 	bool changes; /* and so wants to be told what */
 } verbs[] = {
-        {"list", list, " limit summary since reason ", " table csv json ", false},
+        {"list", list, " limit summary since reason model ", " table csv json ", false},
         {"show", quarantine_show, " payload ", " table json ", false},
-        {"replay", quarantine_replay, " all dry-run since reason ", " table json ", true},
-        {"discard", discard, " all because dry-run since reason ", " table json ", true},
+        {"replay", replay, " all dry-run since reason model ", " table json ", true},
+        {"discard", discard, " all because dry-run since reason model ", " table json ", true},
 };
 
-static const char *const some_take[] = {"limit", "summary", "since", "reason", "payload", "all", "because", "dry-run"};
+static const char *const some_take[] = {"limit", "summary", "since",   "reason", "payload",
+                                        "all",   "because", "dry-run", "model"};
 
 bool quarantine_format(const struct quarantine_job *job, const char *name)
 {
@@ -89,15 +92,44 @@ static int print_all(struct quarantine_job *job, struct error *err)
 	return quarantine_print(job, buffer_string(&sql), err);
 }
 
+static bool of_model(const struct quarantine_job *job)
+{
+	return option_given(job->invocation, "model");
+}
+
+/* What models refused is in a table of its own. */
+static int mention_models(struct quarantine_job *job, struct error *err)
+{
+	const struct refused_rows any = {0};
+	char count[HUMAN_SIZE];
+	int64_t rows;
+
+	if (!quarantine_format(job, "table"))
+		return 0;
+	if (refused_rows_count(job->session, &any, &rows, err))
+		return -1;
+	if (rows)
+		printf("\nModels have %s %s in quarantine: `tarn status` says which, --model NAME shows them\n",
+		       human_count(rows, count), rows == 1 ? "row" : "rows");
+	return 0;
+}
+
 static int list(struct quarantine_job *job, struct error *err)
 {
+	if (of_model(job))
+		return quarantine_rows_list(job, err);
 	*err = (struct error){0};
-	if (print_all(job, err) == 0)
+	if (print_all(job, err) == 0 && mention_models(job, err) == 0)
 		return EXIT_DONE;
 	return err->kind ? cli_fail(err) : EXIT_OUTPUT;
 }
 
-/* ---- discard */
+/* ---- replay and discard */
+
+static int replay(struct quarantine_job *job, struct error *err)
+{
+	return of_model(job) ? quarantine_rows_replay(job, err) : quarantine_replay(job, err);
+}
 
 static void say_discarded(const struct quarantine_job *job, int64_t messages, bool dry_run)
 {
@@ -135,9 +167,11 @@ static int discard(struct quarantine_job *job, struct error *err)
 
 	if (!because && !dry_run) {
 		error_set(err, ERROR_INVALID, 0,
-		          "say why these messages are discarded, for it cannot be undone: --because 'test data'");
+		          "say why they are discarded, for it cannot be undone: --because 'test data'");
 		return cli_usage(COMMAND_QUARANTINE, err);
 	}
+	if (of_model(job))
+		return quarantine_rows_discard(job, because, err);
 	if (count_messages(job, &messages, err))
 		return cli_fail(err);
 	if (messages && !dry_run &&
@@ -174,8 +208,9 @@ static bool is_listed(const char *list_of_names, const char *name)
 static int check_options(const struct verb *verb, const struct invocation *invocation, struct error *err)
 {
 	const char *format = option_text(invocation, "format");
-	bool selected = invocation->positional_count > 2 || option_given(invocation, "stream") ||
-	                option_given(invocation, "reason") || option_given(invocation, "since");
+	bool choice = option_given(invocation, "reason") || option_given(invocation, "since");
+	bool messages = invocation->positional_count > 2 || option_given(invocation, "stream");
+	bool selected = messages || choice || option_given(invocation, "model");
 
 	for (size_t i = 0; i < COUNT_OF(some_take); i++)
 		if (option_given(invocation, some_take[i]) && !is_listed(verb->options, some_take[i]))
@@ -183,10 +218,17 @@ static int check_options(const struct verb *verb, const struct invocation *invoc
 			                 some_take[i]);
 	if (!is_listed(verb->formats, format))
 		return error_set(err, ERROR_INVALID, 0, "quarantine %s has no --format %s", verb->name, format);
+	if (messages && option_given(invocation, "model"))
+		return error_set(err, ERROR_INVALID, 0, "--model is of rows, and places and --stream are of messages");
+	if (verb->run == replay && choice && option_given(invocation, "model"))
+		return error_set(
+		        err, ERROR_INVALID, 0,
+		        "quarantine replay --model is of all that the model has in quarantine: leave out --reason "
+		        "and --since");
 	if (verb->changes && !selected && !option_flag(invocation, "all"))
 		return error_set(err, ERROR_INVALID, 0,
 		                 "say which messages: places (TOPIC/P:OFFSET), --stream, --reason or --since would be "
-		                 "right, or --all");
+		                 "right, or --all; or --model, for rows that a model refused");
 	if (verb->changes && selected && option_flag(invocation, "all"))
 		return error_set(err, ERROR_INVALID, 0, "--all is every message, and there is a choice beside it");
 	return 0;
@@ -229,13 +271,16 @@ static int open_job(struct quarantine_job *job, const struct verb *verb, struct 
 {
 	struct lake_options options = {.existing = true};
 
-	options.writer = verb->changes && !option_flag(job->invocation, "dry-run");
+	/* A replay of a model is rehearsed in a transaction. */
+	options.writer = verb->changes && (of_model(job) || !option_flag(job->invocation, "dry-run"));
 	job->manifest = manifest_load(job->invocation->positional[1], err);
 	if (!job->manifest || !(job->catalog = find_catalog(job, err)))
 		return -1;
 	job->lake = lake_open(job->catalog, &options, err);
 	if (!job->lake || !(job->session = lake_session_new(job->lake, err)))
 		return -1;
+	if (of_model(job))
+		return 0;
 	return quarantine_check(job->session, err);
 }
 

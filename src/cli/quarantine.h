@@ -1,6 +1,6 @@
 /*
  * quarantine.h - what the files of `tarn quarantine` share: quarantine.c (the verbs), quarantine_show.c,
- * quarantine_replay.c.
+ * quarantine_replay.c; quarantine_rows.c (the verbs, of rows that models refused).
  */
 #ifndef TARN_CLI_QUARANTINE_H
 #define TARN_CLI_QUARANTINE_H
@@ -24,6 +24,9 @@ struct quarantine_job {
 /* Each does one verb and returns the process's exit status. */
 int quarantine_show(struct quarantine_job *job, struct error *err);
 int quarantine_replay(struct quarantine_job *job, struct error *err);
+int quarantine_rows_list(struct quarantine_job *job, struct error *err);
+int quarantine_rows_replay(struct quarantine_job *job, struct error *err);
+int quarantine_rows_discard(struct quarantine_job *job, const char *because, struct error *err);
 
 /* SQL of the lake's quarantine, written to standard output in the form of --format. -1 where *err is filled or a write
  * failed (cli_finish tells that). */

@@ -174,6 +174,7 @@ static void append_model(const struct audited_model *model, struct buffer *out)
 	layers_json_number(out, "rows_in", counted ? model->rows_in : -1);
 	layers_json_number(out, "rows_out", counted ? model->rows_out : -1);
 	layers_json_number(out, "quarantined", counted ? model->quarantined : -1);
+	layers_json_number(out, "discarded", counted ? model->discarded : -1);
 	layers_json_number(out, "filtered", counted ? model->filtered : -1);
 	append_filters(model, out);
 	layers_json_number(out, "ms", model->made ? model->ms : -1);

@@ -67,6 +67,10 @@ void lake_rollback(struct lake_session *session);
 /* Statements in a transaction of their own: all or none. */
 int lake_execute_all(struct lake_session *session, const char *const *statements, size_t count, struct error *err);
 
+/* Is there such a table, as the session's transaction sees it? */
+int lake_has_table(struct lake_session *session, const char *schema, const char *table, bool *ret_exists,
+                   struct error *err);
+
 /* The newest snapshot's id; 0 for backend file. */
 int lake_snapshot(struct lake_session *session, int64_t *ret_snapshot, struct error *err);
 

@@ -47,8 +47,4 @@ const char *lake_extension_folder(void);
 /* LOAD, of the extensions that `make setup` fetched. FATAL where it cannot be. */
 int lake_load_extension(struct duck_connection *connection, const char *name, struct error *err);
 
-/* Is there such a table, as the session's transaction sees it? */
-int lake_has_table(struct lake_session *session, const char *schema, const char *table, bool *ret_exists,
-                   struct error *err);
-
 #endif

@@ -42,6 +42,7 @@ struct audited_model {
 	int64_t rows_in, rows_out, grouped, groups, quarantined, filtered; /* filtered: rows, not groups */
 	struct audited_condition *conditions;
 	int condition_count;
+	int64_t discarded; /* of those quarantined */
 	int64_t ms, refreshed_ms; /* how long it took; wall clock */
 
 	/* The lake as it is; -1: not looked at, or not told. */

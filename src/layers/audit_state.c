@@ -24,6 +24,7 @@ enum column {
 	GROUPED,
 	GROUPS,
 	QUARANTINED,
+	DISCARDED,
 	MS,
 	REFRESHED,
 };
@@ -127,6 +128,7 @@ static int take_model(struct auditing *a, const struct duck_rows *rows, int64_t 
 	model->grouped = duck_cell_int(rows, row, GROUPED);
 	model->groups = duck_cell_int(rows, row, GROUPS);
 	model->quarantined = duck_cell_int(rows, row, QUARANTINED);
+	model->discarded = duck_cell_int(rows, row, DISCARDED);
 	model->ms = duck_cell_int(rows, row, MS);
 	model->refreshed_ms = duck_cell_int(rows, row, REFRESHED);
 	model->stale = model->model && strcmp(model->model->hash, a->hashes[index]) != 0;
@@ -211,7 +213,8 @@ int audit_state(struct auditing *a)
 	buffer_init(&sql, SQL_MAXIMUM_BYTES);
 	buffer_text(&sql,
 	            "SELECT model, layer, hash, snapshot, turn, changed_turn, sources, how, why, rows_in, rows_out, "
-	            "grouped, groups, quarantined, ms, epoch_ms(refreshed_at) FROM lake.tarn.models WHERE pipeline = ");
+	            "grouped, groups, quarantined, discarded, ms, epoch_ms(refreshed_at) FROM lake.tarn.models WHERE "
+	            "pipeline = ");
 	buffer_sql_text(&sql, a->spec->name);
 	buffer_text(&sql, " ORDER BY model");
 	if (read_pipeline(a) || audit_query(a, &sql, &rows) || add_models(a, rows.row_count))

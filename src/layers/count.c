@@ -140,15 +140,6 @@ static int refuse(struct refresh *r, const struct model_run *run, const char *ro
 	                 run->model->file, count, buffer_string(&told));
 }
 
-static int put_in_quarantine(struct refresh *r, const char *refused)
-{
-	OWNED_BUFFER struct buffer sql = {0};
-
-	buffer_init(&sql, SQL_MAXIMUM_BYTES);
-	buffer_printf(&sql, "INSERT INTO lake.tarn.quarantined_rows %s", refused);
-	return run_sql(r, &sql, NULL);
-}
-
 static int take_out_of_quarantine(struct refresh *r, const struct model_run *run, const char *refused)
 {
 	static struct column items[] = {{"pipeline", "VARCHAR"},   {"model", "VARCHAR"},  {"source_table", "VARCHAR"},
@@ -165,7 +156,6 @@ static int take_out_of_quarantine(struct refresh *r, const struct model_run *run
 	if (run_sql(r, &sql, NULL) ||
 	    delete_rows(r, "lake.tarn.quarantined_rows", buffer_string(&gone), &columns, &missing))
 		return -1;
-	/* Discarded meanwhile. */
 	run->report->quarantined += missing;
 	return 0;
 }
@@ -179,7 +169,7 @@ static int quarantine_rows(struct refresh *r, struct model_run *run, const char 
 	buffer_init(&refused, SQL_MAXIMUM_BYTES);
 	append_refused(r, run, rows, &refused);
 	run->report->quarantined += sign * count;
-	return sign > 0 ? put_in_quarantine(r, buffer_string(&refused))
+	return sign > 0 ? quarantined_insert(r, run, buffer_string(&refused))
 	                : take_out_of_quarantine(r, run, buffer_string(&refused));
 }
 
@@ -260,6 +250,8 @@ int forget_counts(struct refresh *r, struct model_run *run)
 	       (size_t)model_condition_count(run->model) * sizeof *run->report->by_condition);
 	if (run->before.known && !run->before.quarantined)
 		return 0;
+	if (run->before.discarded && quarantined_keep_discards(r, run))
+		return -1;
 	buffer_init(&sql, SQL_MAXIMUM_BYTES);
 	buffer_text(&sql, "DELETE FROM lake.tarn.quarantined_rows WHERE pipeline = ");
 	buffer_sql_text(&sql, r->pipeline->spec->name);

@@ -104,7 +104,7 @@ static const char *rows_name(const struct expectation *e)
 	return "\"rows\"";
 }
 
-static void append_columns(const struct expectation *e, struct buffer *out)
+static void append_checked_columns(const struct expectation *e, struct buffer *out)
 {
 	for (int i = 0; i < e->spec->column_count; i++) {
 		buffer_text(out, i ? ", " : "");
@@ -115,7 +115,7 @@ static void append_columns(const struct expectation *e, struct buffer *out)
 void expectation_repeated(const struct expectation *e, const char *rows, const char *new, struct buffer *out)
 {
 	buffer_text(out, "SELECT ");
-	append_columns(e, out);
+	append_checked_columns(e, out);
 	buffer_printf(out, ", count(*) AS %s FROM %s t WHERE ", rows_name(e), rows);
 	for (int i = 0; i < e->spec->column_count; i++) {
 		buffer_text(out, i ? " AND " : "");
@@ -130,7 +130,7 @@ void expectation_repeated(const struct expectation *e, const char *rows, const c
 		append_column(out, "t", e->spec->columns[i]);
 	}
 	buffer_printf(out, "%s GROUP BY ", new ? ")" : "");
-	append_columns(e, out);
+	append_checked_columns(e, out);
 	buffer_text(out, " HAVING count(*) > 1");
 }
 

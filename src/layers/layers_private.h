@@ -42,7 +42,7 @@ struct model_state {
 	int64_t turn; /* of the refresh that last looked at it */
 	int64_t changed_turn, anew_turn; /* that last changed it; that last made it anew */
 	char *sources; /* names and types of the sources' columns, and on backend file their marks; owned */
-	int64_t rows_in, rows_out, grouped, groups, quarantined;
+	int64_t rows_in, rows_out, grouped, groups, quarantined, discarded;
 	int64_t *filtered; /* by condition; owned */
 	int filtered_count;
 };
@@ -74,6 +74,7 @@ struct model_run {
 	bool partials; /* of groups: partial aggregates are kept, and its changes can be followed */
 	bool deltas; /* they are there */
 	bool changed, anew;
+	bool discards; /* there are some in a temporary table (quarantined.c) */
 };
 
 /* The row for which a statement failed. */
@@ -132,7 +133,7 @@ struct refresh {
 	int failed; /* the model whose statement failed; -1: none */
 	int suspect; /* looked at instead of made; -1: none */
 	struct culprit culprit; /* of the suspect */
-	bool committing; /* the transaction is over, whatever became of it */
+	bool committing, committed; /* the transaction is over, whatever became of it; it is in the lake */
 	struct error *err;
 };
 
@@ -166,12 +167,38 @@ void append_exact_row(struct buffer *sql, const char *from, const struct describ
 int delete_rows(struct refresh *r, const char *table, const char *gone, const struct described *columns,
                 int64_t *ret_missing);
 
+/* ---- transaction.c */
+
+/* Also where it failed transaction_close follows. */
+int transaction_open(struct refresh *r);
+/* work: 1 - COMMIT; 0 - there is nothing to, or -1: ROLLBACK. r->committed says what came of it; append_note adds
+ * members to the JSON object that the snapshot has for a message. */
+int transaction_run(struct refresh *r, int (*work)(struct refresh *),
+                    void (*append_note)(const struct refresh *, struct buffer *));
+void transaction_close(struct refresh *r);
+
+/* ---- quarantined.c */
+
+/* Remembers what options.replay has in quarantine; at the end: how many of these are not there any more, in the report.
+ */
+int quarantined_note(struct refresh *r);
+int quarantined_compare(struct refresh *r);
+/* Before the quarantine of the model is emptied: its discarded rows, which shall be so when they are refused again. */
+int quarantined_keep_discards(struct refresh *r, struct model_run *run);
+/* INSERT of refused rows. */
+int quarantined_insert(struct refresh *r, const struct model_run *run, const char *refused);
+/* Of the model, as the transaction has it. */
+int quarantined_count_discards(struct refresh *r, const struct model *model, int64_t *ret_rows);
+
 /* ---- state.c */
 
 int state_create(struct lake_session *session, struct error *err);
 /* The turn, and what is known of each model. The first thing that the transaction reads. */
 int state_read(struct refresh *r);
 int state_write(struct refresh *r);
+/* The turn alone, and raised by one: the fence of a transaction. */
+int state_read_turn(struct refresh *r);
+int state_raise_turn(struct refresh *r);
 void model_state_release(struct model_state *state);
 /* After a COMMIT that failed: is the turn this pipeline's own of that attempt? */
 int state_outcome(struct pipeline *pipeline, int64_t turn, bool *ret_mine, struct error *err);

@@ -57,6 +57,7 @@ struct model_report {
 	 * rows_in = grouped + filtered + the rows in quarantine, and groups are rows_out, those that HAVING held back
 	 * and the groups in quarantine. */
 	int64_t rows_in, rows_out, quarantined, filtered, grouped, groups;
+	int64_t discarded; /* of those in quarantine */
 	int64_t *by_condition; /* filtered: of each of WHERE's, then of each of HAVING's (groups); owned */
 	int64_t inserted, deleted; /* rows of its table, by this refresh */
 	int64_t ms;
@@ -83,6 +84,7 @@ struct refresh_report {
 	int64_t snapshot; /* that the refresh made; 0: none */
 	bool scores_changed; /* the table of spec.model.scores was written anew */
 	int64_t scored_rows; /* of it, where this refresh scored; 0: it did not */
+	int64_t replayed, left; /* options.replay: rows that were in its quarantine and are not any more; that are */
 	int64_t ms;
 	char waits_for[160]; /* SCHEMA.TABLE that is not there yet: nothing was done; "" */
 	struct model_report *models; /* owned; in order */
@@ -101,6 +103,8 @@ struct refresh_options {
 	bool full; /* every model anew */
 	const char *only; /* this model, what it reads and what reads it; NULL: all */
 	bool dry_run; /* says what would be done, and computes nothing */
+	bool rehearse; /* does all of it, and does not commit */
+	const char *replay; /* tells what became of the rows that this model has in quarantine; NULL: none */
 	/* Called before each model; may be NULL. */
 	void (*progress)(void *context, const struct model *model, int number, int count);
 	void *context;

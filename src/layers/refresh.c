@@ -39,7 +39,6 @@ struct pipeline *pipeline_open(const struct spec_pipeline *spec, const struct ma
 	pipeline->spec = spec;
 	pipeline->manifest = manifest;
 	pipeline->lake = lake;
-	snprintf(pipeline->by, sizeof pipeline->by, "%d-%" PRIx64, (int)getpid(), (uint64_t)clock_wall_ms());
 	pipeline->session = lake_session_new(lake, err);
 	if (!pipeline->session)
 		return NULL;
@@ -207,6 +206,7 @@ static void take_counts(struct model_run *run)
 	report->grouped = before->grouped;
 	report->groups = before->groups;
 	report->quarantined = before->quarantined;
+	report->discarded = before->discarded;
 	for (int i = 0; i < before->filtered_count && i < model_condition_count(run->model); i++) {
 		run->report->by_condition[i] = before->filtered[i];
 		if (i < compose_condition_count(&run->model->shape))
@@ -308,12 +308,8 @@ static void append_note(const struct refresh *r, struct buffer *note)
 {
 	bool any = false;
 
-	buffer_text(note, "{\"pipeline\":");
-	buffer_json_text(note, r->pipeline->spec->name, strlen(r->pipeline->spec->name));
-	buffer_printf(note,
-	              ",\"turn\":%" PRId64 ",\"source_snapshots\":{\"from\":%" PRId64 ",\"to\":%" PRId64
-	              "},\"models\":{",
-	              r->turn + 1, r->report->from_snapshot, r->snapshot);
+	buffer_printf(note, "\"source_snapshots\":{\"from\":%" PRId64 ",\"to\":%" PRId64 "},\"models\":{",
+	              r->report->from_snapshot, r->snapshot);
 	for (int i = 0; i < r->pipeline->models->count; i++) {
 		const struct model *model = &r->pipeline->models->models[i];
 
@@ -323,33 +319,7 @@ static void append_note(const struct refresh *r, struct buffer *note)
 		              refresh_how_name(r->report->models[i].how));
 		any = true;
 	}
-	buffer_text(note, "}}");
-}
-
-static int commit(struct refresh *r)
-{
-	OWNED_BUFFER struct buffer note = {0};
-	struct error why = {0};
-	bool mine = false;
-
-	buffer_init(&note, 1 << 20);
-	append_note(r, &note);
-	if (!buffer_ok(&note))
-		return error_no_memory(r->err);
-	if (fault_error(FAULT_REFRESH_COMMIT, r->err))
-		return -1;
-	r->committing = true;
-	if (apart_commit(&r->apart, buffer_string(&note), &why) != COMMIT_DONE) {
-		/* INVARIANT 4. */
-		if (state_outcome(r->pipeline, r->turn + 1, &mine, r->err))
-			return -1;
-		if (!mine) {
-			*r->err = why;
-			return -1;
-		}
-	}
-	r->report->committed = true;
-	return lake_snapshot(r->pipeline->session, &r->report->snapshot, r->err);
+	buffer_char(note, '}');
 }
 
 static void tell_range(struct refresh *r)
@@ -372,6 +342,8 @@ static int refresh_models(struct refresh *r)
 	if (state_read(r) || lake_snapshot(r->session, &r->snapshot, r->err))
 		return -1;
 	tell_range(r);
+	if (r->options->replay && quarantined_note(r))
+		return -1;
 	for (int i = 0; i < set->count; i++) {
 		there = find_tables(r, &set->models[i]);
 		if (there <= 0)
@@ -392,26 +364,23 @@ static int refresh_models(struct refresh *r)
 	if (r->held_back)
 		return expect_tell_held_back(r);
 	if (!has_changes(r) && !r->report->scores_changed && !expect_has_news(r))
-		return 0;
-	return state_write(r) || expect_write(r) ? -1 : 1;
+		return r->options->replay ? quarantined_compare(r) : 0;
+	if (state_write(r) || expect_write(r) || (r->options->replay && quarantined_compare(r)))
+		return -1;
+	return !r->options->rehearse;
 }
 
 static int run_transaction(struct refresh *r)
 {
-	int state;
+	int failed = expectations_bind(r) || transaction_run(r, refresh_models, append_note);
 
-	if (expectations_bind(r) || lake_begin(r->session, r->err))
-		return -1;
-	state = refresh_models(r);
-	if (state > 0 && commit(r) == 0) {
-		feed_drop(r);
-		return 0;
-	}
-	if (!r->committing)
-		lake_rollback(r->session);
-	if (r->held_back)
+	if (r->held_back && !r->committed)
 		expect_note_held_back(r);
-	return state == 0 ? 0 : -1;
+	if (failed || !r->committed)
+		return failed ? -1 : 0;
+	feed_drop(r);
+	r->report->committed = true;
+	return lake_snapshot(r->pipeline->session, &r->report->snapshot, r->err);
 }
 
 static int prepare(struct refresh *r, struct refresh_report *report)
@@ -438,9 +407,6 @@ static int prepare(struct refresh *r, struct refresh_report *report)
 	if (expect_prepare(r))
 		return -1;
 	r->snapshots = lake_has_snapshots(pipeline->lake);
-	/* Each attempt has a name of its own: what its COMMIT did can be told. */
-	snprintf(pipeline->by, sizeof pipeline->by, "%d-%" PRIx64 "-%" PRId64, (int)getpid(), (uint64_t)clock_wall_ms(),
-	         ++pipeline->attempts);
 	return 0;
 }
 
@@ -495,18 +461,10 @@ int pipeline_refresh(struct pipeline *pipeline, const struct refresh_options *op
 	int failed = prepare(&r, &report);
 
 	if (!failed)
-		failed = apart_open(pipeline->session, &r.apart, err);
-	if (!failed) {
-		r.session = r.apart.session;
-		r.connection = lake_connection(r.session);
-		atomic_store(&pipeline->running, r.connection);
-		failed = lake_use(r.session, -1, err) || exact_sql_register(r.connection, err) ||
-		         (pipeline->scores && score_register(pipeline->scores, r.session, err)) || run_transaction(&r);
-		if (failed && err->kind == ERROR_INVALID && r.failed >= 0)
-			tell_culprit(&r);
-		atomic_store(&pipeline->running, NULL);
-		apart_close(&r.apart);
-	}
+		failed = transaction_open(&r) || run_transaction(&r);
+	if (failed && err->kind == ERROR_INVALID && r.failed >= 0)
+		tell_culprit(&r);
+	transaction_close(&r);
 	release_runs(&r);
 	report.ms = clock_monotonic_ms() - started_ms;
 	if (failed) {

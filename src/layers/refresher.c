@@ -123,6 +123,7 @@ static void count_model(const struct refresher *r, const struct model_report *re
 	metric_put(metrics, METRIC_MODEL_ROWS_IN, report->rows_in);
 	metric_put(metrics, METRIC_MODEL_ROWS_OUT, report->rows_out);
 	metric_put(metrics, METRIC_MODEL_QUARANTINED, report->quarantined);
+	metric_put(metrics, METRIC_MODEL_DISCARDED, report->discarded);
 	metric_add(metrics, METRIC_MODEL_INSERTED, report->inserted);
 	metric_add(metrics, METRIC_MODEL_DELETED, report->deleted);
 	metric_add(metrics, METRIC_MODEL_MS, report->ms);

@@ -4,8 +4,8 @@
  *     tarn.pipelines         a row a pipeline: the turn, which each refresh that changes something raises by one
  *     tarn.models            a row a model: what of its sources its table holds, and the counts that `tarn verify` adds
  *                            up
- *     tarn.quarantined_rows  a row a row that a CAST refused
- *     tarn.expectations, tarn.expectation_history  expect_state.c
+ *     tarn.quarantined_rows  a row a row that a CAST refused; discarded_at and because where somebody said that it may
+ * be forgotten tarn.expectations, tarn.expectation_history  expect_state.c
  *
  * The turn fences: it is the first thing that a transaction reads, and its UPDATE must change one row (lake/lane.h says
  * why).
@@ -34,12 +34,13 @@ static const char *const tables[] = {
         "CREATE TABLE IF NOT EXISTS lake.tarn.models (pipeline VARCHAR, model VARCHAR, layer VARCHAR, hash VARCHAR, "
         "snapshot BIGINT, turn BIGINT, changed_turn BIGINT, anew_turn BIGINT, sources VARCHAR, how VARCHAR, why "
         "VARCHAR, "
-        "rows_in BIGINT, rows_out BIGINT, grouped BIGINT, groups BIGINT, quarantined BIGINT, filtered VARCHAR, "
+        "rows_in BIGINT, rows_out BIGINT, grouped BIGINT, groups BIGINT, quarantined BIGINT, discarded BIGINT, "
+        "filtered VARCHAR, "
         "conditions VARCHAR, ms BIGINT, "
         "refreshed_at TIMESTAMP WITH TIME ZONE)",
         "CREATE TABLE IF NOT EXISTS lake.tarn.quarantined_rows (pipeline VARCHAR, model VARCHAR, source_table VARCHAR, "
         "source_row VARCHAR, \"column\" VARCHAR, \"text\" VARCHAR, reason VARCHAR, quarantined_at TIMESTAMP WITH TIME "
-        "ZONE)",
+        "ZONE, discarded_at TIMESTAMP WITH TIME ZONE, because VARCHAR)",
         "CREATE TABLE IF NOT EXISTS lake.tarn.expectations (" EXPECTATION_COLUMNS
         ", query VARCHAR, holds_snapshot BIGINT, row_count BIGINT)",
         "CREATE TABLE IF NOT EXISTS lake.tarn.expectation_history (" EXPECTATION_COLUMNS ")",
@@ -105,7 +106,7 @@ static int read_filtered(const char *text, struct model_state *state, struct err
 
 static int read_model(struct refresh *r, const struct duck_rows *rows, int64_t row, struct model_state *state)
 {
-	const char *sources = duck_cell(rows, row, 6), *filtered = duck_cell(rows, row, 12);
+	const char *sources = duck_cell(rows, row, 6), *filtered = duck_cell(rows, row, 13);
 
 	*state = (struct model_state){.known = true,
 	                              .snapshot = duck_cell_int(rows, row, 2),
@@ -117,7 +118,8 @@ static int read_model(struct refresh *r, const struct duck_rows *rows, int64_t r
 	                              .rows_out = duck_cell_int(rows, row, 8),
 	                              .grouped = duck_cell_int(rows, row, 9),
 	                              .groups = duck_cell_int(rows, row, 10),
-	                              .quarantined = duck_cell_int(rows, row, 11)};
+	                              .quarantined = duck_cell_int(rows, row, 11),
+	                              .discarded = duck_cell_int(rows, row, 12)};
 	snprintf(state->hash, sizeof state->hash, "%s", duck_cell(rows, row, 1) ? duck_cell(rows, row, 1) : "");
 	if (!state->sources)
 		return error_no_memory(r->err);
@@ -133,7 +135,7 @@ static int read_models(struct refresh *r)
 	buffer_init(&sql, SQL_MAXIMUM_BYTES);
 	buffer_text(&sql, "SELECT model, hash, snapshot, turn, changed_turn, anew_turn, sources, rows_in, rows_out, "
 	                  "grouped, groups, "
-	                  "quarantined, filtered FROM lake.tarn.models WHERE pipeline = ");
+	                  "quarantined, discarded, filtered FROM lake.tarn.models WHERE pipeline = ");
 	buffer_sql_text(&sql, r->pipeline->spec->name);
 	if (query_sql(r, &sql, &rows))
 		return -1;
@@ -146,7 +148,7 @@ static int read_models(struct refresh *r)
 	return 0;
 }
 
-int state_read(struct refresh *r)
+int state_read_turn(struct refresh *r)
 {
 	OWNED_BUFFER struct buffer sql = {0};
 	OWNED_DUCK_ROWS struct duck_rows rows = {0};
@@ -157,10 +159,15 @@ int state_read(struct refresh *r)
 	if (query_sql(r, &sql, &rows))
 		return -1;
 	r->turn = rows.row_count ? duck_cell_int(&rows, 0, 0) : 0;
-	return read_models(r);
+	return 0;
 }
 
-static int raise_turn(struct refresh *r)
+int state_read(struct refresh *r)
+{
+	return state_read_turn(r) || read_models(r) ? -1 : 0;
+}
+
+int state_raise_turn(struct refresh *r)
 {
 	const struct pipeline *pipeline = r->pipeline;
 	OWNED_BUFFER struct buffer sql = {0};
@@ -211,10 +218,12 @@ static void append_filtered(struct buffer *sql, const struct model_run *run, int
 static int write_model(struct refresh *r, const struct model_run *run)
 {
 	const struct model *model = run->model;
-	const struct model_report *report = run->report;
+	struct model_report *report = run->report;
 	int64_t turn = r->turn + 1;
 	OWNED_BUFFER struct buffer sql = {0};
 
+	if (run->before.discarded && quarantined_count_discards(r, model, &report->discarded))
+		return -1;
 	buffer_init(&sql, SQL_MAXIMUM_BYTES);
 	buffer_text(&sql, "DELETE FROM lake.tarn.models WHERE pipeline = ");
 	buffer_sql_text(&sql, r->pipeline->spec->name);
@@ -233,8 +242,9 @@ static int write_model(struct refresh *r, const struct model_run *run)
 	buffer_sql_text(&sql, run->sources ? run->sources : "");
 	buffer_printf(&sql, ", '%s', ", refresh_how_name(report->how));
 	buffer_sql_text(&sql, report->why);
-	buffer_printf(&sql, ", %" PRId64 ", %" PRId64 ", %" PRId64 ", %" PRId64 ", %" PRId64 ", ", report->rows_in,
-	              report->rows_out, report->grouped, report->groups, report->quarantined);
+	buffer_printf(&sql, ", %" PRId64 ", %" PRId64 ", %" PRId64 ", %" PRId64 ", %" PRId64 ", %" PRId64 ", ",
+	              report->rows_in, report->rows_out, report->grouped, report->groups, report->quarantined,
+	              report->discarded);
 	append_filtered(&sql, run, run->whole ? 0 : model_condition_count(model));
 	buffer_printf(&sql, ", %" PRId64 ", now()", report->ms);
 	return run_sql(r, &sql, NULL);
@@ -242,7 +252,7 @@ static int write_model(struct refresh *r, const struct model_run *run)
 
 int state_write(struct refresh *r)
 {
-	if (raise_turn(r))
+	if (state_raise_turn(r))
 		return -1;
 	for (int i = 0; i < r->pipeline->models->count; i++)
 		if (r->runs[i].report->how != REFRESH_LEFT_OUT && write_model(r, &r->runs[i]))

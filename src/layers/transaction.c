@@ -1,0 +1,83 @@
+/*
+ * transaction.c - the one transaction of a refresh, or of a discard: in a DuckDB of its own (lake/apart.h), with the
+ * turn as its fence.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fault.h"
+#include "layers/layers_private.h"
+
+int transaction_open(struct refresh *r)
+{
+	struct pipeline *pipeline = r->pipeline;
+
+	/* Each attempt has a name of its own: what its COMMIT did can be told. */
+	snprintf(pipeline->by, sizeof pipeline->by, "%d-%" PRIx64 "-%" PRId64, (int)getpid(), (uint64_t)clock_wall_ms(),
+	         ++pipeline->attempts);
+	if (apart_open(pipeline->session, &r->apart, r->err))
+		return -1;
+	r->session = r->apart.session;
+	r->connection = lake_connection(r->session);
+	atomic_store(&pipeline->running, r->connection);
+	return lake_use(r->session, -1, r->err) || exact_sql_register(r->connection, r->err) ||
+	                       (pipeline->scores && score_register(pipeline->scores, r->session, r->err))
+	               ? -1
+	               : 0;
+}
+
+void transaction_close(struct refresh *r)
+{
+	atomic_store(&r->pipeline->running, NULL);
+	if (r->apart.session)
+		apart_close(&r->apart);
+}
+
+/* {"pipeline":"NAME","turn":N,...} */
+static int commit(struct refresh *r, void (*append_note)(const struct refresh *, struct buffer *))
+{
+	OWNED_BUFFER struct buffer note = {0};
+	struct error why = {0};
+	bool mine = false;
+
+	buffer_init(&note, 1 << 20);
+	buffer_text(&note, "{\"pipeline\":");
+	buffer_json_text(&note, r->pipeline->spec->name, strlen(r->pipeline->spec->name));
+	buffer_printf(&note, ",\"turn\":%" PRId64 ",", r->turn + 1);
+	append_note(r, &note);
+	buffer_char(&note, '}');
+	if (!buffer_ok(&note))
+		return error_no_memory(r->err);
+	if (fault_error(FAULT_REFRESH_COMMIT, r->err))
+		return -1;
+	r->committing = true;
+	if (apart_commit(&r->apart, buffer_string(&note), &why) != COMMIT_DONE) {
+		/* INVARIANT 4. */
+		if (state_outcome(r->pipeline, r->turn + 1, &mine, r->err))
+			return -1;
+		if (!mine) {
+			*r->err = why;
+			return -1;
+		}
+	}
+	r->committed = true;
+	return 0;
+}
+
+int transaction_run(struct refresh *r, int (*work)(struct refresh *),
+                    void (*append_note)(const struct refresh *, struct buffer *))
+{
+	int state;
+
+	if (lake_begin(r->session, r->err))
+		return -1;
+	state = work(r);
+	if (state > 0 && commit(r, append_note) == 0)
+		return 0;
+	if (!r->committing)
+		lake_rollback(r->session);
+	return state == 0 ? 0 : -1;
+}
