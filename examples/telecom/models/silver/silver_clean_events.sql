@@ -3,8 +3,9 @@
 -- materialized: incremental
 -- description: One row an event with a subscriber, a time and a quality of at least 45.
 -- tests:
---   - {check: not_null, columns: [event_id, subscriber_id, event_timestamp]}
---   - {check: accepted_values, columns: [event_type], values: [BSS, OSS, IoT]}
+--   - {check: not_null, columns: [subscriber_id, event_timestamp]}
+--   - {check: not_null, columns: [event_id], severity: warn}
+--   - {check: accepted_values, columns: [event_type], values: [BSS, OSS, IoT], severity: warn}
 SELECT
     event_id,
     event_type,
