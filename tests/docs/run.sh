@@ -27,6 +27,7 @@ while IFS= read -r line; do try "$work" "$line"; done < <(blocks README.md 'sh t
 
 address=$(tests/servers/kafka.sh start "$work/kafka") || { echo "not ok a broker for README.md"; exit 1; }
 awk '/^```yaml/ {on = 1; next} /^```/ {on = 0} on' README.md | sed "s/127.0.0.1:9092/$address/" >"$work/tarn.yaml"
+sed -i "s/127.0.0.1:9092/$address/" "$work"/examples/telecom/*.yaml
 while IFS= read -r line; do
   case $line in
   tarn*--listen*) line="timeout --preserve-status -s TERM 15 ${line/127.0.0.1:9464/127.0.0.1:0}" ;;
