@@ -9,9 +9,13 @@ schema of its own, and take turns in going first. Steps of a round:
     full         `tarn transform --full`, `dbt build --full-refresh`, into no tables
     more         one event in a hundred more (`tarn run --once`; the broker is stopped otherwise), then both
     nothing new  both once more
+    again        both in full once more, over the tables that are there
 
-After full and after more the rows of silver and of gold are compared, EXCEPT ALL both ways. Last, 5 % bad events in a lake of
-their own, at most 100,000: what Tarn quarantines, and what dbt says.
+After full and after more the rows of silver and of gold are compared, EXCEPT ALL both ways; and after again each program's tables
+with its own from before: is what came by increments what a full refresh makes? Averages of doubles depend on the order in which
+threads add, so of gold it is told, too, in how many rows another value than an average or the label differs, or an average by
+more than one in its last digit (`beyond`: 0 is as it should be), and in how many the label (`labels`). Last, 5 % bad events in a
+lake of their own, at most 100,000: what Tarn quarantines, and what dbt says.
 
 BACKENDS: `sqlite`, a DuckLake with a SQLite catalog, attached by both with the same options; `file`, one plain DuckDB file,
 where Tarn keeps no changes and makes its tables anew. Both have all cores; dbt has DuckDB's own limit of memory, which is most of
@@ -26,6 +30,7 @@ use, into ~/.cache/tarn-bench. TARN (build/tarn), STRATEGY (delete+insert; or me
 import hashlib
 import json
 import os
+import re
 import shutil
 import statistics
 import subprocess
@@ -37,12 +42,20 @@ TOP = os.path.realpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), 
 TARN = os.environ.get("TARN", os.path.join(TOP, "build", "tarn"))
 SERVER = os.path.join(TOP, "tests", "servers", "kafka.sh")
 EXTENSIONS = os.path.join(TOP, ".deps", "extensions")
-EXAMPLES = {"sqlite": "tarn.yaml", "file": "file.yaml"}
+EXAMPLE = os.path.join(TOP, "examples", "telecom")
+MANIFESTS = {"sqlite": "tarn.yaml", "file": "file.yaml"}
+PIPELINE = """apiVersion: ducklake.featherman.dev/v1alpha1
+kind: DuckLakePipeline
+metadata: {name: telecom}
+spec: {models: models}
+"""
 TARGETS = {"sqlite": "lake", "file": "file"}  # of bench/dbt/profiles.yml
 BACKENDS = os.environ.get("BACKENDS", "sqlite file").split()
 STRATEGY = os.environ.get("STRATEGY", "delete+insert")
-TABLES = {"silver_clean_events": "", "gold_subscriber_features": "EXCLUDE (last_ingested_at)"}
-STEPS = ("full", "more", "nothing new")
+TABLES = ("silver_clean_events", "gold_subscriber_features")
+AVERAGES = {"avg_signal_dbm": 1, "avg_latency_ms": 1, "avg_packet_loss_pct": 2, "avg_bill_zmw": 2, "avg_data_used_mb": 0,
+            "avg_battery_pct": 1, "avg_quality_score": 1}  # of gold, and to how many digits
+STEPS = ("full", "more", "nothing new", "again")
 MORE_SHARE = 100
 BAD_ROWS = 100_000
 
@@ -160,13 +173,29 @@ def produce(brokers, topic, rows, *more):
         "--partitions", "4", "--property", "compression.type=lz4", *more)
 
 
+def select_of(path):
+    sql = text(path)
+    return sql[sql.index("SELECT"):].rstrip()
+
+
+def models():
+    """The files of the example's that dbt has too; the SELECTs must be the same but for jinja and the one column more."""
+    for path in ("silver/silver_clean_events.sql", "gold/gold_subscriber_features.sql"):
+        theirs = re.sub(r"{% if is_incremental\(\) %}.*?{% endif %}\n?", "", select_of(f"{TOP}/bench/dbt/models/{path}"), flags=re.DOTALL)
+        theirs = re.sub(r"{{ \w+\((?:'\w+', )?'(\w+)'\) }}", r"\1", theirs).replace(",\n    MAX(ingested_at) AS last_ingested_at", "")
+        if theirs.rstrip() != select_of(f"{EXAMPLE}/models/{path}"):
+            raise SystemExit(f"bench/dbt/models/{path} is not the SELECT of examples/telecom/models/{path}: bring it up to date")
+        yield path
+
+
 def write_manifests(folder, backend, brokers, topic):
-    """The example's: one manifest that brings the events, and one that makes the layers, without the expectations of bronze."""
-    catalog, stream, pipeline = text(os.path.join(TOP, "examples", "telecom", EXAMPLES[backend])).split("---\n")
+    """The example's catalog and stream, to bring the events; and a pipeline of nothing but the two models."""
+    catalog, stream = text(f"{EXAMPLE}/{MANIFESTS[backend]}").split("---\n")[:2]
     stream = stream.replace("127.0.0.1:9092", brokers).replace("topic: telecom-events", f"topic: {topic}")
-    pipeline = pipeline.replace("models: models", f"models: {TOP}/examples/telecom/models").split("  expectations:")[0]
-    os.makedirs(folder)
-    for name, document in (("bring", stream), ("refresh", pipeline)):
+    for path in models():
+        os.makedirs(os.path.dirname(f"{folder}/models/{path}"))
+        shutil.copy(f"{EXAMPLE}/models/{path}", f"{folder}/models/{path}")
+    for name, document in (("bring", stream), ("refresh", PIPELINE)):
         with open(f"{folder}/{name}.yaml", "w") as file:
             file.write(f"{catalog}---\n{document}")
 
@@ -178,33 +207,59 @@ def bring(folder):
 def restore(folder):
     """A catalog holds the path of its data, so the copy that is worked on is always at the same place."""
     shutil.rmtree(f"{folder}/lake", ignore_errors=True)
+    if os.path.exists(f"{folder}/kept.duckdb"):
+        os.unlink(f"{folder}/kept.duckdb")
     shutil.copytree(f"{folder}/saved", f"{folder}/lake")
 
 
-def compare(folder, backend):
-    """Rows of each table, and how many only Tarn's and only dbt's has; in a process of its own, for memory's sake."""
-    said = subprocess.run([sys.executable, os.path.abspath(__file__), "--compare", folder, backend], check=True, stdout=subprocess.PIPE)
+def look(verb, folder, backend):
+    """compare or keep, in a process of its own, for memory's sake (measure)."""
+    said = subprocess.run([sys.executable, os.path.abspath(__file__), verb, folder, backend], check=True, stdout=subprocess.PIPE)
     return json.loads(said.stdout)
 
 
-def compare_here(folder, backend):
+def open_lake(folder, backend):
     import duckdb
 
-    con = duckdb.connect(config={"extension_directory": EXTENSIONS, "autoinstall_known_extensions": "false"})
+    con = duckdb.connect(f"{folder}/kept.duckdb", config={"extension_directory": EXTENSIONS, "autoinstall_known_extensions": "false"})
     if backend == "file":
         con.execute(f"ATTACH '{folder}/lake/telecom.duckdb' AS lake (READ_ONLY)")
     else:
         con.execute("LOAD ducklake; LOAD sqlite_scanner")
         con.execute(f"ATTACH 'ducklake:sqlite:{folder}/lake/catalog.sqlite' AS lake (READ_ONLY)")
+    return con
+
+
+def differences(con, table, one, other):
+    def count(sql):
+        return con.execute(f"SELECT count(*) FROM ({sql})").fetchone()[0]
+
+    one, other = (f"SELECT * EXCLUDE (last_ingested_at) FROM {name}" if name.startswith(("lake.dbt.gold", "dbt_gold"))
+                  else f"SELECT * FROM {name}" for name in (one, other))
+    found = {"rows": [count(one), count(other)], "only": [count(f"{one} EXCEPT ALL {other}"), count(f"{other} EXCEPT ALL {one}")]}
+    if table.startswith("gold"):
+        far = " OR ".join(f"abs(a.{name} - b.{name}) > 1.01 / 10 ** {digits}" for name, digits in AVERAGES.items())
+        apart = f"EXCLUDE ({', '.join(AVERAGES)}, churn_label)"
+        both = f"({one}) AS a JOIN ({other}) AS b USING (subscriber_id)"
+        found["beyond"] = count(f"SELECT * {apart} FROM ({one}) EXCEPT ALL SELECT * {apart} FROM ({other})") + count(f"FROM {both} WHERE {far}")
+        found["labels"] = count(f"FROM {both} WHERE a.churn_label <> b.churn_label")
+    return found
+
+
+def compare(con):
+    """Tarn's tables with dbt's."""
+    return {table: differences(con, table, f"lake.main.{table}", f"lake.dbt.{table}") for table in TABLES}
+
+
+def keep(con):
+    """Each program's tables with what was kept of them, which they then take the place of."""
     found = {}
-    for table, without in TABLES.items():
-        tarn, dbt = f"SELECT * FROM lake.main.{table}", f"SELECT * {without} FROM lake.dbt.{table}"
-        count = "SELECT count(*) FROM ({} EXCEPT ALL {})"
-        found[table] = {
-            "rows": con.execute(f"SELECT count(*) FROM ({tarn})").fetchone()[0],
-            "only_tarn": con.execute(count.format(tarn, dbt)).fetchone()[0],
-            "only_dbt": con.execute(count.format(dbt, tarn)).fetchone()[0],
-        }
+    for program, schema in (("tarn", "main"), ("dbt", "dbt")):
+        for table in TABLES:
+            kept, now = f"{program}_{table}", f"lake.{schema}.{table}"
+            if con.execute("SELECT count(*) FROM duckdb_tables() WHERE table_name = ?", [kept]).fetchone()[0]:
+                found.setdefault(program, {})[table] = differences(con, table, kept, now)
+            con.execute(f"CREATE OR REPLACE TABLE {kept} AS FROM {now}")
     return found
 
 
@@ -225,11 +280,15 @@ def round_of(number, backend, folder, work, programs):
             server("stop", work)
         for program in programs if number % 2 else programs[::-1]:
             load = os.getloadavg()[0]
-            run = program.transform(step == "full")
+            run = program.transform(step in ("full", "again"))
             runs.append({"round": number, "backend": backend, "step": step, "program": program.name, "load_before": round(load, 1)} | run)
             say(runs[-1])
-        if step != "nothing new":
-            say({"round": number, "backend": backend, "after": step, "compared": compare(folder, backend)})
+        if step in ("full", "more"):
+            say({"round": number, "backend": backend, "after": step, "tarn and dbt": look("compare", folder, backend)})
+        if step in ("more", "again"):
+            kept = look("keep", folder, backend)
+            if step == "again":
+                say({"round": number, "backend": backend, "after": step, "each and itself": kept})
     return runs
 
 
@@ -289,7 +348,7 @@ def main(rows, rounds):
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--compare"]:
-        say(compare_here(*sys.argv[2:]))
+    if sys.argv[1:2] in (["compare"], ["keep"]):
+        say({"compare": compare, "keep": keep}[sys.argv[1]](open_lake(*sys.argv[2:])))
     else:
         main(*(int(word) for word in (sys.argv[1:] + ["1000000", "3"][len(sys.argv) - 1:])[:2]))
