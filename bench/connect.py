@@ -298,10 +298,10 @@ def ask(*arguments):
 def write_manifest(folder, brokers, topic):
     """The telecom example's, without the raw event beside the columns; of PostHog events each key becomes a column."""
     with open(os.path.join(TOP, "examples", "telecom", "tarn.yaml")) as file:
-        catalog, stream = yaml.safe_load_all(file)
+        catalog, stream, *_ = yaml.safe_load_all(file)
     stream["spec"]["kafka"] = {"brokers": brokers, "topic": topic, "group": f"tarn-{uuid.uuid4().hex[:8]}"}
     if topic == "telecom":
-        del stream["spec"]["json"]["keep"]["raw"]
+        stream["spec"]["json"]["keep"].pop("raw", None)
     else:
         del stream["spec"]["json"]
     with open(f"{folder}/tarn.yaml", "w") as file:

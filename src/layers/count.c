@@ -140,7 +140,8 @@ static int refuse(struct refresh *r, const struct model_run *run, const char *ro
 	                 run->model->file, count, buffer_string(&told));
 }
 
-static int take_out_of_quarantine(struct refresh *r, const struct model_run *run, const char *refused)
+static int take_out_of_quarantine(struct refresh *r, const struct model_run *run, const char *refused,
+                                  int64_t *ret_rows)
 {
 	static struct column items[] = {{"pipeline", "VARCHAR"},   {"model", "VARCHAR"},  {"source_table", "VARCHAR"},
 	                                {"source_row", "VARCHAR"}, {"column", "VARCHAR"}, {"text", "VARCHAR"},
@@ -153,24 +154,36 @@ static int take_out_of_quarantine(struct refresh *r, const struct model_run *run
 	buffer_init(&gone, 4096);
 	append_temporary(&gone, "refused", run->model);
 	buffer_printf(&sql, "CREATE OR REPLACE TEMP TABLE %s AS %s", buffer_string(&gone), refused);
-	if (run_sql(r, &sql, NULL) ||
+	if (run_sql(r, &sql, NULL))
+		return -1;
+	buffer_clear(&sql);
+	buffer_printf(&sql, "SELECT count(*) FROM %s", buffer_string(&gone));
+	if (count_sql(r, &sql, ret_rows) ||
 	    delete_rows(r, "lake.tarn.quarantined_rows", buffer_string(&gone), &columns, &missing))
 		return -1;
 	run->report->quarantined += missing;
 	return 0;
 }
 
+/* count: how many there must be. */
 static int quarantine_rows(struct refresh *r, struct model_run *run, const char *rows, int sign, int64_t count)
 {
 	OWNED_BUFFER struct buffer refused = {0};
+	int64_t found = 0;
 
-	if (run->model->options.on_bad_cast == BAD_CAST_FAIL)
+	if (run->model->options.on_bad_cast == BAD_CAST_FAIL && count > 0)
 		return refuse(r, run, rows, count);
 	buffer_init(&refused, SQL_MAXIMUM_BYTES);
 	append_refused(r, run, rows, &refused);
 	run->report->quarantined += sign * count;
-	return sign > 0 ? quarantined_insert(r, run, buffer_string(&refused))
-	                : take_out_of_quarantine(r, run, buffer_string(&refused));
+	if (sign > 0 ? quarantined_insert(r, run, buffer_string(&refused), &found)
+	             : take_out_of_quarantine(r, run, buffer_string(&refused), &found))
+		return -1;
+	return found == count ? 0
+	                      : error_set(r->err, ERROR_FATAL, 0,
+	                                  "%.200s: the counts do not add up, and nothing was committed: %" PRId64
+	                                  " rows were not kept, and a CAST refused %" PRId64,
+	                                  run->model->file, count, found);
 }
 
 /* ---- counting */
@@ -182,21 +195,25 @@ static void count_filtered(struct model_run *run, int64_t condition, int64_t cou
 		run->report->filtered += count;
 }
 
-int count_rows(struct refresh *r, struct model_run *run, const char *rows, enum level level, int sign,
-               int64_t *ret_kept)
+/* "SELECT count(*), COLUMN_FILTERED[, did it fail?]": whether rows failed is known where it is known how many were
+ * kept, and need not be computed again. */
+static int count_by_fate(struct refresh *r, const char *rows, bool with_failed, struct duck_rows *ret_counts)
 {
 	OWNED_BUFFER struct buffer sql = {0};
-	OWNED_DUCK_ROWS struct duck_rows counts = {0};
-	int64_t all = 0, failed = 0;
 
 	buffer_init(&sql, SQL_MAXIMUM_BYTES);
-	buffer_printf(&sql,
-	              "SELECT count(*), \"" COLUMN_FILTERED "\", \"" COLUMN_FAILED
-	              "\" IS NOT NULL FROM (%s) GROUP BY 2, 3",
-	              rows);
-	if (query_sql(r, &sql, &counts))
+	buffer_printf(&sql, "SELECT count(*), \"" COLUMN_FILTERED "\", %s FROM (%s) GROUP BY 2, 3",
+	              with_failed ? "\"" COLUMN_FAILED "\" IS NOT NULL" : "false", rows);
+	return query_sql(r, &sql, ret_counts);
+}
+
+int count_rows(struct refresh *r, struct model_run *run, const char *rows, enum level level, int sign, int64_t *kept)
+{
+	OWNED_DUCK_ROWS struct duck_rows counts = {0};
+	int64_t all = 0, failed = 0, passed = 0;
+
+	if (count_by_fate(r, rows, *kept < 0, &counts))
 		return -1;
-	*ret_kept = 0;
 	for (int64_t i = 0; i < counts.row_count; i++) {
 		int64_t count = duck_cell_int(&counts, i, 0);
 
@@ -206,8 +223,12 @@ int count_rows(struct refresh *r, struct model_run *run, const char *rows, enum 
 		else if (duck_cell(&counts, i, 1))
 			count_filtered(run, duck_cell_int(&counts, i, 1), sign * count, level);
 		else
-			*ret_kept += count;
+			passed += count;
 	}
+	if (*kept < 0)
+		*kept = passed;
+	else
+		failed = passed - *kept;
 	if (level == LEVEL_ROWS)
 		run->report->rows_in += sign * all;
 	else

@@ -109,7 +109,8 @@ void feed_release(struct refresh *r)
 	r->feed_count = 0;
 }
 
-int feed_write(struct refresh *r, const struct model_run *run, enum delta delta, const struct buffer *rows)
+int feed_write(struct refresh *r, const struct model_run *run, enum delta delta, const struct buffer *rows,
+               int64_t *ret_rows)
 {
 	OWNED_BUFFER struct buffer sql = {0};
 
@@ -123,7 +124,7 @@ int feed_write(struct refresh *r, const struct model_run *run, enum delta delta,
 	buffer_text(&sql, "INSERT INTO ");
 	append_delta(&sql, delta, "main", run->model->name);
 	buffer_printf(&sql, " %s", buffer_string(rows));
-	return run_sql(r, &sql, NULL);
+	return run_sql(r, &sql, ret_rows);
 }
 
 int feed_count(struct refresh *r, const char *schema, const char *table, enum delta delta, int64_t *ret_count)

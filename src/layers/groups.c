@@ -113,8 +113,10 @@ static int count_grouped(struct refresh *r, struct model_run *run, const char *r
 {
 	OWNED_BUFFER struct buffer sql = {0};
 
-	if (may_drop(run, LEVEL_ROWS))
+	if (may_drop(run, LEVEL_ROWS)) {
+		run->report->grouped = -1;
 		return count_rows(r, run, rows, LEVEL_ROWS, 1, &run->report->grouped);
+	}
 	buffer_init(&sql, SQL_MAXIMUM_BYTES);
 	buffer_printf(&sql, "SELECT count(*) FROM (%s)", rows);
 	if (count_sql(r, &sql, &run->report->grouped))
@@ -125,17 +127,15 @@ static int count_grouped(struct refresh *r, struct model_run *run, const char *r
 
 static int count_groups(struct refresh *r, struct model_run *run, const char *result)
 {
-	int64_t kept = 0;
-
 	run->report->rows_out = run->report->inserted;
 	if (may_drop(run, LEVEL_GROUPS))
-		return count_rows(r, run, result, LEVEL_GROUPS, 1, &kept);
+		return count_rows(r, run, result, LEVEL_GROUPS, 1, &run->report->inserted);
 	run->report->groups = run->report->inserted;
 	return 0;
 }
 
-/* The groups as a table of their own: of an incremental model the partials, else a temporary one. ret_groups: a SELECT.
- */
+/* The groups as a table of their own: of an incremental model the partials, else a temporary one - of partials, too,
+ * where there are such, for a plain sum of doubles depends on the order of rows. ret_groups: a SELECT. */
 static int make_groups(struct refresh *r, struct model_run *run, const char *rows, struct buffer *ret_groups)
 {
 	OWNED_BY(partials_release) struct partials partials = {0};
@@ -146,22 +146,21 @@ static int make_groups(struct refresh *r, struct model_run *run, const char *row
 	buffer_init(&table, SQL_MAXIMUM_BYTES);
 	append_kept_table(&table, run->model);
 	buffer_printf(&sql, "DROP TABLE IF EXISTS %s", buffer_string(&table));
-	if (run_sql(r, &sql, NULL))
+	if (run_sql(r, &sql, NULL) || read_partials(r, run, &partials, why, sizeof why))
 		return -1;
 	buffer_clear(&sql);
-	if (run->partials) {
-		if (read_partials(r, run, &partials, why, sizeof why))
-			return -1;
-		buffer_printf(&sql, "CREATE TABLE %s AS ", buffer_string(&table));
+	if (!run->partials) {
+		buffer_clear(&table);
+		append_temporary(&table, "groups", run->model);
+	}
+	buffer_printf(&sql, "CREATE %sTABLE %s AS ", run->partials ? "" : "OR REPLACE TEMP ", buffer_string(&table));
+	if (*why) {
+		compose_groups(&run->model->shape, rows, &sql);
+		buffer_printf(ret_groups, "SELECT * FROM %s", buffer_string(&table));
+	} else {
 		append_partials(&run->model->shape, &partials, rows, "", &sql);
 		append_finals(&run->model->shape, &partials, buffer_string(&table), ret_groups);
-		return run_sql(r, &sql, NULL);
 	}
-	buffer_clear(&table);
-	append_temporary(&table, "groups", run->model);
-	buffer_printf(&sql, "CREATE OR REPLACE TEMP TABLE %s AS ", buffer_string(&table));
-	compose_groups(&run->model->shape, rows, &sql);
-	buffer_printf(ret_groups, "SELECT * FROM %s", buffer_string(&table));
 	return run_sql(r, &sql, NULL);
 }
 
@@ -224,7 +223,7 @@ static int read_rows(struct refresh *r, struct model_run *run, enum delta delta,
 {
 	const struct shape *shape = &run->model->shape;
 	OWNED_BUFFER struct buffer source = {0};
-	int64_t kept = 0;
+	int64_t kept = -1;
 	int sign = delta == DELTA_NEW ? 1 : -1;
 
 	buffer_init(&source, SQL_MAXIMUM_BYTES);
@@ -376,7 +375,7 @@ static int make_delta(struct refresh *r, struct model_run *run, const struct cha
 	append_finals(shape, &c->partials, partials, &groups);
 	compose_result(shape, buffer_string(&groups), &result);
 	buffer_printf(&sql, "SELECT " COLUMNS_KEPT " FROM (%s)" WHERE_KEPT, buffer_string(&result));
-	if (feed_write(r, run, delta, &sql))
+	if (feed_write(r, run, delta, &sql, ret_count))
 		return -1;
 	return count_rows(r, run, buffer_string(&result), LEVEL_GROUPS, sign, ret_count);
 }

@@ -185,8 +185,8 @@ int quarantined_note(struct refresh *r);
 int quarantined_compare(struct refresh *r);
 /* Before the quarantine of the model is emptied: its discarded rows, which shall be so when they are refused again. */
 int quarantined_keep_discards(struct refresh *r, struct model_run *run);
-/* INSERT of refused rows. */
-int quarantined_insert(struct refresh *r, const struct model_run *run, const char *refused);
+/* INSERT of refused rows. ret_rows: how many. */
+int quarantined_insert(struct refresh *r, const struct model_run *run, const char *refused, int64_t *ret_rows);
 /* Of the model, as the transaction has it. */
 int quarantined_count_discards(struct refresh *r, const struct model *model, int64_t *ret_rows);
 
@@ -209,8 +209,9 @@ int state_outcome(struct pipeline *pipeline, int64_t turn, bool *ret_mine, struc
  * was read already is not read again. */
 int feed_read(struct refresh *r, const char *schema, const char *table, int64_t since, bool *ret_valid);
 /* Makes the temporary table of what the model's own table lost or got, of the same columns, with the rows of a SELECT.
- */
-int feed_write(struct refresh *r, const struct model_run *run, enum delta delta, const struct buffer *rows);
+ * ret_rows: how many. */
+int feed_write(struct refresh *r, const struct model_run *run, enum delta delta, const struct buffer *rows,
+               int64_t *ret_rows);
 /* How many rows they have. */
 int feed_count(struct refresh *r, const char *schema, const char *table, enum delta delta, int64_t *ret_count);
 void feed_drop(struct refresh *r);
@@ -259,10 +260,9 @@ void append_kept_of(const struct model_run *run, const char *source, struct buff
 bool may_drop(const struct model_run *run, enum level level);
 /*
  * Counts the rows of a SELECT with COLUMN_FAILED and COLUMN_FILTERED into the report, added or taken away by sign, and
- * puts those that failed into quarantine, or takes them out. ret_kept: the others.
+ * puts those that failed into quarantine, or takes them out. kept: how many others there are; -1: they are counted.
  */
-int count_rows(struct refresh *r, struct model_run *run, const char *rows, enum level level, int sign,
-               int64_t *ret_kept);
+int count_rows(struct refresh *r, struct model_run *run, const char *rows, enum level level, int sign, int64_t *kept);
 /* INVARIANT 2: is the sum right? */
 int check_counts(struct refresh *r, const struct model_run *run);
 /* Forgets the counts and the quarantine of the model: it is made anew. */

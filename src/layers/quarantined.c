@@ -144,7 +144,7 @@ int quarantined_keep_discards(struct refresh *r, struct model_run *run)
 	return run_sql(r, &sql, NULL);
 }
 
-int quarantined_insert(struct refresh *r, const struct model_run *run, const char *refused)
+int quarantined_insert(struct refresh *r, const struct model_run *run, const char *refused, int64_t *ret_rows)
 {
 	OWNED_BUFFER struct buffer sql = {0};
 
@@ -162,7 +162,7 @@ int quarantined_insert(struct refresh *r, const struct model_run *run, const cha
 	} else {
 		buffer_printf(&sql, "INSERT INTO " QUARANTINED_ROWS " SELECT *, NULL, NULL FROM (%s)", refused);
 	}
-	return run_sql(r, &sql, NULL);
+	return run_sql(r, &sql, ret_rows);
 }
 
 int quarantined_count_discards(struct refresh *r, const struct model *model, int64_t *ret_rows)

@@ -41,7 +41,7 @@ static int all_kept(struct refresh *r, const struct model_run *run, int64_t inse
 int rows_anew(struct refresh *r, struct model_run *run)
 {
 	OWNED_BUFFER struct buffer source = {0}, rows = {0};
-	int64_t inserted = 0, kept = 0;
+	int64_t inserted = 0;
 	bool all = false;
 
 	buffer_init(&source, SQL_MAXIMUM_BYTES);
@@ -53,7 +53,7 @@ int rows_anew(struct refresh *r, struct model_run *run)
 		return -1;
 	if (all)
 		run->report->rows_in = inserted;
-	else if (count_rows(r, run, buffer_string(&rows), LEVEL_ROWS, 1, &kept))
+	else if (count_rows(r, run, buffer_string(&rows), LEVEL_ROWS, 1, &inserted))
 		return -1;
 	run->report->inserted = run->report->rows_out = inserted;
 	return check_counts(r, run);
@@ -71,7 +71,7 @@ static int make_delta(struct refresh *r, struct model_run *run, enum delta delta
 	append_delta(&source, delta, shape->schema, shape->table);
 	append_rows_of(run, buffer_string(&source), &rows);
 	buffer_printf(&sql, "SELECT " COLUMNS_KEPT " FROM (%s)" WHERE_KEPT, buffer_string(&rows));
-	if (feed_write(r, run, delta, &sql))
+	if (feed_write(r, run, delta, &sql, ret_kept))
 		return -1;
 	return count_rows(r, run, buffer_string(&rows), LEVEL_ROWS, delta == DELTA_NEW ? 1 : -1, ret_kept);
 }

@@ -55,11 +55,11 @@ class LayeredLake(Lake):
             (self.folder / "models" / layer / f"{name}.sql").write_text(text)
         (self.folder / "in").mkdir()
 
-    def put_file(self, rng, rows):
+    def put_file(self, rng, rows, people=("a", "B", "c", "D", "e")):
         lines = []
         for _ in range(rows):
             self.ids += 1
-            lines.append(json.dumps({"id": self.ids, "who": rng.choice(["a", "B", "c", "D", "e", None]),
+            lines.append(json.dumps({"id": self.ids, "who": rng.choice([*people, None]),
                                      "amount": rng.choice(["1.25", "77", "n/a", "-3.10", None]),
                                      "ratio": rng.choice(["0.1", "0.2", "1e300", "-1e300", "x", "nan"]), "quality": rng.randrange(30, 100)}))
         self.files += 1
@@ -232,7 +232,7 @@ def test_files_of_layers_stay_few(make_layers, rng, backend):
     lake = make_layers(backend)
     process = lake.start("--listen", "127.0.0.1:0")
     for _ in range(36):
-        lake.put_file(rng, 30)
+        lake.put_file(rng, 30, [f"p{n}" for n in range(100)])
         support.eventually("what was taken is in the layers",
                            lambda: process.metrics().get("tarn_model_rows_in", {}).get('pipeline="people",model="silver_events"', 0) == lake.ids, 60)
     process.drain()
