@@ -145,20 +145,20 @@ void compose_rows(const struct shape *shape, const char *source, char *const *co
 	buffer_text(out, buffer_string(&before));
 }
 
-void compose_input(const struct shape *shape, const char *source, char *const *columns, int column_count,
+void compose_input(const struct shape *shape, int stage, const char *source, char *const *columns, int column_count,
                    struct buffer *out)
 {
-	const struct stage *last = &shape->stages[shape->stage_count - 1];
+	const struct stage *reads = &shape->stages[stage];
 	struct shape before = *shape;
 	OWNED_BUFFER struct buffer rows = {0};
 
 	buffer_init(&rows, SQL_MAXIMUM_BYTES);
-	before.stage_count--;
+	before.stage_count = stage;
 	if (before.stage_count)
 		compose_rows(&before, source, columns, column_count, &rows);
 	else
-		buffer_text(&rows, last->from ? last->from : source);
-	append_aliased(out, buffer_string(&rows), before.stage_count > 0, last->alias);
+		buffer_text(&rows, reads->from ? reads->from : source);
+	append_aliased(out, buffer_string(&rows), before.stage_count > 0, reads->alias);
 }
 
 void compose_groups(const struct shape *shape, const char *rows, struct buffer *out)

@@ -25,8 +25,8 @@
  */
 void compose_rows(const struct shape *shape, const char *source, char *const *columns, int column_count,
                   struct buffer *out);
-/* What the last stage reads: SQL behind FROM. */
-void compose_input(const struct shape *shape, const char *source, char *const *columns, int column_count,
+/* What that stage reads: SQL behind FROM. */
+void compose_input(const struct shape *shape, int stage, const char *source, char *const *columns, int column_count,
                    struct buffer *out);
 /* `SELECT groups` over rows. */
 void compose_groups(const struct shape *shape, const char *rows, struct buffer *out);

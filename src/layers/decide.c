@@ -253,30 +253,51 @@ static int try_describe(struct refresh *r, const struct buffer *sql,
 	return -1;
 }
 
-/* GROUP BY takes a name for a column's before it takes it for an alias. */
+/* Does what the stage reads have a column of that name? */
+static int has_column(struct refresh *r, const struct model_run *run, int stage, const char *source, const char *name,
+                      bool *ret_has)
+{
+	OWNED_BUFFER struct buffer sql = {0};
+	OWNED_BY(described_release) struct described columns = {0};
+	struct error why = {0};
+	int bound;
+
+	buffer_init(&sql, SQL_MAXIMUM_BYTES);
+	buffer_text(&sql, "SELECT ");
+	buffer_sql_name(&sql, name);
+	buffer_text(&sql, " FROM ");
+	compose_input(&run->model->shape, stage, source, run->source.names, run->source.count, &sql);
+	bound = try_describe(r, &sql, describe_sql, &columns, &why);
+	*ret_has = bound > 0;
+	return bound < 0 ? -1 : 0;
+}
+
+/* GROUP BY and WHERE take a name for a column's before they take it for an alias. */
 static int check_aliases(struct refresh *r, struct model_run *run, const char *source, char *ret_why, size_t size)
 {
 	const struct shape *shape = &run->model->shape;
+	bool has = false;
 
 	for (int i = 0; i < shape->alias_count && !run->whole; i++) {
-		OWNED_BUFFER struct buffer sql = {0};
-		OWNED_BY(described_release) struct described columns = {0};
-		struct error why = {0};
-		int bound;
-
-		buffer_init(&sql, SQL_MAXIMUM_BYTES);
-		buffer_text(&sql, "SELECT ");
-		buffer_sql_name(&sql, shape->aliases[i]);
-		buffer_text(&sql, " FROM ");
-		compose_input(shape, source, run->source.names, run->source.count, &sql);
-		bound = try_describe(r, &sql, describe_sql, &columns, &why);
-		if (bound < 0)
+		if (has_column(r, run, shape->stage_count - 1, source, shape->aliases[i], &has))
 			return -1;
-		run->whole = bound > 0;
+		run->whole = has;
 	}
-	if (run->whole)
+	if (run->whole) {
 		snprintf(ret_why, size,
 		         "a name in its GROUP BY is a column and an alias: write the expression, or its number");
+		return 0;
+	}
+	for (int i = 0; i < shape->stage_count; i++) {
+		for (int k = 0; k < shape->stages[i].doubtful_count && !run->whole; k++) {
+			if (has_column(r, run, i, source, shape->stages[i].doubtful[k], &has))
+				return -1;
+			run->whole = !has;
+			if (run->whole)
+				snprintf(ret_why, size, "its WHERE has the alias %.63s of a CAST: write the expression",
+				         shape->stages[i].doubtful[k]);
+		}
+	}
 	return 0;
 }
 

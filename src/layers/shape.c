@@ -24,6 +24,9 @@ static void release_stage(struct stage *stage)
 		free(stage->conditions[i].text);
 		checked_sql_release(&stage->conditions[i].sql);
 	}
+	for (int i = 0; i < stage->doubtful_count; i++)
+		free(stage->doubtful[i]);
+	free(stage->doubtful);
 	free(stage->outputs);
 	free(stage->conditions);
 	free(stage->from);
@@ -286,6 +289,37 @@ int stage_add_conditions(struct reading *r, struct stage *stage, const struct no
 	return 0;
 }
 
+static int add_doubtful(struct reading *r, struct stage *stage, const char *name)
+{
+	char **more = realloc(stage->doubtful, (size_t)(stage->doubtful_count + 1) * sizeof *more);
+
+	if (!more)
+		return error_no_memory(r->err);
+	stage->doubtful = more;
+	more[stage->doubtful_count] = strdup(name);
+	return more[stage->doubtful_count++] ? 0 : error_no_memory(r->err);
+}
+
+/* The names in a WHERE that an item of the select list has for an alias. */
+static int find_doubtful(struct reading *r, struct stage *stage, const struct node *where, const struct node *items)
+{
+	const struct node *names = node_get(where, "column_names");
+
+	if (!where)
+		return 0;
+	for (int i = 0; node_is(where, "class", "COLUMN_REF") && node_count(names) == 1 && i < node_count(items); i++) {
+		const char *alias = node_text(node_at(items, i), "alias");
+
+		if (*alias && !strcasecmp(alias, node_text(node_at(names, 0), NULL)) &&
+		    shape_find_class(node_at(items, i), "CAST") && add_doubtful(r, stage, alias))
+			return -1;
+	}
+	for (int i = 0; i < node_count(where); i++)
+		if (find_doubtful(r, stage, node_at(where, i), items))
+			return -1;
+	return 0;
+}
+
 /* ---- what stands behind FROM */
 
 /* ret_scope: what that query sees. */
@@ -457,7 +491,7 @@ static enum answer read_query(struct reading *r, const struct node *query, const
 		return answer == TAKEN ? BROKEN : answer;
 	}
 	*stage = from;
-	if (stage_add_conditions(r, stage, where, where))
+	if (stage_add_conditions(r, stage, where, where) || find_doubtful(r, stage, where, items))
 		return BROKEN;
 	if (is_grouped(r, query))
 		return shape_read_grouping(r, query, r->shape->stage_count - 1);

@@ -43,6 +43,10 @@ struct stage {
 	int output_count;
 	struct condition *conditions;
 	int condition_count;
+	/* Names in its WHERE that are those of outputs with a CAST, too. DuckDB means the output where what is read has
+	 * no such column, and then a row that the CAST refuses would seem to be filtered. Owned. */
+	char **doubtful;
+	int doubtful_count;
 };
 
 /* Over the columns of the last stage, which are its arguments: "tarn a0", "tarn a1", ... */

@@ -47,7 +47,7 @@ AGAIN = """SELECT flag, id % 3 AS m, count(DISTINCT k) AS ks, median(qty) AS med
 MODELS = [
     Model("typed", TYPED),
     Model("star", "SELECT * EXCLUDE (payload, u) REPLACE (CAST(num AS BIGINT) AS num, lower(k) AS k) FROM bronze"),
-    Model("chain", "WITH a AS (SELECT id, num, ts, k FROM bronze WHERE k <> 'b'), b AS (SELECT *, CAST(num AS DOUBLE) AS n FROM a WHERE n IS NOT NULL OR id > 3) "
+    Model("chain", "WITH a AS (SELECT id, num, ts, k FROM bronze WHERE k <> 'b'), b AS (SELECT *, CAST(num AS DOUBLE) AS n FROM a WHERE CAST(num AS DOUBLE) IS NOT NULL OR id > 3) "
                    "SELECT b.id, b.n, CAST(b.ts AS DATE) AS d, k FROM b WHERE length(k) < 9"),
     Model("sub", "SELECT s.id, s.c + 1 AS c FROM (SELECT id, CAST(payload->>'$.q' AS DECIMAL(5,1)) AS c, flag FROM bronze) s WHERE s.flag IS DISTINCT FROM false"),
     Model("nested", "SELECT id, CAST(payload->'l' AS INTEGER[]) AS l, CAST(u AS VARCHAR) AS u, (CAST(num AS INTEGER) > 3 AND flag) AS f FROM bronze"),
@@ -276,8 +276,21 @@ class Plain:
         except duckdb.ConversionException:
             return True
 
-    def bad_rows(self):
-        return [n for n in range(1, self.count + 1) if self.refuses(self.model.sql, n)]
+    def leaves_out(self, conditions, number):
+        """Is one of the conditions not true, and none before it refuses?"""
+        for condition in conditions:
+            try:
+                if self.run(f"SELECT ({condition}) FROM {self.model.reads}", f'"tarn number" = {number}') != [(True,)]:
+                    return True
+            except duckdb.ConversionException:
+                return False
+        return False
+
+    def bad_rows(self, conditions):
+        """Those that plain DuckDB refuses, and those of them that the model does: DuckDB may compute a CAST of a condition although an
+        earlier one leaves the row out, and what counts is the order in which they are written."""
+        raising = [n for n in range(1, self.count + 1) if self.refuses(self.model.sql, n)]
+        return raising, [n for n in raising if not self.leaves_out(conditions, n)]
 
     def source_row(self, number):
         return self.con.execute(f'SELECT CAST(to_json(a_row) AS VARCHAR) FROM (SELECT * EXCLUDE ("tarn number") FROM memory.main.numbered WHERE "tarn number" = {number}) a_row').fetchone()[0]
@@ -300,7 +313,9 @@ def assert_plain(seen, model):
     if model.kind in ("view", "whole"):
         assert_same_rows(seen.rows(f"FROM inc.{model.name}"), plain.results([]), f"{model.name} is not what plain DuckDB gives")
         return
-    bad = plain.bad_rows()
+    several = model.sql.count("FROM") > 1 or model.kind != "rows"
+    conditions = [] if several else json.loads(seen.rows(f"SELECT conditions FROM inc.tarn_state WHERE model = '{model.name}'")[0][0])
+    raising, bad = plain.bad_rows(conditions)
     refused = seen.rows(f"SELECT source_table, source_row, \"column\", \"text\", reason FROM inc.tarn_refused WHERE model = '{model.name}'")
     by_row = Counter(row for _, row, *_ in refused)
     expected = Counter(plain.source_row(n) for n in bad)
@@ -308,7 +323,7 @@ def assert_plain(seen, model):
     for table, row, column, text, reason in refused:
         assert table == f"main.{model.reads}"
         assert_reason(seen.con, text, reason)
-    assert_same_rows(seen.rows(f"FROM inc.{model.name}"), plain.results(bad), f"{model.name} is not what plain DuckDB gives: {model.sql}")
+    assert_same_rows(seen.rows(f"FROM inc.{model.name}"), plain.results(raising), f"{model.name} is not what plain DuckDB gives: {model.sql}")
     assert_columns(seen, model, plain, bad, refused)
 
 

@@ -6,6 +6,7 @@ import json
 import pytest
 import support
 from layered import SILVER, LayeredLake
+from layers import Pipeline
 from support import DONE, INPUT, NO, USAGE
 
 BACKENDS = ["sqlite", "duckdb", "file"]
@@ -183,3 +184,18 @@ def test_nothing_was_refreshed(session_folder):
     lake = LayeredLake("sqlite", session_folder)
     lake.take()
     assert "no pipeline was refreshed yet" in quarantine(lake, "list", expect=INPUT)
+
+
+def test_a_where_that_means_an_alias(session_folder):
+    """Where a source has no column n, `WHERE n` means the SELECT's own n: a row that its CAST refuses must not pass for filtered."""
+    p = Pipeline(session_folder)
+    p.write("CREATE TABLE bronze AS FROM (VALUES (1, '7'), (2, 'abc'), (3, NULL)) t(id, num)")
+    p.model("s", "SELECT id, CAST(num AS INTEGER) AS n FROM bronze WHERE CAST(num AS INTEGER) IS NOT NULL")
+    done = p.refresh()["s"]
+    assert (done["rows_out"], done["quarantined"], done["filtered"]) == (1, 1, 1)
+    p.model("s", "SELECT id, CAST(num AS INTEGER) AS n FROM bronze WHERE n IS NOT NULL")
+    assert "Could not convert string 'abc'" in p.refused()
+    # A column comes before an alias.
+    p.model("s", "SELECT id, CAST(num AS INTEGER) AS num FROM bronze WHERE num IS NOT NULL")
+    done = p.refresh()["s"]
+    assert (done["rows_out"], done["quarantined"], done["filtered"]) == (1, 1, 1)
