@@ -273,6 +273,7 @@ static int make_again(struct refresh *r, struct model_run *run, struct change *c
 {
 	const struct shape *shape = &run->model->shape;
 	OWNED_BUFFER struct buffer sql = {0}, source = {0}, rows = {0}, where = {0};
+	int64_t keys = 0;
 	const char *which = c->partials.always_again ? "true" : c->partials.again_when_gone ? "\"tarn gone\"" : "false";
 
 	buffer_init(&sql, SQL_MAXIMUM_BYTES);
@@ -293,8 +294,13 @@ static int make_again(struct refresh *r, struct model_run *run, struct change *c
 	if (run_sql(r, &sql, NULL))
 		return -1;
 	buffer_clear(&sql);
+	buffer_printf(&sql, "SELECT count(*) FROM %s WHERE \"tarn again\"", buffer_string(&c->changes));
+	if (count_sql(r, &sql, &keys))
+		return -1;
+	/* Without such keys the source, which may be large, is not looked at. */
+	buffer_clear(&sql);
 	buffer_printf(&sql, "CREATE OR REPLACE TEMP TABLE %s AS ", buffer_string(&c->again));
-	append_partials(shape, &c->partials, buffer_string(&rows), buffer_string(&where), &sql);
+	append_partials(shape, &c->partials, buffer_string(&rows), keys ? buffer_string(&where) : " AND false", &sql);
 	return run_sql(r, &sql, NULL);
 }
 
