@@ -1,0 +1,63 @@
+"""Bad pipelines: each is told with the file, the line where there is one, and what would be right; and changes nothing."""
+
+import pytest
+from layers import Pipeline
+
+INCREMENTAL = "materialized: incremental"  # line 1 of each file, so the SQL begins in line 2
+CASES = {
+    "cycle": ([("a", "SELECT * FROM b"), ("b", "SELECT *\nFROM a")], "reads itself in a circle: "),
+    "reads_itself": ([("a", "SELECT * FROM a")], "silver/a.sql:2: reads itself in a circle: a reads a"),
+    "cycle_through_a_view": ([("a", "SELECT * FROM v"), ("v", "SELECT * FROM a", "materialized: view")], "reads itself in a circle"),
+    "unknown_table": ([("a", "SELECT id\nFROM nothing")], "silver/a.sql:3: there is no table nothing; would be a model of this pipeline"),
+    "unknown_schema": ([("a", "SELECT * FROM other.bronze")], "silver/a.sql:2: there is no table other.bronze"),
+    "unknown_column": ([("a", "SELECT id,\n nope FROM bronze")], 'silver/a.sql:3: Binder Error: Referenced column "nope" not found'),
+    "unknown_function": ([("a", "SELECT id,\n nope(id) AS x FROM bronze")], "silver/a.sql:3: Catalog Error: Scalar Function with name nope"),
+    "types_that_do_not_go_together": ([("a", "SELECT id,\n\n k + DATE '2026-01-01' + [1] AS x FROM bronze")], "silver/a.sql:4: Binder Error"),
+    "syntax": ([("a", "SELECT id,\nFROM FROM bronze")], 'silver/a.sql:3: syntax error at or near "FROM"'),
+    "two_of_one_name": ([("a", "SELECT id FROM bronze"), ("A", "SELECT id FROM bronze", INCREMENTAL, "gold")],
+                        "gold/A.sql:1: makes the table A, which"),
+    "the_name_of_another_table": ([("bronze", "SELECT 1 AS id")], "silver/bronze.sql: there is a table bronze already"),
+    "no_name_of_a_table": ([("1 a", "SELECT 1 AS id")], "silver/1 a.sql:1: its name is no name of a table"),
+    "insert": ([("a", "INSERT INTO bronze SELECT * FROM bronze")], "silver/a.sql:1: is not a SELECT"),
+    "create": ([("a", "CREATE TABLE x AS SELECT 1")], "silver/a.sql:1: is not a SELECT"),
+    "copy": ([("a", "COPY bronze TO '/tmp/x.csv'")], "silver/a.sql:1: is not a SELECT"),
+    "attach": ([("a", "ATTACH 'x.db'")], "silver/a.sql:1: is not a SELECT"),
+    "drop_behind_a_select": ([("a", "SELECT 1 AS id; DROP TABLE bronze")], "silver/a.sql:1: is not a SELECT"),
+    "two_selects": ([("a", "SELECT 1 AS id;\nSELECT 2 AS id")], "silver/a.sql:1: has several statements"),
+    "nothing": ([("a", "")], "silver/a.sql:1: has no statement"),
+    "no_utf8": ([("a", b"SELECT '\xff' AS id")], "silver/a.sql:1: Invalid Input Error: Invalid unicode"),
+    "a_zero_byte": ([("a", b"SELECT 1\x00 AS id")], "silver/a.sql: has a byte 0 in it"),
+    "parameter": ([("a", "SELECT $1 AS id")], "silver/a.sql: Binder Error"),
+    "unknown_option": ([("a", "SELECT 1 AS id", "materialised: table")], "silver/a.sql:1:4: materialised: is not a field of Model; did you mean 'materialized'?"),
+    "bad_option": ([("a", "SELECT 1 AS id", "materialized: sometimes")], "silver/a.sql:1:18: materialized: 'sometimes' is not known"),
+    "bad_yaml": ([("a", "SELECT 1 AS id", "materialized: [table")], "silver/a.sql:2:1: YAML: "),
+    "a_test_of_no_column": ([("a", "SELECT 1 AS id", "tests:\n  - {check: not_null, columns: [nope]}")],
+                            "silver/a.sql:2: expectation not_null(nope): there is no column nope in a; would be one of id"),
+    "a_test_that_cannot_run": ([("a", "SELECT 1 AS id", "tests:\n  - {check: sql, sql: SELECT * FROM nowhere}")], "silver/a.sql:2: expectation sql: "),
+    "a_test_that_writes": ([("a", "SELECT 1 AS id", "tests:\n  - {check: sql, sql: DELETE FROM bronze}")], "silver/a.sql:2: expectation sql: "),
+    "a_range_of_texts": ([("a", "SELECT 'x' AS k", "tests:\n  - {check: range, columns: [k], minimum: 1}")], "silver/a.sql:2: expectation range(k)"),
+    "a_key_that_is_no_column": ([("a", "SELECT 1 AS id", "key: [nope]")], "silver/a.sql:1: expectation key (not_null): there is no column nope in a"),
+    "a_row_that_fails": ([("a", "SELECT id,\n error('boom') AS x\nFROM bronze")], "boom"),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_mistake(session_folder, name):
+    models, told = CASES[name]
+    p = Pipeline(session_folder)
+    p.write("CREATE TABLE bronze AS SELECT 1 AS id, 'a' AS k, '7' AS num")
+    # Tarn's own tables are there from the first refresh on.
+    p.model("good", "SELECT id FROM bronze")
+    p.refresh()
+    for model, sql, *more in models:
+        p.model(model, sql, **dict(zip(("options", "layer"), more)))
+    message = p.refused()
+    assert told in message and str(p.models) in message, message
+    assert p.read("SELECT count(*) FROM bronze") == [(1,)] and p.read("SELECT * FROM good") == [(1,)]
+
+
+def test_a_folder_that_is_not_there(session_folder):
+    p = Pipeline(session_folder)
+    p.write("CREATE TABLE bronze AS SELECT 1 AS id")
+    p.models.rmdir()
+    assert "models" in p.refused()
