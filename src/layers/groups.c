@@ -317,8 +317,9 @@ static int make_before(struct refresh *r, const struct model_run *run, struct ch
 	return run_sql(r, &sql, NULL);
 }
 
-/* What merges: before and changes; a key without rows is gone. What does not: as it was computed again. */
-static int make_after(struct refresh *r, const struct model_run *run, struct change *c)
+/* What merges: before and changes; a key without rows is gone. What does not: as it was computed again. before: the
+ * table of the changed keys' partials, or of all. */
+static int make_after(struct refresh *r, const struct model_run *run, struct change *c, const char *before)
 {
 	const struct shape *shape = &run->model->shape;
 	OWNED_BUFFER struct buffer sql = {0};
@@ -337,7 +338,7 @@ static int make_after(struct refresh *r, const struct model_run *run, struct cha
 		buffer_printf(
 		        &sql,
 		        " FROM (SELECT b.* FROM %s b WHERE NOT EXISTS (SELECT 1 FROM %s c WHERE c.\"tarn again\" AND ",
-		        buffer_string(&c->before), buffer_string(&c->changes));
+		        before, buffer_string(&c->changes));
 		append_same_keys(&sql, "c", "b", shape->key_count);
 		buffer_printf(&sql,
 		              ") UNION ALL BY NAME SELECT * EXCLUDE (\"tarn gone\", \"tarn again\") FROM %s WHERE NOT "
@@ -438,12 +439,87 @@ static int change_table(struct refresh *r, struct model_run *run)
 	return run_sql(r, &sql, &run->report->inserted);
 }
 
+/* ---- most groups changed: all rows are written from the partials, which costs less than looking for them */
+
+static bool result_may_fail(const struct shape *shape)
+{
+	for (int i = 0; i < shape->result.output_count; i++)
+		if (shape->result.outputs[i].sql.failure)
+			return true;
+	for (int i = 0; i < shape->result.condition_count; i++)
+		if (shape->result.conditions[i].sql.failure)
+			return true;
+	return false;
+}
+
+/* Whoever follows this model's changes needs to have them. */
+static bool is_followed(const struct refresh *r, const struct model_run *run)
+{
+	const struct model_set *set = r->pipeline->models;
+
+	for (int i = 0; i < set->count; i++)
+		if (set->models[i].options.materialized != MATERIALIZED_VIEW &&
+		    models_depend(set, i, (int)(run - r->runs)))
+			return true;
+	return false;
+}
+
+static int most_changed(struct refresh *r, const struct model_run *run, const struct change *c, bool *ret_most)
+{
+	OWNED_BUFFER struct buffer sql = {0};
+	int64_t more = 0;
+
+	*ret_most = false;
+	/* Keys that are all computed again are no merge of what was kept: make_after has the changed ones alone. */
+	if (c->partials.always_again || result_may_fail(&run->model->shape) || is_followed(r, run))
+		return 0;
+	buffer_init(&sql, SQL_MAXIMUM_BYTES);
+	buffer_printf(&sql, "SELECT 2 * (SELECT count(*) FROM %s) - (SELECT count(*) FROM %s)",
+	              buffer_string(&c->changes), buffer_string(&c->kept));
+	if (count_sql(r, &sql, &more))
+		return -1;
+	*ret_most = more >= 0;
+	return 0;
+}
+
+static int replace_all(struct refresh *r, struct model_run *run, struct change *c)
+{
+	const struct shape *shape = &run->model->shape;
+	struct model_report *report = run->report;
+	OWNED_BUFFER struct buffer groups = {0}, result = {0}, sql = {0};
+
+	buffer_init(&groups, SQL_MAXIMUM_BYTES);
+	buffer_init(&result, SQL_MAXIMUM_BYTES);
+	buffer_init(&sql, SQL_MAXIMUM_BYTES);
+	buffer_printf(&sql, "DELETE FROM %s", buffer_string(&c->kept));
+	if (make_after(r, run, c, buffer_string(&c->kept)) || run_sql(r, &sql, NULL))
+		return -1;
+	buffer_clear(&sql);
+	buffer_printf(&sql, "INSERT INTO %s BY NAME SELECT * FROM %s", buffer_string(&c->kept),
+	              buffer_string(&c->after));
+	if (run_sql(r, &sql, NULL))
+		return -1;
+	buffer_clear(&sql);
+	buffer_text(&sql, "DELETE FROM ");
+	append_model(&sql, run->model);
+	append_finals(shape, &c->partials, buffer_string(&c->after), &groups);
+	compose_result(shape, buffer_string(&groups), &result);
+	report->groups = 0;
+	for (int i = compose_condition_count(shape); i < model_condition_count(run->model); i++)
+		report->by_condition[i] = 0;
+	if (run_sql(r, &sql, &report->deleted) || insert_result(r, run, buffer_string(&result)) ||
+	    count_groups(r, run, buffer_string(&result)))
+		return -1;
+	return check_counts(r, run);
+}
+
 int groups_change(struct refresh *r, struct model_run *run)
 {
 	OWNED_BY(release_change) struct change c = {0};
 	OWNED_BUFFER struct buffer new = {0}, gone = {0};
 	int64_t before = 0, after = 0;
 	char why[256] = "";
+	bool most = false;
 
 	buffer_init(&new, SQL_MAXIMUM_BYTES);
 	buffer_init(&gone, SQL_MAXIMUM_BYTES);
@@ -451,7 +527,11 @@ int groups_change(struct refresh *r, struct model_run *run)
 	if (read_partials(r, run, &c.partials, why, sizeof why) || read_rows(r, run, DELTA_NEW, &new) ||
 	    read_rows(r, run, DELTA_GONE, &gone) ||
 	    make_changes(r, run, &c, buffer_string(&new), buffer_string(&gone)) || make_again(r, run, &c) ||
-	    make_before(r, run, &c) || make_after(r, run, &c) || keep(r, run, &c) ||
+	    most_changed(r, run, &c, &most))
+		return -1;
+	if (most)
+		return replace_all(r, run, &c);
+	if (make_before(r, run, &c) || make_after(r, run, &c, buffer_string(&c.before)) || keep(r, run, &c) ||
 	    make_delta(r, run, &c, DELTA_GONE, &before) || make_delta(r, run, &c, DELTA_NEW, &after) ||
 	    change_table(r, run))
 		return -1;
