@@ -8,6 +8,8 @@
 #include "layers/layers_private.h"
 
 #define REFUSED_SHOWN 3
+#define CATALOG "__ducklake_metadata_lake.ducklake_"
+#define DELETED_ROWS_MOST 1000000
 
 void append_rows_of(const struct model_run *run, const char *source, struct buffer *sql)
 {
@@ -322,6 +324,53 @@ static int create_table(struct refresh *r, const struct model_run *run)
 	return run_sql(r, &sql, NULL);
 }
 
+/* Is there something about the table that the pipeline did not make, and would not make again? */
+static int is_arranged(struct refresh *r, const struct model_run *run, bool *ret_arranged)
+{
+	static const char *const where[] = {
+	        "partition_info x WHERE x.table_id = t.table_id AND x.end_snapshot IS NULL",
+	        "sort_info x WHERE x.table_id = t.table_id AND x.end_snapshot IS NULL",
+	        "tag x WHERE x.object_id = t.table_id AND x.end_snapshot IS NULL",
+	        "column_tag x WHERE x.table_id = t.table_id AND x.end_snapshot IS NULL",
+	        "metadata x WHERE x.scope = 'table' AND x.scope_id = t.table_id",
+	        "column x WHERE x.table_id = t.table_id AND x.end_snapshot IS NULL AND NOT CAST(x.nulls_allowed AS "
+	        "BOOLEAN)"};
+	OWNED_BUFFER struct buffer sql = {0};
+	int64_t count = 0;
+
+	buffer_init(&sql, SQL_MAXIMUM_BYTES);
+	buffer_text(&sql, "SELECT count(*) FROM " CATALOG "table t JOIN " CATALOG
+	                  "schema s ON s.schema_id = t.schema_id AND s.end_snapshot IS NULL WHERE t.end_snapshot IS "
+	                  "NULL AND s.schema_name = 'main' AND lower(t.table_name) = lower(");
+	buffer_sql_text(&sql, run->model->name);
+	for (size_t i = 0; i < COUNT_OF(where); i++)
+		buffer_printf(&sql, "%s EXISTS (SELECT 1 FROM " CATALOG "%s)", i ? " OR" : ") AND (", where[i]);
+	buffer_char(&sql, ')');
+	if (count_sql(r, &sql, &count))
+		return -1;
+	*ret_arranged = count > 0;
+	return 0;
+}
+
+/* DuckLake notes each row that a DELETE takes, in memory that DuckDB does not count: 540 MB of ten million. So a large
+ * table is made anew, as long as nobody arranged it. */
+int delete_all(struct refresh *r, struct model_run *run)
+{
+	OWNED_BUFFER struct buffer sql = {0};
+	bool arranged = true;
+
+	if (r->snapshots && run->before.rows_out > DELETED_ROWS_MOST && is_arranged(r, run, &arranged))
+		return -1;
+	if (!arranged) {
+		run->report->deleted = run->before.rows_out;
+		return drop_table(r, run, "TABLE") || create_table(r, run) ? -1 : 0;
+	}
+	buffer_init(&sql, SQL_MAXIMUM_BYTES);
+	buffer_text(&sql, "DELETE FROM ");
+	append_model(&sql, run->model);
+	return run_sql(r, &sql, &run->report->deleted);
+}
+
 int empty_table(struct refresh *r, struct model_run *run)
 {
 	OWNED_BY(described_release) struct described old = {0};
@@ -348,8 +397,5 @@ int empty_table(struct refresh *r, struct model_run *run)
 		return drop_table(r, run, "TABLE");
 	if (!described_equal(&old, &run->columns))
 		return drop_table(r, run, "TABLE") || create_table(r, run) ? -1 : 0;
-	buffer_clear(&sql);
-	buffer_text(&sql, "DELETE FROM ");
-	append_model(&sql, run->model);
-	return run_sql(r, &sql, &run->report->deleted);
+	return delete_all(r, run);
 }

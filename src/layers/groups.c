@@ -499,15 +499,12 @@ static int replace_all(struct refresh *r, struct model_run *run, struct change *
 	              buffer_string(&c->after));
 	if (run_sql(r, &sql, NULL))
 		return -1;
-	buffer_clear(&sql);
-	buffer_text(&sql, "DELETE FROM ");
-	append_model(&sql, run->model);
 	append_finals(shape, &c->partials, buffer_string(&c->after), &groups);
 	compose_result(shape, buffer_string(&groups), &result);
 	report->groups = 0;
 	for (int i = compose_condition_count(shape); i < model_condition_count(run->model); i++)
 		report->by_condition[i] = 0;
-	if (run_sql(r, &sql, &report->deleted) || insert_result(r, run, buffer_string(&result)) ||
+	if (delete_all(r, run) || insert_result(r, run, buffer_string(&result)) ||
 	    count_groups(r, run, buffer_string(&result)))
 		return -1;
 	return check_counts(r, run);

@@ -269,6 +269,8 @@ int check_counts(struct refresh *r, const struct model_run *run);
 int forget_counts(struct refresh *r, struct model_run *run);
 /* The model's table as it shall be: empty, with its columns. Refuses one that is not the pipeline's. */
 int empty_table(struct refresh *r, struct model_run *run);
+/* All rows of the model's table, which has its columns. */
+int delete_all(struct refresh *r, struct model_run *run);
 
 /* INTEGER, DECIMAL(5,2), ...; of a type as DuckDB writes it. */
 bool type_is_number(const char *type);
