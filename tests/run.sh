@@ -79,11 +79,12 @@ tsan() {
 suite tsan tsan
 suite race tests/race/run.sh ${TARN_TEST_LONG:+--long}
 pytest=(.deps/venv/bin/python -m pytest -q -p no:cacheprovider)
-suite interop "${pytest[@]}" tests/interop
-suite scenario "${pytest[@]}" tests/scenario
+# They wait for processes and servers more than they compute: two at once, each with servers of its own.
+two=(-n 2 --dist worksteal)
+suite interop "${pytest[@]}" "${two[@]}" tests/interop
+suite scenario "${pytest[@]}" "${two[@]}" tests/scenario
 suite docs tests/docs/run.sh
-# They wait for servers more than they compute: two at once, each with servers of its own.
-suite real "${pytest[@]}" -n 2 --dist worksteal tests/real
+suite real "${pytest[@]}" "${two[@]}" tests/real
 suite real-asan env TARN_BIN="$PWD/build/asan/tarn" "${pytest[@]}" tests/real/test_smoke.py tests/real/test_operation.py
 
 if [ "$skipped" -gt 0 ]; then

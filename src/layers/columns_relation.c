@@ -15,6 +15,11 @@ static bool same_text(const char *a, const char *b)
 	return a && b ? !strcasecmp(a, b) : a == b;
 }
 
+static const char *own_text(struct arena *arena, const char *text)
+{
+	return text ? arena_text(arena, text) : NULL;
+}
+
 int source_add(struct arena *arena, struct source_list *list, const struct column_source *source)
 {
 	struct column_source *items;
@@ -34,8 +39,14 @@ int source_add(struct arena *arena, struct source_list *list, const struct colum
 	if (!items)
 		return -1;
 	list->items = items;
-	items[list->count++] = *source;
-	return 0;
+	items[list->count] = *source;
+	/* Names and parts may stand in the tree, which does not live as long. */
+	items[list->count].schema = own_text(arena, source->schema);
+	items[list->count].table = own_text(arena, source->table);
+	items[list->count].column = own_text(arena, source->column);
+	items[list->count].part = own_text(arena, source->part);
+	list->count++;
+	return arena->failed ? -1 : 0;
 }
 
 const char *part_join(struct arena *arena, const char *outer, const char *inner)

@@ -9,7 +9,7 @@ from layered import SILVER, LayeredLake
 from layers import Pipeline
 from support import DONE, INPUT, NO, USAGE
 
-BACKENDS = ["sqlite", "duckdb", "file"]
+BACKENDS = ["sqlite", "duckdb", "file"] if support.LONG else ["sqlite", "file"]
 MENDED = SILVER.replace("CAST(amount AS INTEGER)", "CAST(nullif(amount, 'n/a') AS INTEGER)")
 OF_SILVER = ("--model", "silver_events")
 

@@ -8,7 +8,7 @@ import support
 from layered import GOLD, KINDS, MODELS, SILVER, VIEW, LayeredLake
 from support import DONE, INPUT, NO
 
-BACKENDS = ["sqlite", "duckdb", "file"]
+BACKENDS = ["sqlite", "duckdb", "file"] if support.LONG else ["sqlite", "file"]
 
 
 @pytest.fixture(scope="module")
