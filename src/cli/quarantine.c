@@ -167,7 +167,8 @@ static int discard(struct quarantine_job *job, struct error *err)
 
 	if (!because && !dry_run) {
 		error_set(err, ERROR_INVALID, 0,
-		          "say why they are discarded, for it cannot be undone: --because 'test data'");
+		          "say why these %s are discarded, for it cannot be undone: --because 'test data'",
+		          of_model(job) ? "rows" : "messages");
 		return cli_usage(COMMAND_QUARANTINE, err);
 	}
 	if (of_model(job))

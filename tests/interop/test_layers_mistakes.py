@@ -41,17 +41,25 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_mistake(session_folder, name):
-    models, told = CASES[name]
+@pytest.fixture(scope="module")
+def pipeline(session_folder):
     p = Pipeline(session_folder)
     p.write("CREATE TABLE bronze AS SELECT 1 AS id, 'a' AS k, '7' AS num")
     # Tarn's own tables are there from the first refresh on.
     p.model("good", "SELECT id FROM bronze")
     p.refresh()
-    for model, sql, *more in models:
-        p.model(model, sql, **dict(zip(("options", "layer"), more)))
-    message = p.refused()
+    return p
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_mistake(pipeline, name):
+    p, (models, told) = pipeline, CASES[name]
+    files = [p.model(model, sql, **dict(zip(("options", "layer"), more))) for model, sql, *more in models]
+    try:
+        message = p.refused()
+    finally:
+        for file in files:
+            file.unlink()
     assert told in message and str(p.models) in message, message
     assert p.read("SELECT count(*) FROM bronze") == [(1,)] and p.read("SELECT * FROM good") == [(1,)]
 

@@ -399,7 +399,7 @@ def run_history(folder, rng, backend, refreshes, picks):
     return how
 
 
-HISTORIES = 40 if support.LONG else 2
+HISTORIES = 40 if support.LONG else 1
 pytestmark = pytest.mark.timeout(3600 if support.LONG else 600)
 
 

@@ -10,7 +10,7 @@ import pytest
 import support
 import yaml
 
-EXAMPLE = support.ROOT / "examples" / "telecom" / "tarn.yaml"
+EXAMPLE = support.ROOT / "bench" / "telecom.yaml"
 
 
 def produce(kafka, topic, *arguments):
