@@ -12,7 +12,7 @@
 #include "base/owned.h"
 #include "cli/cli.h"
 #include "layers/refresher.h"
-#include "serve/http.h"
+#include "serve/probe.h"
 #include "wire/source.h"
 
 #define PROGRESS_MS 250

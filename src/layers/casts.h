@@ -18,7 +18,7 @@
 #ifndef TARN_LAYERS_CASTS_H
 #define TARN_LAYERS_CASTS_H
 
-#include "layers/tree.h"
+#include "query/tree.h"
 
 /* The columns that a failure has: STRUCT(site INTEGER, text VARCHAR). */
 #define CAST_FAILURE_TYPE "STRUCT(site INTEGER, \"text\" VARCHAR)"

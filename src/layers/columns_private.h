@@ -4,7 +4,7 @@
 #define TARN_LAYERS_COLUMNS_PRIVATE_H
 
 #include "layers/columns.h"
-#include "layers/tree.h"
+#include "query/tree.h"
 
 struct table_name {
 	const char *schema, *table;

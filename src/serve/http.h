@@ -1,29 +1,86 @@
 /*
- * http.h - what a machine asks a running tarn: /metrics (Prometheus), /healthz (the process lives), /readyz (it does
- * its work: lanes assigned, the lake answering). The only file that sees libmicrohttpd is http.c.
+ * http.h - HTTP/1.1 (RFC 9112) as requests and responses; http.c alone sees libmicrohttpd.
  *
- * Life cycle: http_start -> http_stop. The callbacks run on the server's own thread.
+ * One thread a connection: a handler may wait for a worker, and a producer for its bytes. Bounds: so many connections,
+ * so many bytes of a request's line and headers (431, 414) and of its body (413), so long for a request to come (408 or
+ * the connection is closed), so long for a client to take a block of an answer.
+ *
+ * Invariants:
+ *  1. Every request gets one response, or its connection is cut.
+ *  2. A producer's next is called only when the client took what was given before: backpressure reaches the worker.
+ *  3. A producer that fails after its first byte cuts the connection in the middle of a chunk, after a trailer
+ *     (RFC 9110 section 6.5) where the client takes one; nobody can take what came for whole.
+ *  4. producer.close is called once, also where the client went away.
+ *
+ * Life cycle: http_start -> http_stop. Handlers run on the connections' threads.
  */
 #ifndef TARN_SERVE_HTTP_H
 #define TARN_SERVE_HTTP_H
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 #include "base/buffer.h"
 #include "base/error.h"
 
 struct http_server;
+struct http_request;
+struct http_response;
 
-struct http_answers {
+/* ---- the request: all borrowed until the handler returns */
+
+const char *http_method(const struct http_request *request);
+const char *http_path(const struct http_request *request); /* decoded, without what stands behind '?' */
+const char *http_header(const struct http_request *request, const char *name); /* NULL: none; the first of several */
+/* What stands behind '?', decoded. NULL: not there. */
+const char *http_argument(const struct http_request *request, const char *name);
+/* Each of them; two may have one name. False from `each` ends it. */
+void http_arguments(const struct http_request *request,
+                    bool (*each)(void *context, const char *name, const char *value), void *context);
+const char *http_body(const struct http_request *request, size_t *ret_size);
+/* The connection's socket, for who waits: it becomes readable with end of file when the client goes away. */
+int http_client_fd(const struct http_request *request);
+const char *http_client_address(const struct http_request *request); /* "127.0.0.1" */
+
+/* ---- the response */
+
+struct http_producer {
 	void *context;
-	void (*before_metrics)(void *context); /* brings the gauges up to date */
-	bool (*ready)(void *context, struct buffer *reason); /* false: with the reason, a sentence */
+	/* Appends the next bytes to *block, which is empty. 1: there may be more; 0: that was all; -1: it failed. */
+	int (*next)(void *context, struct buffer *block);
+	/* Trailers, when all went well or it failed; may be NULL. */
+	void (*trailers)(void *context, struct http_response *response);
+	void (*close)(void *context);
 };
 
-/* address: "PORT", "HOST:PORT" or "[IPV6]:PORT"; a port alone means 127.0.0.1; port 0: any free one. */
-struct http_server *http_start(const char *address, const struct http_answers *answers, struct error *err);
+struct http_response {
+	int status; /* 200 at the beginning */
+	struct buffer headers; /* "Name: value\n"...; by http_add */
+	struct buffer body;
+	struct http_producer producer; /* next NULL: the body is all */
+	bool compress; /* the body or what is produced may be sent in gzip or zstd, as Accept-Encoding says */
+};
+
+/* The value is one line; bytes that would end it are left out. */
+void http_add(struct http_response *response, const char *name, const char *format, ...)
+        __attribute__((format(printf, 3, 4)));
+
+struct http_options {
+	const char
+	        *address; /* "PORT", "HOST:PORT" or "[IPV6]:PORT"; a port alone means 127.0.0.1; port 0: any free one */
+	const char *certificate, *key; /* PEM files; read again when they change; NULL: no TLS */
+	int connections; /* the most at once */
+	size_t body_bytes; /* the largest body of a request */
+	int idle_s; /* a connection that is silent so long is closed */
+	void *context;
+	void (*handle)(void *context, const struct http_request *request, struct http_response *response);
+};
+
+struct http_server *http_start(const struct http_options *options, struct error *err);
 /* "127.0.0.1:PORT", borrowed. */
 const char *http_address(const struct http_server *server);
-void http_stop(struct http_server *server);
+/* No new connection; those that answer may end within the time. */
+void http_stop(struct http_server *server, int patience_ms);
 
 #endif

@@ -1,21 +1,12 @@
-#include "spec/check.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "base/owned.h"
+#include "spec/check_private.h"
 
-struct checking {
-	const struct reading *reading;
-	struct manifest *manifest;
-	const struct document *documents;
-	int count;
-};
-
-/* Where the field stands, or what is nearest to where it would stand. */
-static const struct yaml_node *place(const struct document *document, const char *path)
+const struct yaml_node *check_place(const struct document *document, const char *path)
 {
 	return yaml_find_nearest(document->node, path);
 }
@@ -27,7 +18,7 @@ static bool same_text(const char *a, const char *b)
 
 static int line_of(const struct document *document, const char *path)
 {
-	return place(document, path)->line;
+	return check_place(document, path)->line;
 }
 
 static const char *name_of(const struct checking *c, const struct document *document)
@@ -40,7 +31,7 @@ static const char *name_of(const struct checking *c, const struct document *docu
 static int check_names(const struct checking *c, int at)
 {
 	const struct document *mine = &c->documents[at];
-	const struct yaml_node *node = place(mine, "metadata.name");
+	const struct yaml_node *node = check_place(mine, "metadata.name");
 	char quoted[QUOTED_SIZE];
 
 	for (int i = 0; i < at; i++) {
@@ -92,7 +83,7 @@ static int check_places(const struct checking *c, int at)
 			path = "spec.backend.path";
 		if (!path)
 			continue;
-		node = place(&c->documents[at], path);
+		node = check_place(&c->documents[at], path);
 		return mistake(c->reading, node->line, node->column, path,
 		               "is that of catalog '%s' at line %d already; would be a place of its own", other->name,
 		               line_of(&c->documents[i], path));
@@ -106,9 +97,10 @@ static void append_catalogs(struct buffer *out, const struct manifest *manifest)
 		buffer_printf(out, "%s%s", i ? ", " : "", manifest->catalogs[i].name);
 }
 
-static int no_catalog(const struct checking *c, const struct document *document, const char *reference)
+static int no_catalog(const struct checking *c, const struct document *document, const char *path,
+                      const char *reference)
 {
-	const struct yaml_node *node = place(document, "spec.catalogRef");
+	const struct yaml_node *node = check_place(document, path);
 	OWNED_BUFFER struct buffer names = {0};
 	char quoted[QUOTED_SIZE] = "";
 	int line = reference ? node->line : node->key_line, column = reference ? node->column : node->key_column;
@@ -118,20 +110,19 @@ static int no_catalog(const struct checking *c, const struct document *document,
 	if (reference)
 		quote_text(quoted, reference);
 	if (!c->manifest->catalog_count)
-		return mistake(c->reading, line, column, "spec.catalogRef",
+		return mistake(c->reading, line, column, path,
 		               "%s%s; would be a DuckLakeCatalog, of which the file has none: add one", quoted,
 		               reference ? " is not in this file" : "is missing");
 	if (reference)
-		return mistake(c->reading, line, column, "spec.catalogRef",
+		return mistake(c->reading, line, column, path,
 		               "%s is not a DuckLakeCatalog of this file; would be one of %.200s", quoted,
 		               buffer_string(&names));
-	return mistake(c->reading, line, column, "spec.catalogRef",
+	return mistake(c->reading, line, column, path,
 	               "is missing, and the file has several catalogs; would be one of %.200s", buffer_string(&names));
 }
 
-/* *reference: the name that was given, or NULL; the name of the only one then. */
-static int resolve_catalog(const struct checking *c, const struct document *document, char **reference,
-                           struct spec_catalog **ret_catalog)
+int check_catalog(const struct checking *c, const struct document *document, const char *path, char **reference,
+                  struct spec_catalog **ret_catalog)
 {
 	struct manifest *manifest = c->manifest;
 
@@ -144,7 +135,7 @@ static int resolve_catalog(const struct checking *c, const struct document *docu
 		if (!*reference)
 			return error_no_memory(c->reading->err);
 	}
-	return *ret_catalog ? 0 : no_catalog(c, document, *reference);
+	return *ret_catalog ? 0 : no_catalog(c, document, path, *reference);
 }
 
 /* "SCHEMA.TABLE" in table into both. */
@@ -168,7 +159,7 @@ static bool same_table(const struct spec_stream *a, const struct spec_stream *b)
 
 static int topic_mistake(const struct checking *c, int at, int other, const char *path, const char *what)
 {
-	const struct yaml_node *node = place(&c->documents[at], path);
+	const struct yaml_node *node = check_place(&c->documents[at], path);
 
 	return mistake(c->reading, node->line, node->column, path,
 	               "is the %s of stream '%s' at line %d for the same topic already; would be another %s", what,
@@ -180,7 +171,7 @@ static int check_files(const struct checking *c, int at, int other)
 {
 	const struct spec_stream *mine = &c->manifest->streams[c->documents[at].index];
 	const struct spec_stream *theirs = &c->manifest->streams[c->documents[other].index];
-	const struct yaml_node *node = place(&c->documents[at], "spec.table");
+	const struct yaml_node *node = check_place(&c->documents[at], "spec.table");
 
 	if (!same_text(mine->source.files, theirs->source.files) || !same_table(mine, theirs))
 		return 0;
@@ -269,7 +260,7 @@ static int check_columns(const struct checking *c, const struct document *docume
 /* A table has a column, declared or kept. */
 static int check_stored(const struct checking *c, const struct document *document, const struct spec_stream *stream)
 {
-	const struct yaml_node *node = place(document, "spec.json.columns");
+	const struct yaml_node *node = check_place(document, "spec.json.columns");
 	bool any = !stream->json.column_count || stream->json.raw || stream->json.score || stream->json.reasons ||
 	           stream->json.ingested_at;
 
@@ -285,7 +276,7 @@ static int check_stored(const struct checking *c, const struct document *documen
 /* Kafka carries no Parquet. */
 static int check_format(const struct checking *c, const struct document *document, const struct spec_stream *stream)
 {
-	const struct yaml_node *node = place(document, "spec.format");
+	const struct yaml_node *node = check_place(document, "spec.format");
 
 	if (stream->format != FORMAT_PARQUET || stream->source.files)
 		return 0;
@@ -300,7 +291,8 @@ static int check_stream(const struct checking *c, int at)
 
 	stream->source.folder = c->manifest->folder;
 
-	if (resolve_catalog(c, document, &stream->catalog_ref, &stream->catalog) || split_table(c, stream))
+	if (check_catalog(c, document, "spec.catalogRef", &stream->catalog_ref, &stream->catalog) ||
+	    split_table(c, stream))
 		return -1;
 	if (check_format(c, document, stream) || fill_pointers(c, stream) || check_columns(c, document) ||
 	    check_stored(c, document, stream))
@@ -311,7 +303,7 @@ static int check_stream(const struct checking *c, int at)
 /* A number of [0, 1], as far as it is meant to be a share. */
 static int check_share(const struct checking *c, const struct document *document, const char *path, const char *text)
 {
-	const struct yaml_node *node = place(document, path);
+	const struct yaml_node *node = check_place(document, path);
 	double value = text ? strtod(text, NULL) : 0.5;
 
 	if (value > 0 && value < 1)
@@ -324,9 +316,9 @@ static int check_pipeline(const struct checking *c, int at)
 {
 	const struct document *document = &c->documents[at];
 	struct spec_pipeline *pipeline = &c->manifest->pipelines[document->index];
-	const struct yaml_node *schedule = place(document, "spec.refresh.schedule");
+	const struct yaml_node *schedule = check_place(document, "spec.refresh.schedule");
 
-	if (resolve_catalog(c, document, &pipeline->catalog_ref, &pipeline->catalog))
+	if (check_catalog(c, document, "spec.catalogRef", &pipeline->catalog_ref, &pipeline->catalog))
 		return -1;
 	if (pipeline->refresh.schedule && pipeline->refresh.every_ms)
 		return mistake(c->reading, schedule->key_line, schedule->key_column, "spec.refresh.schedule",
@@ -351,6 +343,14 @@ int check_manifest(const struct reading *reading, struct manifest *manifest, con
 		if (documents[i].kind == KIND_STREAM && check_stream(&c, i))
 			return -1;
 		if (documents[i].kind == KIND_PIPELINE && check_pipeline(&c, i))
+			return -1;
+		if (documents[i].kind == KIND_POOL && check_pool(&c, i))
+			return -1;
+		if (documents[i].kind == KIND_ENDPOINT && check_endpoint(&c, i))
+			return -1;
+		if (documents[i].kind == KIND_TOKEN && check_token(&c, i))
+			return -1;
+		if (documents[i].kind == KIND_ASSISTANT && check_assistant(&c, i))
 			return -1;
 	}
 	return 0;

@@ -27,6 +27,7 @@ const char *field_number(const struct field *field, const char *text, int64_t *r
 	switch (field->type) {
 	case TYPE_DURATION: return value_duration(text, ret);
 	case TYPE_QUANTITY: return value_quantity(text, ret);
+	case TYPE_CPU: return value_cpu(text, ret);
 	default: return value_integer(text, ret);
 	}
 }
@@ -82,6 +83,7 @@ const char *field_check(const struct field *field, const char *text)
 	case TYPE_ENUM: return enum_find(field->values, text) ? NULL : "is not known";
 	case TYPE_DURATION:
 	case TYPE_QUANTITY:
+	case TYPE_CPU:
 	case TYPE_INTEGER: return number_in_range(field, text, &n);
 	case TYPE_BOOLEAN: return value_boolean(text, &yes);
 	case TYPE_NUMBER: return value_number(text);
@@ -93,6 +95,7 @@ const char *field_check(const struct field *field, const char *text)
 	case TYPE_ENDPOINT: return value_endpoint(text);
 	case TYPE_BUCKET: return value_bucket(text);
 	case TYPE_PREFIX: return value_prefix(text);
+	case TYPE_URL_PATH: return value_url_path(text);
 	case TYPE_OBJECT:
 	case TYPE_MAP:
 	case TYPE_LIST:

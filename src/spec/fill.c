@@ -37,6 +37,7 @@ static bool is_text(enum field_type type)
 	case TYPE_ENDPOINT:
 	case TYPE_BUCKET:
 	case TYPE_PREFIX:
+	case TYPE_URL_PATH:
 	case TYPE_REFERENCE: return true;
 	default: return false;
 	}

@@ -73,6 +73,8 @@ const int field_count = (int)COUNT_OF(fields);
 #define STORES_ENDPOINT sizeof(char *)
 #define STORES_BUCKET sizeof(char *)
 #define STORES_PREFIX sizeof(char *)
+#define STORES_URL_PATH sizeof(char *)
+#define STORES_CPU sizeof(int64_t)
 #define AT(structure, member) sizeof(((struct structure *)0)->member)
 #define NOWHERE 0
 #define FIELD(kind, path, type, target, ...)                                                                           \

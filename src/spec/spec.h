@@ -42,6 +42,20 @@ enum check {
 };
 enum severity { SEVERITY_WARN, SEVERITY_ERROR };
 
+enum parameter_type {
+	PARAMETER_VARCHAR,
+	PARAMETER_INTEGER,
+	PARAMETER_DOUBLE,
+	PARAMETER_BOOLEAN,
+	PARAMETER_DATE,
+	PARAMETER_TIMESTAMP,
+};
+enum endpoint_result { RESULT_ROWS, RESULT_OBJECT };
+enum endpoint_access { ACCESS_TOKEN, ACCESS_ANYONE };
+enum answer_format { ANSWER_CSV, ANSWER_JSON, ANSWER_NDJSON, ANSWER_ARROW, ANSWER_PARQUET };
+enum provider { PROVIDER_ANTHROPIC, PROVIDER_OPENAI };
+enum pull_policy { PULL_IF_NOT_PRESENT, PULL_ALWAYS, PULL_NEVER };
+
 struct spec_position { /* where a resource stands in its file */
 	int line, column;
 };
@@ -163,6 +177,98 @@ struct spec_pipeline {
 	struct spec_position position;
 };
 
+/* Warm workers of one catalog. Its fields are those of the API's users, whose manifests apply unchanged. */
+struct spec_pool {
+	char *name;
+	char *catalog_ref;
+	struct spec_catalog *catalog; /* resolved; borrowed from the manifest */
+	bool read_only;
+	int min_size, max_size; /* min_size <= max_size */
+	char *target_utilization; /* a number of (0, 1] */
+	char **hot_tables; /* TABLE or SCHEMA.TABLE */
+	int hot_table_count;
+	char *image; /* NULL: Tarn's own */
+	enum pull_policy pull_policy;
+	int64_t request_memory_bytes, memory_bytes;
+	int64_t request_cpu_millis, cpu_millis; /* thousandths of a core */
+	int64_t max_idle_ms, max_lifetime_ms, max_query_ms;
+	int max_queries;
+	int queue_length;
+	int64_t queue_wait_ms;
+	int scale_up, scale_down;
+	int64_t scale_interval_ms, stabilization_ms;
+	bool metrics_enabled;
+	int metrics_port;
+	struct spec_position position;
+};
+
+struct spec_parameter {
+	char *name;
+	enum parameter_type type;
+	bool required, in_path; /* in_path: a {NAME} of the endpoint's path; then required, too */
+	char *fallback; /* in the manifest's words, checked against the type; NULL: none */
+	char *minimum, *maximum; /* numbers; NULL: none */
+	char **allowed;
+	int allowed_count;
+	int max_length;
+	char *description; /* NULL: none */
+	int line; /* of its file, where it begins */
+};
+
+struct spec_endpoint {
+	char *name;
+	char *catalog_ref;
+	struct spec_catalog *catalog; /* resolved; borrowed from the manifest */
+	char *path; /* "/api/v1/subscribers/{id}"; each {NAME} is a parameter, and no other endpoint's path can be meant
+	             */
+	char *description; /* NULL: none */
+	char *sql;
+	int sql_line; /* where the text begins */
+	struct spec_parameter *parameters;
+	int parameter_count;
+	enum endpoint_result result;
+	enum answer_format format;
+	struct spec_property *null_as; /* column, or *, and valid JSON */
+	int null_as_count;
+	enum endpoint_access access;
+	char **page_key; /* none: there are no pages */
+	int page_key_count;
+	char *page_size; /* an integer parameter; NULL where there are no pages */
+	int cache_answers;
+	int64_t cache_bytes, cache_age_ms;
+	struct spec_position position;
+};
+
+/* What whoever holds a token may ask. */
+struct spec_token {
+	char *name;
+	char *sha256; /* 64 lower-case hexadecimal digits */
+	char **catalogs, **tables, **endpoints; /* patterns with *; a count of 0: all (of tables: but schema tarn) */
+	int catalog_count, table_count, endpoint_count;
+	bool query;
+	int max_rows;
+	int64_t max_ms, memory_bytes;
+	int rate_requests; /* 0: no bound */
+	int64_t rate_ms;
+	struct spec_position position;
+};
+
+struct spec_assistant {
+	char *name;
+	char *catalog_ref;
+	struct spec_catalog *catalog; /* resolved; borrowed from the manifest */
+	enum provider provider;
+	char *base_url; /* NULL: the provider's own */
+	char *model;
+	char *api_key; /* a secret; NULL: none */
+	char **tables;
+	int table_count; /* 0: all */
+	bool sample_values;
+	int64_t timeout_ms;
+	int max_tokens;
+	struct spec_position position;
+};
+
 /* The options at the head of a model's file. */
 struct spec_model {
 	enum materialized materialized;
@@ -184,6 +290,14 @@ struct manifest {
 	int stream_count;
 	struct spec_pipeline *pipelines;
 	int pipeline_count;
+	struct spec_pool *pools;
+	int pool_count;
+	struct spec_endpoint *endpoints;
+	int endpoint_count;
+	struct spec_token *tokens;
+	int token_count;
+	struct spec_assistant *assistants;
+	int assistant_count;
 };
 
 /* Reads and validates every document of the file. NULL with the first mistake in *err. */

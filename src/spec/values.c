@@ -171,6 +171,30 @@ const char *value_quantity(const char *text, int64_t *ret_bytes)
 	return NULL;
 }
 
+const char *value_cpu(const char *text, int64_t *ret_millis)
+{
+	int64_t number, fraction = 0;
+	int digits = 0;
+
+	if (!is_digit(*text))
+		return "is no number of cores";
+	if (!take_digits(&text, &number) || number > INT64_MAX / 1000 - 1)
+		return "is too large";
+	if (!strcmp(text, "m")) {
+		*ret_millis = number;
+		return NULL;
+	}
+	if (*text == '.')
+		for (text++; is_digit(*text) && digits < 3; digits++)
+			fraction = fraction * 10 + (*text++ - '0');
+	if (*text)
+		return is_digit(*text) ? "is finer than a thousandth of a core" : "is no number of cores";
+	for (; digits < 3; digits++)
+		fraction *= 10;
+	*ret_millis = number * 1000 + fraction;
+	return NULL;
+}
+
 /* ---- texts ---- */
 
 const char *value_line(const char *text)
@@ -320,6 +344,40 @@ const char *value_pointer(const char *text)
 		if (at[1] != '0' && at[1] != '1')
 			return "has a '~' without 0 or 1 behind it";
 	return value_line(text);
+}
+
+/* A part of an endpoint's path: letters, digits, '.', '_' and '-', or {IDENTIFIER}. */
+static const char *url_part(const char *part, size_t size)
+{
+	if (!size)
+		return "has an empty part";
+	if (*part == '{')
+		return part[size - 1] == '}' && !identifier(part + 1, size - 2)
+		               ? NULL
+		               : "has a '{' that is not the beginning of a {NAME} as a whole part";
+	for (size_t i = 0; i < size; i++)
+		if (!is_letter(part[i]) && !is_digit(part[i]) && !strchr("._-", part[i]))
+			return "has a character that a path may not have";
+	return size <= 2 && strspn(part, ".") >= size ? "has '.' or '..' as a part" : NULL;
+}
+
+const char *value_url_path(const char *text)
+{
+	const char *wrong;
+
+	if (*text != '/')
+		return "does not begin with '/'";
+	if (strlen(text) > 1024)
+		return "has more than 1024 characters";
+	while (*text) {
+		size_t size = strcspn(text + 1, "/");
+
+		wrong = url_part(text + 1, size);
+		if (wrong)
+			return wrong;
+		text += 1 + size;
+	}
+	return NULL;
 }
 
 const char *value_column(const char *text)

@@ -17,6 +17,8 @@ const char *value_duration(const char *text, int64_t *ret_ms);
  * k M G T P E, an exponent (e3, E3) or nothing. The result is a whole number of bytes or wrong; thousandths (m) are.
  */
 const char *value_quantity(const char *text, int64_t *ret_bytes);
+/* Kubernetes' cores: 2, 0.5 or 500m. Thousandths of a core. */
+const char *value_cpu(const char *text, int64_t *ret_millis);
 const char *value_integer(const char *text, int64_t *ret);
 const char *value_boolean(const char *text, bool *ret);
 
@@ -31,6 +33,7 @@ const char *value_pointer(const char *text); /* RFC 6901 */
 const char *value_endpoint(const char *text); /* of an object store */
 const char *value_bucket(const char *text);
 const char *value_prefix(const char *text); /* of an object's key */
+const char *value_url_path(const char *text); /* of an endpoint, with {NAME} as whole parts */
 const char *value_column(const char *text); /* a type of kinds.def's column type */
 const char *value_property(const char *text); /* the name of a Kafka property */
 

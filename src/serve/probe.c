@@ -1,4 +1,4 @@
-#include "serve/http.h"
+#include "serve/probe.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

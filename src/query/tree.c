@@ -1,4 +1,4 @@
-#include "layers/tree.h"
+#include "query/tree.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

@@ -11,8 +11,8 @@
  * Life cycle: tree_parse -> look, change copies, tree_sql... -> tree_free. One thread. The connection is borrowed for
  * each call that takes it.
  */
-#ifndef TARN_LAYERS_TREE_H
-#define TARN_LAYERS_TREE_H
+#ifndef TARN_QUERY_TREE_H
+#define TARN_QUERY_TREE_H
 
 #include <stdbool.h>
 #include <stdint.h>

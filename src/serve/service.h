@@ -1,0 +1,84 @@
+/*
+ * service.h - from a request to rows: rights, bounds, a worker, an answer. No protocol: http knows nothing of SQL, and
+ * service nothing of HTTP's bytes.
+ *
+ *     handler (query.c, endpoint.c, ask.c, console.c)
+ *       -> service_authorize     who is it, and may it do that (token.h); its rate (429)
+ *       -> service_run           a lease of the catalog's pool (503), the worker's guard (400, 403), its first frame
+ *       -> the answer            a stream of frames; each ending is one line of the audit log (audit.h)
+ *
+ * Invariants:
+ *  1. One way to a worker: whoever asks, from whatever route, passes service_run.
+ *  2. A QUERY_START in the audit log has its QUERY_END, or the process died with it.
+ *  3. A refusal tells one sentence; never a path, a key or a stack.
+ *
+ * Life cycle: service_new -> (routes) -> service_stop -> service_free. Any thread.
+ */
+#ifndef TARN_SERVE_SERVICE_H
+#define TARN_SERVE_SERVICE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lake/version.h"
+#include "pool/pool.h"
+#include "serve/token.h"
+#include "spec/spec.h"
+
+struct service;
+struct answer;
+
+struct service_options {
+	const struct manifest *manifest; /* borrowed until service_free */
+	const char *tokens; /* a file of DuckLakeTokens; NULL: those of the manifest alone */
+	bool anyone; /* no token is asked for (127.0.0.1 alone) */
+	const char *audit; /* a file to append to; NULL: the log */
+};
+
+struct service *service_new(const struct service_options *options, struct error *err);
+void service_stop(struct service *service, int64_t patience_ms);
+void service_free(struct service *service);
+
+const struct manifest *service_manifest(const struct service *service);
+/* The catalog of that name, or the only one. NULL: there is none. */
+const struct spec_catalog *service_catalog(const struct service *service, const char *name);
+struct pool *service_pool(const struct service *service, const struct spec_catalog *catalog);
+struct version *service_version(const struct service *service, const struct spec_catalog *catalog);
+struct tokens *service_tokens(const struct service *service);
+
+/* A request to a worker, for whoever holds the token. The texts of `request` are borrowed for the call. */
+struct service_ask {
+	const struct spec_catalog *catalog;
+	const struct token *token; /* NULL: an endpoint for everybody; its rights are the endpoint's */
+	struct request *request; /* its tables and bounds are narrowed to the token's here */
+	const char *route; /* for the audit log: "POST /query", an endpoint's name... */
+	int client_fd; /* -1: none */
+};
+
+struct service_refusal {
+	enum refusal kind; /* REFUSAL_NONE: what follows decides */
+	int status; /* HTTP's */
+	int retry_after_s; /* 0: none */
+	char title[128], detail[512];
+};
+
+/* Up to the worker's START. NULL with *ret_refusal. */
+struct answer *service_run(struct service *service, const struct service_ask *ask, struct service_refusal *ret_refusal);
+
+struct answer_facts {
+	int64_t snapshot, worker, waited_us, started_us; /* started: from the request to START */
+	bool one_shot;
+	int64_t rows, bytes; /* so far; rows are known at the end */
+	const char *content_type; /* borrowed */
+};
+
+/* 1: *block has the next bytes; 0: the end; -1: it failed after it began: *ret_refusal. */
+int answer_next(struct answer *answer, struct buffer *block, struct service_refusal *ret_refusal);
+struct answer_facts answer_facts(const struct answer *answer);
+/* Also where it was not read to its end: the worker is told. */
+void answer_close(struct answer *answer);
+/* All of it into memory, at most max_bytes; closes it. */
+int answer_collect(struct answer *answer, struct buffer *out, size_t max_bytes, struct answer_facts *ret_facts,
+                   struct service_refusal *ret_refusal);
+
+#endif
