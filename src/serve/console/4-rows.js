@@ -102,8 +102,10 @@ function describe(answer) {
 
 // JavaScript reads "2026-11-29 10:00:00" as local time and "+00" not at all.
 function timeOf(text) {
-  let iso = text.replace(' ', 'T').replace(/([+-]\d\d)$/, '$1:00').replace(/(\.\d{3})\d+/, '$1');
-  if (iso.includes('T') && !/(Z|[+-]\d\d:?\d\d)$/.test(iso)) iso += 'Z';
+  let iso = text.replace(' ', 'T').replace(/(\.\d{3})\d+/, '$1');
+  if (!iso.includes('T')) return Date.parse(iso);
+  if (/[+-]\d\d$/.test(iso)) iso += ':00';
+  else if (!/(Z|[+-]\d\d:?\d\d)$/.test(iso)) iso += 'Z';
   return Date.parse(iso);
 }
 

@@ -69,7 +69,7 @@ function rowsOf(table, most) {
   };
   const name = el('button', {type: 'button', class: 'link open', 'aria-expanded': String(open), 'data-key': key, click: toggle}, key,
     table.kind !== 'table' && el('span', {class: 'soft'}, ` ${table.kind}`));
-  const share = svg('svg', {class: 'bar', width: 60, height: 3, 'aria-hidden': 'true'}, svg('rect', {class: table.layer, width: 60 * (table.rows || 0) / (most || 1), height: 3}));
+  const share = svg('svg', {class: 'share', width: 60, height: 3, 'aria-hidden': 'true'}, svg('rect', {class: table.layer, width: 60 * (table.rows || 0) / (most || 1), height: 3}));
   const row = el('tr', {}, el('td', {}, name), el('td', {class: 'n'}, number(table.rows)), el('td', {class: 'n wide'}, share),
     el('td', {class: 'n wide'}, bytes(table.bytes)), el('td', {class: 'n t'}, since(table.changed_at)));
   return open ? [row, fieldsOf(table)] : [row];

@@ -13,7 +13,7 @@ function markClass(snapshot) {
 const markTitle = (s) => `Snapshot ${s.id}, ${utc(s.at)}: ${s.changes.length ? s.changes.map((c) => `${c.what} ${nameOf({schema: c.schema, name: c.table})}`).join(', ') : 'nothing that this token may read'}`;
 
 function mark(snapshot, x, width, height, most) {
-  const rows = changedRows(snapshot), tall = 8 + (height - 34) * (most > 0 ? Math.log1p(rows) / Math.log1p(most) : 0);
+  const rows = changedRows(snapshot), tall = 6 + (height - 34) * (most > 0 ? Math.sqrt(rows / most) : 0);
   const top = height - 20 - tall, chosen = snapshot.id === chosenSnapshot.id, w = Math.min(width - 1.5, 9);
   return svg('g', {role: 'option', 'aria-selected': String(chosen), 'aria-label': markTitle(snapshot), tabindex: -1, 'data-id': snapshot.id, 'data-key': `snapshot ${snapshot.id}`,
     click: () => selectSnapshot(snapshot.id)},
@@ -36,7 +36,7 @@ function drawTimeline() {
   const all = seen.overview.snapshots, box = $('timeline');
   const width = Math.max(200, box.clientWidth || 600), height = 104;
   const shown = all.slice(0, Math.floor(width / 5)).reverse();
-  setText($('snapshots-note'), all.length ? `the newest ${shown.length}; height: rows changed, logarithmic` : '');
+  setText($('snapshots-note'), all.length ? `the newest ${shown.length}; height: rows changed, by square root` : '');
   if (!shown.length) return put(box, empty('This catalog has no snapshots.'));
   const step = Math.min(26, width / shown.length), most = Math.max(...shown.map(changedRows));
   const list = svg('g', {class: 'marks', role: 'listbox', 'aria-label': 'Snapshots, oldest first', 'aria-orientation': 'horizontal', keydown: timelineKey},

@@ -176,8 +176,9 @@ function chooser(name, answer, value, onlyNumbers, changed) {
   return el('label', {}, el('span', {class: 'soft'}, `${name} `), el('select', {change: (event) => changed(Number(event.target.value))}, options));
 }
 
+// Its tools and itself.
 function chartView(answer, chosen) {
-  const box = el('div', {class: 'chart'}), tools = el('div', {class: 'tools'});
+  const box = el('div', {class: 'chart'}), tools = el('span', {class: 'group'});
   const draw = () => put(box, drawChart(answer, chosen, Math.max(260, (box.clientWidth || 800) - 32)));
   const kinds = el('span', {class: 'toggle', role: 'group', 'aria-label': 'Kind of chart'}, ['bar', 'line'].map((kind) => el('button', {type: 'button', 'aria-pressed': String(chosen.kind === kind), click: (event) => {
     chosen.kind = kind;
@@ -186,21 +187,23 @@ function chartView(answer, chosen) {
   }}, kind === 'bar' ? 'Bars' : 'Line')));
   fill(tools, {}, [chooser('Of', answer, chosen.y, true, (i) => { chosen.y = i; draw(); }), chooser('by', answer, chosen.x, false, (i) => { chosen.x = i; draw(); }), kinds]);
   new ResizeObserver(() => { if (box.clientWidth !== Number(box.dataset.width)) { box.dataset.width = box.clientWidth; draw(); } }).observe(box);
-  return el('div', {}, tools, box);
+  return [tools, box];
 }
 
 function answerView(answer, caption) {
   if (!answer.rows.length) return empty('No rows.');
-  const chosen = chooseChart(answer.columns), body = el('div');
-  const views = {Table: () => sheet(answer, caption), Chart: () => chartView(answer, chosen)};
+  const chosen = chooseChart(answer.columns), body = el('div'), extra = el('span');
+  const views = {Table: () => [el('span'), sheet(answer, caption)], Chart: () => chartView(answer, chosen)};
   const pick = (name, buttons) => {
     for (const button of buttons) button.setAttribute('aria-pressed', String(button.textContent === name));
-    body.replaceChildren(views[name]());
+    const [tools, view] = views[name]();
+    extra.replaceChildren(tools);
+    body.replaceChildren(view);
   };
   const buttons = Object.keys(views).map((name) => el('button', {type: 'button', click: () => pick(name, buttons)}, name));
   buttons[1].disabled = !chosen;
   pick('Table', buttons);
-  return el('div', {class: 'answer'}, el('div', {class: 'tools'}, el('span', {class: 'toggle', role: 'group', 'aria-label': 'Show the rows as'}, buttons)), body);
+  return el('div', {class: 'answer'}, el('div', {class: 'tools'}, el('span', {class: 'toggle', role: 'group', 'aria-label': 'Show the rows as'}, buttons), extra), body);
 }
 
 // ---- questions

@@ -171,7 +171,7 @@ function wire() {
   $('sign-in').addEventListener('submit', (event) => {
     event.preventDefault();
     const value = $('token').value.trim();
-    if (!value) return;
+    if (!/^[\x21-\x7e]+$/.test(value)) return setText($('token-error'), 'This cannot be a token: it has other characters in it.');
     sessionStorage.setItem(TOKEN, value);
     $('token').value = '';
     signIn(false);
