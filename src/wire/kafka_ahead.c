@@ -25,7 +25,6 @@ rd_kafka_message_t *ahead_next(struct kafka_source *source)
 	rd_kafka_message_t *m = NULL;
 
 	prefetch(source, source->ahead_at + 2);
-
 	for (int i = source->ahead_at; i < source->ahead_count && !m; i++) {
 		struct lane *lane = source->ahead[i] ? lane_at(source, source->ahead[i]->partition) : NULL;
 
