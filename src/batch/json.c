@@ -4,7 +4,6 @@
 #include "batch/json.h"
 
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
@@ -14,40 +13,7 @@
 
 #define ROOM_KEPT ((size_t)2 << 20) /* of the reader's memory, between payloads */
 #define KEY_MAX 255 /* bytes of a key that becomes a column */
-#define SAMPLE_MAX 40 /* bytes of a value that reasons quote */
 #define NOT_PLAIN_NEXT 15 /* documents */
-
-/* A value of each document, its rule, and the column that it fills. */
-struct cell {
-	struct json_column rule; /* its name is the column's own where there is one, else borrowed */
-	int column; /* -1: the value is not stored */
-	int also; /* another cell of the same key, -1: none */
-	struct place place; /* in the document at hand; value NULL: it has none */
-	struct allowed *allowed; /* the rule's, owned; NULL: any */
-};
-
-struct allowed {
-	uint64_t head;
-	size_t size;
-};
-
-struct json_decoder {
-	struct json_rules rules;
-	struct batch_counters *counters;
-	struct columns columns;
-	struct cell *cells;
-	int cell_count;
-	struct key root;
-	bool infers;
-	int raw, score, reasons, ingested_at; /* columns of Tarn's own, without cells; -1: none */
-	char *room; /* of the reader */
-	size_t room_size;
-	double points; /* that the row at hand lost */
-	const char *text, *end; /* of the document at hand */
-	const char *copy; /* yyjson's, with its texts in place */
-	yyjson_val plain[PLAIN_VALUES]; /* of the document at hand, where it is plain */
-	int not_plain; /* documents that are not tried, after one that was not plain */
-};
 
 /* ---- columns */
 
@@ -135,172 +101,6 @@ static int add_own_columns(struct json_decoder *decoder, struct error *err)
 	    add_own(decoder, rules->reasons, JSON_TYPE_COUNT, &decoder->reasons, err))
 		return -1;
 	return add_own(decoder, rules->ingested_at, JSON_TIMESTAMPTZ, &decoder->ingested_at, err);
-}
-
-/* ---- broken rules */
-
-/* The value as reasons quote it: short, and never half of a character. */
-static void sample(yyjson_val *value, char *text, size_t size)
-{
-	const char *from = yyjson_is_raw(value) ? yyjson_get_raw(value) : yyjson_get_str(value);
-	size_t length = from ? yyjson_get_len(value) : 0, kept = length < SAMPLE_MAX ? length : SAMPLE_MAX;
-
-	while (kept < length && kept && ((unsigned char)from[kept] & 0xc0) == 0x80)
-		kept--;
-	*text = 0;
-	if (from)
-		snprintf(text, size, yyjson_is_raw(value) ? " (%.*s%s)" : " ('%.*s%s')", (int)kept, from,
-		         kept < length ? "..." : "");
-}
-
-/* The row lost points; or, where there is no score, its payload is refused. */
-static int broken(struct json_decoder *decoder, double points, const char *reason, struct error *err)
-{
-	if (decoder->score < 0 && decoder->reasons < 0)
-		return error_set(err, ERROR_CORRUPT, 0, "%s", reason);
-	decoder->points += points;
-	if (decoder->reasons >= 0 && !grow_element(&decoder->columns.data[decoder->reasons], reason, strlen(reason)))
-		return error_no_memory(err);
-	return 0;
-}
-
-static bool is_allowed(const struct cell *cell, yyjson_val *value)
-{
-	const char *text = yyjson_get_str(value);
-	size_t size = yyjson_get_len(value);
-	uint64_t head = text_head(text, size);
-
-	for (int i = 0; i < cell->rule.allowed_count; i++)
-		if (cell->allowed[i].size == size && cell->allowed[i].head == head &&
-		    (size <= sizeof head || !memcmp(cell->rule.allowed[i], text, size)))
-			return true;
-	return false;
-}
-
-static bool is_within(const struct json_column *rule, double number)
-{
-	return !(rule->has_minimum && number < rule->minimum) && !(rule->has_maximum && number > rule->maximum);
-}
-
-static int out_of_range(struct json_decoder *decoder, const struct json_column *rule, yyjson_val *value,
-                        struct error *err)
-{
-	char text[SAMPLE_MAX + 16], reason[512];
-	int used;
-
-	sample(value, text, sizeof text);
-	used = snprintf(reason, sizeof reason, "%s is out of range%s:", rule->name, text);
-	if (rule->has_minimum)
-		used += snprintf(reason + used, sizeof reason - (size_t)used, " at least %g", rule->minimum);
-	if (rule->has_maximum)
-		snprintf(reason + used, sizeof reason - (size_t)used, "%s at most %g", rule->has_minimum ? "," : "",
-		         rule->maximum);
-	return broken(decoder, rule->weight * decoder->rules.out_of_range, reason, err);
-}
-
-static int not_allowed(struct json_decoder *decoder, const struct json_column *rule, yyjson_val *value,
-                       struct error *err)
-{
-	char text[SAMPLE_MAX + 16], reason[512];
-
-	sample(value, text, sizeof text);
-	snprintf(reason, sizeof reason, "%s is none of its values%s", rule->name, text);
-	return broken(decoder, rule->weight * decoder->rules.out_of_range, reason, err);
-}
-
-static int missing(struct json_decoder *decoder, const struct json_column *rule, struct error *err)
-{
-	char reason[512];
-
-	snprintf(reason, sizeof reason, "%s is missing", rule->name);
-	return broken(decoder, rule->weight * decoder->rules.missing, reason, err);
-}
-
-static int wrong_type(struct json_decoder *decoder, const struct json_column *rule, yyjson_val *value,
-                      struct error *err)
-{
-	char text[SAMPLE_MAX + 16], reason[512];
-
-	sample(value, text, sizeof text);
-	snprintf(reason, sizeof reason, "%s is %s%s, not %s", rule->name, json_name(value), text,
-	         json_type_right(rule->type));
-	return broken(decoder, rule->weight * decoder->rules.wrong_type, reason, err);
-}
-
-/* ---- a row */
-
-/* A column of whole numbers, seen in the table or inferred, and the first other number. */
-static bool widens(const struct json_decoder *decoder, const struct json_column *rule, yyjson_val *value)
-{
-	double number;
-
-	return decoder->infers && rule->type == JSON_BIGINT && yyjson_is_raw(value) && !json_is_whole(value) &&
-	       json_number(value, &number);
-}
-
-/* Of a value that was put: number is NAN where it was read as none. */
-static int check_range(struct json_decoder *decoder, const struct cell *cell, yyjson_val *value, double number,
-                       struct error *err)
-{
-	const struct json_column *rule = &cell->rule;
-
-	if ((rule->has_minimum || rule->has_maximum) && (!isnan(number) || json_number(value, &number)) &&
-	    !is_within(rule, number))
-		return out_of_range(decoder, rule, value, err);
-	if (cell->allowed && yyjson_is_str(value) && !is_allowed(cell, value))
-		return not_allowed(decoder, rule, value, err);
-	return 0;
-}
-
-static int fill_cell(struct json_decoder *decoder, struct cell *cell, struct error *err)
-{
-	struct growing *data = cell->column < 0 ? NULL : &decoder->columns.data[cell->column];
-	const struct json_column *rule = &cell->rule;
-	struct place place = cell->place;
-	yyjson_val *value = place.value;
-	double number;
-
-	if (!value || yyjson_is_null(value)) {
-		grow_null(data);
-		return rule->required ? missing(decoder, rule, err) : 0;
-	}
-	if (json_put(data, rule, &place, &number))
-		return check_range(decoder, cell, value, number, err);
-	if (widens(decoder, rule, value)) {
-		cell->rule.type = JSON_DOUBLE;
-		if (columns_widen(&decoder->columns, cell->column, err))
-			return -1;
-		json_put(data, rule, &place, &number);
-		return 0;
-	}
-	grow_null(data);
-	return wrong_type(decoder, rule, value, err);
-}
-
-static int fill_row(struct json_decoder *decoder, const char *text, size_t size, int64_t ingested_us, struct error *err)
-{
-	struct columns *columns = &decoder->columns;
-	double score;
-
-	if (!columns_room(columns))
-		return error_no_memory(err);
-	decoder->points = 0;
-	for (int i = 0; i < decoder->cell_count; i++)
-		if (fill_cell(decoder, &decoder->cells[i], err))
-			return -1;
-	score = decoder->points < 100 ? 100 - decoder->points : 0;
-	if (decoder->raw >= 0)
-		grow_text(&columns->data[decoder->raw], text, size);
-	if (decoder->score >= 0)
-		grow_fixed(&columns->data[decoder->score], &score, sizeof score);
-	if (decoder->reasons >= 0)
-		grow_list_end(&columns->data[decoder->reasons]);
-	if (decoder->ingested_at >= 0)
-		grow_fixed(&columns->data[decoder->ingested_at], &ingested_us, sizeof ingested_us);
-	if (!columns_ok(columns))
-		return error_no_memory(err);
-	columns->rows++;
-	return 0;
 }
 
 /* ---- a document */
@@ -434,7 +234,7 @@ static int add_document(struct json_decoder *decoder, yyjson_val *document, cons
 	empty_cells(decoder);
 	if (hold(decoder, &decoder->root, document, err) || find_cells(decoder, &decoder->root, document, err))
 		return -1;
-	return fill_row(decoder, text, size, ingested_us, err);
+	return json_fill_row(decoder, text, size, ingested_us, err);
 }
 
 /* ---- a payload */
@@ -466,7 +266,7 @@ static int read_document(struct json_decoder *decoder, const char *text, size_t 
 
 	*ret_at = 0;
 	if (read_plain(decoder, text, size))
-		return fill_row(decoder, text, size, ingested_us, err);
+		return json_fill_row(decoder, text, size, ingested_us, err);
 	if (!make_room(decoder, size))
 		return error_no_memory(err);
 	yyjson_alc_pool_init(&alc, decoder->room, decoder->room_size);

@@ -1,9 +1,9 @@
 /*
  * json_private.h - what the files of the JSON decoder share; nothing outside batch/ includes it.
  *
- * The path of a payload: json.c (lines, documents) -> json_plain.c or yyjson, and json_keys.c (keys to columns) ->
- * json_values.c (a value as its column's type, broken rules) -> json_columns.c (columns that grow, and leave as arrays
- * by slice.c).
+ * The path of a payload: json.c (lines, documents) -> json_plain.c or yyjson's tree, and json_keys.c (keys to columns)
+ * -> json_rows.c (rules) -> json_values.c (a value as its column's type) -> json_columns.c (columns that grow, and leave
+ * as arrays by slice.c).
  */
 #ifndef TARN_BATCH_JSON_PRIVATE_H
 #define TARN_BATCH_JSON_PRIVATE_H
@@ -212,5 +212,46 @@ struct key *key_find(struct key *parent, const char *name, size_t size);
 struct key *key_add(struct key *parent, const char *name, size_t size, struct error *err);
 /* Found or added; INVALID where it is no JSON pointer (RFC 6901). */
 struct key *key_of_pointer(struct key *root, const char *pointer, struct error *err);
+
+/* ---- json.c */
+
+/* Of one text of a rule: what is compared first. */
+struct allowed {
+	uint64_t head;
+	size_t size;
+};
+
+/* A value of each document, its rule, and the column that it fills. */
+struct cell {
+	struct json_column rule; /* its name is the column's own where there is one, else borrowed */
+	int column; /* -1: the value is not stored */
+	int also; /* another cell of the same key, -1: none */
+	struct place place; /* in the document at hand; value NULL: it has none */
+	struct allowed *allowed; /* the rule's, owned; NULL: any */
+};
+
+struct json_decoder {
+	struct json_rules rules;
+	struct batch_counters *counters;
+	struct columns columns;
+	struct cell *cells;
+	int cell_count;
+	struct key root;
+	bool infers;
+	int raw, score, reasons, ingested_at; /* columns of Tarn's own, without cells; -1: none */
+	char *room; /* of the reader */
+	size_t room_size;
+	double points; /* that the row at hand lost */
+	const char *text, *end; /* of the document at hand */
+	const char *copy; /* yyjson's, with its texts in place */
+	yyjson_val plain[PLAIN_VALUES]; /* of the document at hand, where it is plain */
+	int not_plain; /* documents that are not tried, after one that was not plain */
+};
+
+/* ---- json_rows.c */
+
+/* The values that the cells hold, as a row of the columns. Errors: CORRUPT (a broken rule, where none may be), FATAL.
+ */
+int json_fill_row(struct json_decoder *decoder, const char *text, size_t size, int64_t ingested_us, struct error *err);
 
 #endif
