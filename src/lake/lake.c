@@ -201,7 +201,6 @@ static int set_options(const struct lake *lake, struct duck_connection *connecti
 	static const char *const once[][2] = {
 	        {"parquet_compression", "zstd"},
 	        {"parquet_compression_level", "1"},
-	        {"parquet_version", "2"},
 	};
 	OWNED_DUCK_ROWS struct duck_rows rows = {0};
 
