@@ -2,8 +2,8 @@
  * json_private.h - what the files of the JSON decoder share; nothing outside batch/ includes it.
  *
  * The path of a payload: json.c (lines, documents) -> json_plain.c or yyjson's tree, and json_keys.c (keys to columns)
- * -> json_rows.c (rules) -> json_values.c (a value as its column's type) -> json_columns.c (columns that grow, and leave
- * as arrays by slice.c).
+ * -> json_rows.c (rules) -> json_values.c (a value as its column's type) -> json_columns.c (columns that grow, and
+ * leave as arrays by slice.c).
  */
 #ifndef TARN_BATCH_JSON_PRIVATE_H
 #define TARN_BATCH_JSON_PRIVATE_H
