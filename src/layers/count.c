@@ -11,6 +11,12 @@
 #define CATALOG "__ducklake_metadata_lake.ducklake_"
 #define DELETED_ROWS_MOST 1000000
 
+void append_from(const struct model_run *run, struct buffer *sql)
+{
+	if (run->model->shape.table)
+		append_table(sql, run->model->shape.schema, run->model->shape.table);
+}
+
 void append_rows_of(const struct model_run *run, const char *source, struct buffer *sql)
 {
 	compose_rows(&run->model->shape, source, run->source.names, run->source.count, sql);
@@ -34,12 +40,20 @@ void append_kept_of(const struct model_run *run, const char *source, struct buff
 	buffer_text(sql, ")" WHERE_KEPT);
 }
 
-static bool stage_may_drop(const struct stage *stage)
+bool stage_may_fail(const struct stage *stage)
 {
 	for (int i = 0; i < stage->output_count; i++)
 		if (stage->outputs[i].sql.failure)
 			return true;
-	return stage->condition_count > 0;
+	for (int i = 0; i < stage->condition_count; i++)
+		if (stage->conditions[i].sql.failure)
+			return true;
+	return false;
+}
+
+static bool stage_may_drop(const struct stage *stage)
+{
+	return stage->condition_count > 0 || stage_may_fail(stage);
 }
 
 bool may_drop(const struct model_run *run, enum level level)

@@ -12,12 +12,6 @@
 
 #define ROWS "\"tarn rows\""
 
-static void append_source(const struct model_run *run, struct buffer *sql)
-{
-	if (run->model->shape.table)
-		append_table(sql, run->model->shape.schema, run->model->shape.table);
-}
-
 static void append_kept_table(struct buffer *sql, const struct model *model)
 {
 	OWNED_BUFFER struct buffer name = {0};
@@ -52,7 +46,7 @@ static int read_partials(struct refresh *r, const struct model_run *run, struct 
 	buffer_init(&source, SQL_MAXIMUM_BYTES);
 	buffer_init(&rows, SQL_MAXIMUM_BYTES);
 	buffer_init(&groups, SQL_MAXIMUM_BYTES);
-	append_source(run, &source);
+	append_from(run, &source);
 	append_rows_of(run, buffer_string(&source), &rows);
 	compose_groups(&run->model->shape, buffer_string(&rows), &groups);
 	if (describe_sql(r, buffer_string(&rows), &arguments) || describe_sql(r, buffer_string(&groups), &results))
@@ -172,7 +166,7 @@ int groups_anew(struct refresh *r, struct model_run *run)
 	buffer_init(&rows, SQL_MAXIMUM_BYTES);
 	buffer_init(&groups, SQL_MAXIMUM_BYTES);
 	buffer_init(&result, SQL_MAXIMUM_BYTES);
-	append_source(run, &source);
+	append_from(run, &source);
 	append_rows_of(run, buffer_string(&source), &rows);
 	if (forget_counts(r, run) || empty_table(r, run) || make_groups(r, run, buffer_string(&rows), &groups))
 		return -1;
@@ -280,7 +274,7 @@ static int make_again(struct refresh *r, struct model_run *run, struct change *c
 	buffer_init(&source, SQL_MAXIMUM_BYTES);
 	buffer_init(&rows, SQL_MAXIMUM_BYTES);
 	buffer_init(&where, SQL_MAXIMUM_BYTES);
-	append_source(run, &source);
+	append_from(run, &source);
 	append_rows_of(run, buffer_string(&source), &rows);
 	buffer_printf(&where, " AND EXISTS (SELECT 1 FROM %s c WHERE c.\"tarn again\" AND ",
 	              buffer_string(&c->changes));
@@ -350,6 +344,17 @@ static int make_after(struct refresh *r, const struct model_run *run, struct cha
 	return run_sql(r, &sql, NULL);
 }
 
+/* Into what is kept, from which the keys' old partials are gone. */
+static int put_after(struct refresh *r, const struct change *c)
+{
+	OWNED_BUFFER struct buffer sql = {0};
+
+	buffer_init(&sql, SQL_MAXIMUM_BYTES);
+	buffer_printf(&sql, "INSERT INTO %s BY NAME SELECT * FROM %s", buffer_string(&c->kept),
+	              buffer_string(&c->after));
+	return run_sql(r, &sql, NULL);
+}
+
 static int keep(struct refresh *r, const struct model_run *run, struct change *c)
 {
 	OWNED_BUFFER struct buffer sql = {0};
@@ -361,10 +366,7 @@ static int keep(struct refresh *r, const struct model_run *run, struct change *c
 	buffer_char(&sql, ')');
 	if (run_sql(r, &sql, NULL))
 		return -1;
-	buffer_clear(&sql);
-	buffer_printf(&sql, "INSERT INTO %s BY NAME SELECT * FROM %s", buffer_string(&c->kept),
-	              buffer_string(&c->after));
-	return run_sql(r, &sql, NULL);
+	return put_after(r, c);
 }
 
 /* The model's rows of those keys, before or after, as a temporary table; counted. */
@@ -441,17 +443,6 @@ static int change_table(struct refresh *r, struct model_run *run)
 
 /* ---- most groups changed: all rows are written from the partials, which costs less than looking for them */
 
-static bool result_may_fail(const struct shape *shape)
-{
-	for (int i = 0; i < shape->result.output_count; i++)
-		if (shape->result.outputs[i].sql.failure)
-			return true;
-	for (int i = 0; i < shape->result.condition_count; i++)
-		if (shape->result.conditions[i].sql.failure)
-			return true;
-	return false;
-}
-
 /* Whoever follows this model's changes needs to have them. */
 static bool is_followed(const struct refresh *r, const struct model_run *run)
 {
@@ -471,7 +462,7 @@ static int most_changed(struct refresh *r, const struct model_run *run, const st
 
 	*ret_most = false;
 	/* Keys that are all computed again are no merge of what was kept: make_after has the changed ones alone. */
-	if (c->partials.always_again || result_may_fail(&run->model->shape) || is_followed(r, run))
+	if (c->partials.always_again || stage_may_fail(&run->model->shape.result) || is_followed(r, run))
 		return 0;
 	buffer_init(&sql, SQL_MAXIMUM_BYTES);
 	buffer_printf(&sql, "SELECT 2 * (SELECT count(*) FROM %s) - (SELECT count(*) FROM %s)",
@@ -492,12 +483,7 @@ static int replace_all(struct refresh *r, struct model_run *run, struct change *
 	buffer_init(&result, SQL_MAXIMUM_BYTES);
 	buffer_init(&sql, SQL_MAXIMUM_BYTES);
 	buffer_printf(&sql, "DELETE FROM %s", buffer_string(&c->kept));
-	if (make_after(r, run, c, buffer_string(&c->kept)) || run_sql(r, &sql, NULL))
-		return -1;
-	buffer_clear(&sql);
-	buffer_printf(&sql, "INSERT INTO %s BY NAME SELECT * FROM %s", buffer_string(&c->kept),
-	              buffer_string(&c->after));
-	if (run_sql(r, &sql, NULL))
+	if (make_after(r, run, c, buffer_string(&c->kept)) || run_sql(r, &sql, NULL) || put_after(r, c))
 		return -1;
 	append_finals(shape, &c->partials, buffer_string(&c->after), &groups);
 	compose_result(shape, buffer_string(&groups), &result);

@@ -169,6 +169,15 @@ int delete_rows(struct refresh *r, const char *table, const char *gone, const st
 
 /* ---- transaction.c */
 
+/* How long to try again, and how soon. */
+struct patience {
+	int64_t until_ms, pause_ms;
+};
+
+struct patience patience_of(int64_t patience_ms);
+/* Waits, and says to try again; false: the error stays, or the time is over. */
+bool patience_again(struct patience *patience, const struct error *err);
+
 /* Also where it failed transaction_close follows. */
 int transaction_open(struct refresh *r);
 /* work: 1 - COMMIT; 0 - there is nothing to, or -1: ROLLBACK. r->committed says what came of it; append_note adds
@@ -252,6 +261,10 @@ int culprit_find(struct refresh *r, const struct model_run *run, struct culprit 
 
 enum level { LEVEL_ROWS, LEVEL_GROUPS };
 
+/* Its source, behind FROM; nothing where the shape has another FROM. */
+void append_from(const struct model_run *run, struct buffer *sql);
+/* Can a CAST of it refuse? */
+bool stage_may_fail(const struct stage *stage);
 /* The SQL of `rows` over a source with the columns of run->source. */
 void append_rows_of(const struct model_run *run, const char *source, struct buffer *sql);
 /* The model's own columns, put together again from its parts. */

@@ -4,9 +4,7 @@
  */
 #include <inttypes.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "base/clock.h"
 #include "layers/layers_private.h"
 #include "layers/quarantined.h"
 
@@ -15,7 +13,6 @@
 /* What makes two refused rows the same. */
 #define SAME "source_table, source_row, \"column\", \"text\""
 #define NUMBERED "row_number() OVER (PARTITION BY " SAME ") AS n"
-#define AGAIN_MS 100
 
 static void append_rows_of_model(struct buffer *sql, const struct refresh *r, const char *model)
 {
@@ -224,18 +221,15 @@ static void append_note(const struct refresh *r, struct buffer *note)
 int pipeline_discard(struct pipeline *pipeline, const struct refused_rows *rows, const char *because,
                      int64_t patience_ms, int64_t *ret_count, struct error *err)
 {
-	int64_t until = clock_monotonic_ms() + patience_ms;
+	struct patience patience = patience_of(patience_ms);
 	int failed;
 
-	for (;;) {
+	do {
 		struct discarding d = {.r = {.pipeline = pipeline, .err = err}, .rows = rows, .because = because};
 
 		failed = transaction_open(&d.r) || transaction_run(&d.r, mark, append_note);
 		transaction_close(&d.r);
 		*ret_count = d.r.committed ? d.count : 0;
-		if (!failed || (err->kind != ERROR_CONFLICT && err->kind != ERROR_TRANSIENT) ||
-		    clock_monotonic_ms() + AGAIN_MS > until)
-			return failed ? -1 : 0;
-		usleep(AGAIN_MS * 1000);
-	}
+	} while (failed && patience_again(&patience, err));
+	return failed ? -1 : 0;
 }

@@ -14,8 +14,6 @@
 #include "base/log.h"
 #include "layers/layers_private.h"
 
-#define AGAIN_MS 100
-
 const char *refresh_how_name(enum refresh_how how)
 {
 	static const char *const names[] = {[REFRESH_NOTHING] = "nothing",
@@ -479,15 +477,11 @@ int pipeline_refresh(struct pipeline *pipeline, const struct refresh_options *op
 int pipeline_refresh_patiently(struct pipeline *pipeline, const struct refresh_options *options, int64_t patience_ms,
                                struct refresh_report *ret_report, struct error *err)
 {
-	int64_t until = clock_monotonic_ms() + patience_ms, pause_ms = AGAIN_MS;
+	struct patience patience = patience_of(patience_ms);
 
-	while (pipeline_refresh(pipeline, options, ret_report, err)) {
-		if ((err->kind != ERROR_CONFLICT && err->kind != ERROR_TRANSIENT) ||
-		    clock_monotonic_ms() + pause_ms > until)
+	while (pipeline_refresh(pipeline, options, ret_report, err))
+		if (!patience_again(&patience, err))
 			return -1;
-		usleep((useconds_t)pause_ms * 1000);
-		pause_ms = pause_ms < 16 * AGAIN_MS ? 2 * pause_ms : pause_ms;
-	}
 	return 0;
 }
 

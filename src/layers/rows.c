@@ -3,12 +3,6 @@
  */
 #include "layers/layers_private.h"
 
-static void append_source(const struct model_run *run, struct buffer *sql)
-{
-	if (run->model->shape.table)
-		append_table(sql, run->model->shape.schema, run->model->shape.table);
-}
-
 static int insert_kept(struct refresh *r, struct model_run *run, const char *rows, int64_t *ret_inserted)
 {
 	OWNED_BUFFER struct buffer sql = {0};
@@ -31,7 +25,7 @@ static int all_kept(struct refresh *r, const struct model_run *run, int64_t inse
 		return 0;
 	buffer_init(&sql, SQL_MAXIMUM_BYTES);
 	buffer_text(&sql, "SELECT count(*) FROM ");
-	append_source(run, &sql);
+	append_from(run, &sql);
 	if (count_sql(r, &sql, &count))
 		return -1;
 	*ret_all = count == inserted;
@@ -46,7 +40,7 @@ int rows_anew(struct refresh *r, struct model_run *run)
 
 	buffer_init(&source, SQL_MAXIMUM_BYTES);
 	buffer_init(&rows, SQL_MAXIMUM_BYTES);
-	append_source(run, &source);
+	append_from(run, &source);
 	append_rows_of(run, buffer_string(&source), &rows);
 	if (forget_counts(r, run) || empty_table(r, run) || insert_kept(r, run, buffer_string(&rows), &inserted) ||
 	    all_kept(r, run, inserted, &all))

@@ -11,6 +11,23 @@
 #include "base/fault.h"
 #include "layers/layers_private.h"
 
+#define AGAIN_MS 100
+
+struct patience patience_of(int64_t patience_ms)
+{
+	return (struct patience){.until_ms = clock_monotonic_ms() + patience_ms, .pause_ms = AGAIN_MS};
+}
+
+bool patience_again(struct patience *patience, const struct error *err)
+{
+	if (!error_may_pass(err) || clock_monotonic_ms() + patience->pause_ms > patience->until_ms)
+		return false;
+	usleep((useconds_t)patience->pause_ms * 1000);
+	if (patience->pause_ms < 16 * AGAIN_MS)
+		patience->pause_ms *= 2;
+	return true;
+}
+
 int transaction_open(struct refresh *r)
 {
 	struct pipeline *pipeline = r->pipeline;
