@@ -169,7 +169,8 @@ static int take_out_of_quarantine(struct refresh *r, const struct model_run *run
 	buffer_init(&sql, SQL_MAXIMUM_BYTES);
 	buffer_init(&gone, 4096);
 	append_temporary(&gone, "refused", run->model);
-	buffer_printf(&sql, "CREATE OR REPLACE TEMP TABLE %s AS %s", buffer_string(&gone), refused);
+	append_create_temporary(r, &sql, buffer_string(&gone));
+	buffer_printf(&sql, " AS %s", refused);
 	if (run_sql(r, &sql, NULL))
 		return -1;
 	buffer_clear(&sql);

@@ -9,7 +9,7 @@
 #include "layers/quarantined.h"
 
 #define QUARANTINED_ROWS "lake.tarn.quarantined_rows"
-#define BEFORE "temp.\"tarn quarantined before\""
+#define BEFORE "temp.main.\"tarn quarantined before\""
 /* What makes two refused rows the same. */
 #define SAME "source_table, source_row, \"column\", \"text\""
 #define NUMBERED "row_number() OVER (PARTITION BY " SAME ") AS n"
@@ -103,7 +103,8 @@ int quarantined_note(struct refresh *r)
 	OWNED_BUFFER struct buffer sql = {0};
 
 	buffer_init(&sql, SQL_MAXIMUM_BYTES);
-	buffer_text(&sql, "CREATE OR REPLACE TEMP TABLE " BEFORE " AS SELECT source_table, source_row");
+	append_create_temporary(r, &sql, BEFORE);
+	buffer_text(&sql, " AS SELECT source_table, source_row");
 	append_rows_of_model(&sql, r, r->options->replay);
 	return run_sql(r, &sql, NULL);
 }
@@ -129,11 +130,12 @@ int quarantined_compare(struct refresh *r)
 
 int quarantined_keep_discards(struct refresh *r, struct model_run *run)
 {
-	OWNED_BUFFER struct buffer sql = {0};
+	OWNED_BUFFER struct buffer sql = {0}, table = {0};
 
 	buffer_init(&sql, SQL_MAXIMUM_BYTES);
-	buffer_text(&sql, "CREATE OR REPLACE TEMP TABLE ");
-	append_temporary(&sql, "discards", run->model);
+	buffer_init(&table, 4096);
+	append_temporary(&table, "discards", run->model);
+	append_create_temporary(r, &sql, buffer_string(&table));
 	buffer_text(&sql, " AS SELECT " SAME ", discarded_at, because, " NUMBERED);
 	append_rows_of_model(&sql, r, run->model->name);
 	buffer_text(&sql, " AND discarded_at IS NOT NULL");
