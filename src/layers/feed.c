@@ -191,6 +191,16 @@ static void append_fates(struct buffer *sql, const struct described *columns, co
 	buffer_text(sql, "\"" COLUMN_FAILED "\", \"" COLUMN_FILTERED "\", \"" COLUMN_ROW "\")");
 }
 
+int fates_write(struct refresh *r, const struct model_run *run, const char *name, const char *rows)
+{
+	OWNED_BUFFER struct buffer sql = {0};
+
+	buffer_init(&sql, SQL_MAXIMUM_BYTES);
+	append_create_temporary(r, &sql, name);
+	append_fates(&sql, &run->columns, rows);
+	return run_sql(r, &sql, NULL);
+}
+
 int feed_write_fates(struct refresh *r, struct model_run *run, enum delta delta, const char *rows,
                      struct buffer *ret_fates)
 {
@@ -199,11 +209,8 @@ int feed_write_fates(struct refresh *r, struct model_run *run, enum delta delta,
 	buffer_init(&sql, SQL_MAXIMUM_BYTES);
 	buffer_init(&fates, 4096);
 	append_temporary(&fates, delta == DELTA_GONE ? "fates of gone" : "fates of new", run->model);
-	append_create_temporary(r, &sql, buffer_string(&fates));
-	append_fates(&sql, &run->columns, rows);
-	if (run_sql(r, &sql, NULL))
+	if (fates_write(r, run, buffer_string(&fates), rows))
 		return -1;
-	buffer_clear(&sql);
 	append_create_view(r, &sql, run, delta);
 	buffer_printf(&sql, COLUMNS_KEPT " FROM %s" WHERE_KEPT, buffer_string(&fates));
 	buffer_printf(ret_fates, "SELECT * FROM %s", buffer_string(&fates));

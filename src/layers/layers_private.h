@@ -237,6 +237,8 @@ int feed_write_nothing(struct refresh *r, struct model_run *run, enum delta delt
  * those that are kept. ret_fates: a SELECT of all of them, with COLUMN_ROW of those that failed. */
 int feed_write_fates(struct refresh *r, struct model_run *run, enum delta delta, const char *rows,
                      struct buffer *ret_fates);
+/* A temporary table of rows with their fates, in the types of the model's table. */
+int fates_write(struct refresh *r, const struct model_run *run, const char *name, const char *rows);
 /* How many rows they have. */
 int feed_count(struct refresh *r, const char *schema, const char *table, enum delta delta, int64_t *ret_count);
 void feed_release(struct refresh *r);
