@@ -278,15 +278,35 @@ int check_counts(struct refresh *r, const struct model_run *run)
 	                 run->model->file, report->rows_in, kept, groups ? "grouped" : "out", rows, report->filtered);
 }
 
+/* Of a pipeline that has none a DELETE for each model would read the catalog in vain. */
+static int has_quarantine(struct refresh *r, bool *ret_has)
+{
+	OWNED_BUFFER struct buffer sql = {0};
+
+	if (!r->quarantine_known) {
+		buffer_init(&sql, SQL_MAXIMUM_BYTES);
+		buffer_text(&sql, "SELECT count(*) FROM lake.tarn.quarantined_rows WHERE pipeline = ");
+		buffer_sql_text(&sql, r->pipeline->spec->name);
+		if (count_sql(r, &sql, &r->quarantine_before))
+			return -1;
+		r->quarantine_known = true;
+	}
+	*ret_has = r->quarantine_before > 0;
+	return 0;
+}
+
 int forget_counts(struct refresh *r, struct model_run *run)
 {
 	OWNED_BUFFER struct buffer sql = {0};
+	bool has = true;
 
 	run->report->rows_in = run->report->rows_out = run->report->quarantined = run->report->filtered = 0;
 	run->report->grouped = run->report->groups = 0;
 	memset(run->report->by_condition, 0,
 	       (size_t)model_condition_count(run->model) * sizeof *run->report->by_condition);
-	if (run->before.known && !run->before.quarantined)
+	if (!run->before.known && has_quarantine(r, &has))
+		return -1;
+	if (run->before.known ? !run->before.quarantined : !has)
 		return 0;
 	if (run->before.discarded && quarantined_keep_discards(r, run))
 		return -1;

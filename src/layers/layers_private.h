@@ -124,6 +124,8 @@ struct refresh {
 	struct duck_connection *connection;
 	bool snapshots; /* false: backend file */
 	int threads; /* of DuckDB, that were asked for; 0: none were */
+	bool quarantine_known;
+	int64_t quarantine_before; /* rows that the pipeline had in quarantine before the first model was made */
 	struct buffer drops; /* DROP of each temporary table that was made */
 	int64_t turn; /* as the transaction saw it */
 	int64_t snapshot; /* that it reads */
