@@ -368,8 +368,8 @@ static int is_arranged(struct refresh *r, const struct model_run *run, bool *ret
 	        "tag x WHERE x.object_id = t.table_id AND x.end_snapshot IS NULL",
 	        "column_tag x WHERE x.table_id = t.table_id AND x.end_snapshot IS NULL",
 	        "metadata x WHERE x.scope = 'table' AND x.scope_id = t.table_id",
-	        "column x WHERE x.table_id = t.table_id AND x.end_snapshot IS NULL AND NOT CAST(x.nulls_allowed AS "
-	        "BOOLEAN)"};
+	        ("column x WHERE x.table_id = t.table_id AND x.end_snapshot IS NULL AND NOT CAST(x.nulls_allowed AS "
+	         "BOOLEAN)")};
 	OWNED_BUFFER struct buffer sql = {0};
 	int64_t count = 0;
 
