@@ -105,27 +105,12 @@ static const char *const wanted_extensions[][3] = {
         [BACKEND_FILE] = {NULL},
 };
 
-/*
- * All that this lake will load are the files of the build. Then DuckDB need not look at their signatures, which takes
- * it half a second of a processor at each start; readers, whose SQL may be any, leave it to DuckDB.
- */
-static bool know_extensions(const struct lake *lake)
-{
-	const char *const *wanted = wanted_extensions[lake->catalog->backend.type];
-
-	for (int i = 0; i < 3 && wanted[i]; i++)
-		if (!extension_is_known(wanted[i]))
-			return false;
-	return *wanted && !object_store_used(lake->catalog);
-}
-
 static int load_extensions(const struct lake *lake, struct duck_connection *connection, struct error *err)
 {
 	const char *const *wanted = wanted_extensions[lake->catalog->backend.type];
 
 	for (int i = 0; i < 3 && wanted[i]; i++)
-		if (lake->known_extensions ? extension_load_known(connection, wanted[i], err)
-		                           : lake_load_extension(connection, wanted[i], err))
+		if (lake_load_extension(connection, wanted[i], err))
 			return -1;
 	return 0;
 }
@@ -139,9 +124,6 @@ static struct duck *open_duck(struct lake *lake, struct error *err)
 
 	/* What LOAD and ATTACH ask of the catalog is small, and two threads take twice as long for it as one. */
 	snprintf(threads, sizeof threads, "%d", options->threads ? options->threads : 1);
-	lake->known_extensions = options->writer && know_extensions(lake);
-	if (lake->known_extensions)
-		settings[count++] = (struct duck_setting){"allow_unsigned_extensions", "true"};
 	settings[count++] = (struct duck_setting){"extension_directory", lake_extension_folder()};
 	settings[count++] = (struct duck_setting){"autoinstall_known_extensions", "false"};
 	settings[count++] = (struct duck_setting){"autoload_known_extensions", "false"};

@@ -13,7 +13,6 @@ struct lake {
 	const struct spec_catalog *catalog; /* borrowed */
 	struct lake_options options;
 	struct duck *duck;
-	bool known_extensions; /* extension.h */
 	struct spill spill;
 	int writer_lock; /* fd, -1: none */
 	int source_count; /* names the table functions */
