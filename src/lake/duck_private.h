@@ -13,6 +13,8 @@ struct duck {
 
 struct duck_connection {
 	duckdb_connection handle;
+	char *asked; /* duck_ask's statement; NULL: none */
+	duckdb_prepared_statement answer;
 };
 
 /* Fill *err from DuckDB's words. Return -1. duck_fail_data frees `data`. */
