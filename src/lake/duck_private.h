@@ -15,6 +15,7 @@ struct duck_connection {
 	duckdb_connection handle;
 	char *asked; /* duck_ask's statement; NULL: none */
 	duckdb_prepared_statement answer;
+	duckdb_prepared_statement parse; /* of duck_parse; NULL until its first use */
 };
 
 /* Fill *err from DuckDB's words. Return -1. duck_fail_data frees `data`. */
@@ -22,6 +23,10 @@ int duck_fail(int type, const char *message, struct error *err);
 int duck_fail_data(duckdb_error_data data, struct error *err);
 /* Where all that DuckDB tells of the type is in the words: "Constraint Error: ...". */
 int duck_fail_in_words(const char *message, struct error *err);
+
+struct duck_stream;
+/* Takes the result, of a streamed statement, also where it fails. */
+struct duck_stream *duck_stream_of(duckdb_result result, struct error *err);
 
 enum duck_class duck_class_of(duckdb_logical_type type);
 
