@@ -90,9 +90,9 @@ int accept_type(const char *header, const char *type)
 	if (!header)
 		return 1000;
 	while (next_member(&header, &member)) {
-		int specific = member.narrowed                              ? 0
-		               : is(&member, type, strlen(type))            ? 3
-		               : is(&member, "*/*", 3)                      ? 1
+		int specific = member.narrowed                   ? 0
+		               : is(&member, type, strlen(type)) ? 3
+		               : is(&member, "*/*", 3)           ? 1
 		               : member.size == family + 1 && member.name[family] == '*' &&
 		                               !strncasecmp(member.name, type, family)
 		                       ? 2

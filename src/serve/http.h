@@ -70,7 +70,8 @@ struct http_response {
 	const char *route; /* for `done`: a text that outlives the response; NULL: none */
 };
 
-/* Instead of a header of that name that is there already. The value is one line; bytes that would end it are left out. */
+/* Instead of a header of that name that is there already. The value is one line; bytes that would end it are left out.
+ */
 void http_add(struct http_response *response, const char *name, const char *format, ...)
         __attribute__((format(printf, 3, 4)));
 

@@ -13,8 +13,8 @@
 
 #define LENGTH_DIGITS_MAX 15
 
-static const char *const singular[] = {"Host",           "Content-Length", "Content-Type", "Authorization",
-                                       "Transfer-Encoding", "Expect",        "Origin"};
+static const char *const singular[] = {"Host",   "Content-Length", "Content-Type", "Authorization", "Transfer-Encoding",
+                                       "Expect", "Origin"};
 
 static struct header *find(struct http_request *request, const char *name)
 {

@@ -53,7 +53,8 @@ void http_add(struct http_response *response, const char *name, const char *form
 }
 
 /* Calls `add` with each header of the text, which is cut up. */
-static void each_header(struct buffer *headers, enum MHD_Result (*add)(struct MHD_Response *, const char *, const char *),
+static void each_header(struct buffer *headers,
+                        enum MHD_Result (*add)(struct MHD_Response *, const char *, const char *),
                         struct MHD_Response *response)
 {
 	char *line = headers->data;
@@ -212,9 +213,9 @@ static bool encode_body(struct buffer *body, enum encoding encoding)
 	struct buffer encoded = {0};
 	bool smaller;
 
-	buffer_init(&encoded, body->size);
+	buffer_init(&encoded, BUFFER_DEFAULT_MAXIMUM);
 	smaller = encoder && !encoder_put(encoder, body->data, body->size, &encoded, &err) &&
-	          !encoder_end(encoder, &encoded, &err);
+	          !encoder_end(encoder, &encoded, &err) && encoded.size < body->size;
 	encoder_free(encoder);
 	if (!smaller) {
 		buffer_release(&encoded);

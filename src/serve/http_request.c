@@ -79,8 +79,7 @@ static void name_client(struct http_request *request)
 
 void *http_request_new(void *context, const char *raw, struct MHD_Connection *connection)
 {
-	const union MHD_ConnectionInfo *link =
-	        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+	const union MHD_ConnectionInfo *link = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
 	struct http_request *request = calloc(1, sizeof *request);
 
 	if (!request || !link || !link->socket_context) {

@@ -31,7 +31,8 @@ static bool taken;
 
 static gnutls_datum_t datum(const struct buffer *buffer)
 {
-	return (gnutls_datum_t){.data = (unsigned char *)(uintptr_t)buffer_string(buffer), .size = (unsigned)buffer->size};
+	return (gnutls_datum_t){.data = (unsigned char *)(uintptr_t)buffer_string(buffer),
+	                        .size = (unsigned)buffer->size};
 }
 
 /* Do they parse, and belong together? */

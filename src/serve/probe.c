@@ -1,5 +1,5 @@
-/* probe.c - what a machine asks a running tarn: /metrics (Prometheus), /healthz (the process lives), /readyz (it does its
- * work: lanes assigned, the lake answering). */
+/* probe.c - what a machine asks a running tarn: /metrics (Prometheus), /healthz (the process lives), /readyz (it does
+ * its work: lanes assigned, the lake answering). */
 #include "base/metrics.h"
 #include "serve/routes.h"
 #include "serve/serving.h"

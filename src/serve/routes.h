@@ -1,16 +1,16 @@
 /*
  * routes.h - which handler answers what: one table (routes.def), and what every request passes before its handler.
  *
- * A row is a method and a path; a path that ends with '*' stands for all that begin with what is before it. GET is HEAD,
- * too. The first row of the path and method counts. What a path has no row for is 404, what a method has none for 405
- * with Allow, and OPTIONS is answered for every row; of a row with the method "*" the handler does all that itself, and
- * it stands last.
+ * A row is a method and a path; a path that ends with '*' stands for all that begin with what is before it. GET is
+ * HEAD, too. The first row of the path and method counts. What a path has no row for is 404, what a method has none for
+ * 405 with Allow, and OPTIONS is answered for every row; of a row with the method "*" the handler does all that itself,
+ * and it stands last.
  *
  * Before a handler is called its row's access was checked:
  *     ANYBODY  nobody is asked who they are
- *     TOKEN    call->token is somebody's (or anyone's, where the service asks for none), its rate not used up (401, 429)
- *     QUERY    the same, and the token may ask SQL of its own (403)
- *     SELF     the handler does that itself (call_authorize)
+ *     TOKEN    call->token is somebody's (or anyone's, where the service asks for none), its rate not used up (401,
+ * 429) QUERY    the same, and the token may ask SQL of its own (403) SELF     the handler does that itself
+ * (call_authorize)
  *
  * To add one: a row of routes.def, and a function `void NAME(struct call *call)`.
  */

@@ -39,7 +39,8 @@ static const char *decode(char *text, size_t size, bool argument)
 			if (byte < 0)
 				return "a '%' of the target has no two hexadecimal digits behind it";
 			if (!argument && (byte == '/' || byte == '\\'))
-				return "the path has an encoded '/' or '\\', which some programs read as the border of a part";
+				return "the path has an encoded '/' or '\\', which some programs read as the border of "
+				       "a part";
 			i += 2;
 		} else if (argument && byte == '+') {
 			byte = ' ';

@@ -135,7 +135,8 @@ static struct token_set *set_read(const char *file, const struct token_set *befo
 		return NULL;
 	if (manifest->catalog_count || manifest->stream_count || manifest->pipeline_count || manifest->pool_count ||
 	    manifest->endpoint_count || manifest->assistant_count) {
-		error_set(err, ERROR_INVALID, 0, "%s: a file of tokens has documents of kind DuckLakeToken alone", file);
+		error_set(err, ERROR_INVALID, 0, "%s: a file of tokens has documents of kind DuckLakeToken alone",
+		          file);
 		manifest_free(manifest);
 		return NULL;
 	}

@@ -38,8 +38,8 @@ bool token_may_catalog(const struct token *token, const char *catalog);
 bool token_may_endpoint(const struct token *token, const char *endpoint);
 
 /*
- * * stands for any characters, case aside. A '*' in the text is matched by a '*' of the pattern alone: so that a pattern
- * that fits another pattern means all that the other one means.
+ * * stands for any characters, case aside. A '*' in the text is matched by a '*' of the pattern alone: so that a
+ * pattern that fits another pattern means all that the other one means.
  */
 bool pattern_fits(const char *pattern, const char *text);
 
