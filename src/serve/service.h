@@ -70,6 +70,7 @@ struct answer_facts {
 	bool one_shot;
 	int64_t rows, bytes; /* so far; rows are known at the end */
 	const char *content_type; /* borrowed */
+	const char *columns, *tables; /* of START, as JSON: [{"name", "type"}], ["main.t"]; borrowed; NULL: not told */
 };
 
 /* 1: *block has the next bytes; 0: the end; -1: it failed after it began: *ret_refusal. */

@@ -31,6 +31,8 @@ struct serving {
 	struct serving_options options;
 	struct http_server *http;
 	struct tokens *tokens;
+	struct service *service;
+	struct asker *asker;
 	/* The state of each part stands here: its start and its end are rows of `parts` in serving.c. */
 };
 
