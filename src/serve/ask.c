@@ -125,12 +125,14 @@ static int refuse_model(struct asking *asking, enum llm_outcome outcome, const s
 {
 	char type[sizeof got->error_type + 32] = "", name[32];
 
-	log_event(EVENT_QUESTION,
-	          FIELDS(LOG_TEXT("outcome", llm_outcome_name(outcome)), LOG_TEXT("model", asking->answer->model),
-	                 LOG_NUMBER("tries", got->tries)),
-	          "the language model: %s", err->message);
+	if (outcome != LLM_CANCELLED)
+		log_event(EVENT_QUESTION,
+		          FIELDS(LOG_TEXT("outcome", llm_outcome_name(outcome)),
+		                 LOG_TEXT("model", asking->answer->model), LOG_NUMBER("tries", got->tries)),
+		          "the language model: %s", err->message);
 	if (got->http_status >= 300)
-		snprintf(type, sizeof type, " (%d%s%s)", got->http_status, *got->error_type ? " " : "", got->error_type);
+		snprintf(type, sizeof type, " (%d%s%s)", got->http_status, *got->error_type ? " " : "",
+		         got->error_type);
 	if (got->retry_after_s > 0)
 		asking->answer->retry_after_s = got->retry_after_s > 86400 ? 86400 : (int)got->retry_after_s;
 	snprintf(name, sizeof name, "model_%s", llm_outcome_name(outcome));
@@ -170,7 +172,8 @@ static int check_question(struct asking *asking)
 	if (blank)
 		return refuse(asking, 422, "question", title, "The question is empty.");
 	if (size > ASK_QUESTION_BYTES_MAX)
-		return refuse(asking, 422, "question", title, "The question has more than %d bytes.", ASK_QUESTION_BYTES_MAX);
+		return refuse(asking, 422, "question", title, "The question has more than %d bytes.",
+		              ASK_QUESTION_BYTES_MAX);
 	return 0;
 }
 
@@ -179,7 +182,8 @@ static int find_model(struct asking *asking)
 	asking->llm = model_of(asking->asker, asking->question->catalog);
 	if (!asking->llm)
 		return refuse(asking, 503, "no_model", "There is no language model",
-		              "No language model answers questions about this catalog: its manifest has no DuckLakeAssistant.");
+		              "No language model answers questions about this catalog: its manifest has no "
+		              "DuckLakeAssistant.");
 	asking->answer->model = llm_assistant(asking->llm)->model;
 	return 0;
 }
@@ -245,7 +249,8 @@ static int consult(struct asking *asking, enum extracted *ret_extracted)
 	enum llm_outcome outcome;
 	struct error err = {0};
 
-	tell(asking, answer->attempts ? "asking the language model to mend its SQL" : "asking the language model for SQL");
+	tell(asking,
+	     answer->attempts ? "asking the language model to mend its SQL" : "asking the language model for SQL");
 	answer->attempts++;
 	outcome = llm_ask(asking->llm, &request, &got, &err);
 	answer->model_ms += clock_monotonic_ms() - began_ms;
@@ -258,14 +263,16 @@ static int consult(struct asking *asking, enum extracted *ret_extracted)
 	*ret_extracted = extract_sql(got.text.data, got.text.size, &answer->sql);
 	buffer_clear(&asking->said);
 	/* Turns are texts without 0 bytes; what a model wrote at length is not said again at length. */
-	buffer_append(&asking->said, got.text.data, strnlen(got.text.data, got.text.size < 16384 ? got.text.size : 16384));
+	buffer_append(&asking->said, got.text.data,
+	              strnlen(got.text.data, got.text.size < 16384 ? got.text.size : 16384));
 	return 0;
 }
 
 /* 0: a statement. 1: none, but it may be asked again. -1: answered with a refusal. */
 static int judge(struct asking *asking, enum extracted extracted)
 {
-	static const char unsafe[] = "The statement is not allowed", invalid[] = "The language model wrote no statement";
+	static const char unsafe[] = "The statement is not allowed",
+	                  invalid[] = "The language model wrote no statement";
 	bool last = asking->answer->attempts == ATTEMPTS_MAX;
 	char reason[EXTRACT_REASON_BYTES_MAX + 4];
 
@@ -276,24 +283,30 @@ static int judge(struct asking *asking, enum extracted extracted)
 		buffer_clear(&asking->answer->sql);
 		return refuse(asking, 422, "cannot_answer", "The question cannot be answered from the tables", "%s",
 		              *reason ? reason : "The language model says so, without a reason.");
-	case EXTRACTED_TWO: return refuse(asking, 422, "unsafe", unsafe, "The language model wrote more than one statement.");
+	case EXTRACTED_TWO:
+		return refuse(asking, 422, "unsafe", unsafe, "The language model wrote more than one statement.");
 	case EXTRACTED_NO_SELECT:
 		return refuse(asking, 422, "unsafe", unsafe, "The language model wrote a statement that is no SELECT.");
 	case EXTRACTED_TOO_LONG:
-		return refuse(asking, 422, "invalid", invalid, "The language model wrote a statement of more than %zu bytes.",
-		              EXTRACT_SQL_BYTES_MAX);
+		return refuse(asking, 422, "invalid", invalid,
+		              "The language model wrote a statement of more than %zu bytes.", EXTRACT_SQL_BYTES_MAX);
 	case EXTRACTED_SEVERAL:
-		return !last ? 1 : refuse(asking, 422, "several", invalid, "The language model wrote several statements to choose from.");
+		return !last ? 1
+		             : refuse(asking, 422, "several", invalid,
+		                      "The language model wrote several statements to choose from.");
 	case EXTRACTED_NOTHING: break;
 	}
-	return !last ? 1 : refuse(asking, 502, "model_no_sql", invalid, "The language model's answer has no SQL statement in it.");
+	return !last ? 1
+	             : refuse(asking, 502, "model_no_sql", invalid,
+	                      "The language model's answer has no SQL statement in it.");
 }
 
 /* ---- its statement */
 
 static bool is_statements_fault(enum refusal kind)
 {
-	return kind == REFUSAL_SYNTAX || kind == REFUSAL_FORBIDDEN || kind == REFUSAL_INVALID || kind == REFUSAL_PARAMETERS;
+	return kind == REFUSAL_SYNTAX || kind == REFUSAL_FORBIDDEN || kind == REFUSAL_INVALID ||
+	       kind == REFUSAL_PARAMETERS;
 }
 
 /* What was refused, as the answer to a question: the asker did not write the statement. */
@@ -302,11 +315,13 @@ static int refuse_statement(struct asking *asking, const struct service_refusal 
 	switch (refusal->kind) {
 	case REFUSAL_SYNTAX:
 	case REFUSAL_FORBIDDEN:
-		return refuse(asking, 422, "unsafe", "The language model's statement is not allowed", "%s", refusal->detail);
+		return refuse(asking, 422, "unsafe", "The language model's statement is not allowed", "%s",
+		              refusal->detail);
 	case REFUSAL_INVALID:
 	case REFUSAL_PARAMETERS:
 	case REFUSAL_NOT_FOUND:
-		return refuse(asking, 422, "invalid", "The language model's statement cannot be run", "%s", refusal->detail);
+		return refuse(asking, 422, "invalid", "The language model's statement cannot be run", "%s",
+		              refusal->detail);
 	default: return refuse_as(asking, refusal);
 	}
 }
@@ -329,10 +344,12 @@ static int run(struct asking *asking, struct service_refusal *ret_refusal)
 
 	tell(asking, "running it");
 	buffer_init(&sql, 2 * EXTRACT_SQL_BYTES_MAX);
-	buffer_printf(&sql, asking->question->sql_only ? "SELECT * FROM (%s\n) LIMIT 0" : "%s", buffer_string(&answer->sql));
+	buffer_printf(&sql, asking->question->sql_only ? "SELECT * FROM (%s\n) LIMIT 0" : "%s",
+	              buffer_string(&answer->sql));
 	request.sql = sql.data;
 	*ret_refusal = (struct service_refusal){0};
-	failed = ask_read_rows(service_run(asking->asker->service, &ask_, ret_refusal), asking->question, answer, ret_refusal);
+	failed = ask_read_rows(service_run(asking->asker->service, &ask_, ret_refusal), asking->question, answer,
+	                       ret_refusal);
 	answer->query_ms += clock_monotonic_ms() - began_ms;
 	if (!failed)
 		return 0;

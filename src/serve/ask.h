@@ -1,6 +1,6 @@
 /*
- * ask.h - a question in words: the tables are described, a language model is asked for one SELECT, and that is run as if
- * the asker had written it.
+ * ask.h - a question in words: the tables are described, a language model is asked for one SELECT, and that is run as
+ * if the asker had written it.
  *
  *     ask -> service_run(DESCRIBE) -> prompt_build -> llm_ask -> extract_sql -> service_run(QUERY) -> rows
  *                                         ^--------------- once more, with the refusal's sentence
@@ -8,8 +8,9 @@
  * Invariants:
  *  1. The model's word is nobody's right: its statement passes service_run, its guard and its sandbox, with the rights
  *     of the asker, narrowed to the tables that the assistant may be told of.
- *  2. One repair at most: where the answer had no statement or several drafts, and where the statement was refused for its
- *     own fault (SYNTAX, FORBIDDEN, INVALID, PARAMETERS). Two statements, or something that is no SELECT, are refused at once.
+ *  2. One repair at most: where the answer had no statement or several drafts, and where the statement was refused for
+ * its own fault (SYNTAX, FORBIDDEN, INVALID, PARAMETERS). Two statements, or something that is no SELECT, are refused
+ * at once.
  *  3. Rows and their bytes are bounded; what was cut off is told.
  *  4. No key, and no body of the model's server, stands in an answer, a log or an audit line.
  *
@@ -72,7 +73,8 @@ void ask_answer_release(struct ask_answer *answer);
 
 #define OWNED_ASK_ANSWER OWNED_BY(ask_answer_release)
 
-/* The answer as POST /sql sends it: a JSON object; of a status other than 200 a problem. instance: the path, or NULL. */
+/* The answer as POST /sql sends it: a JSON object; of a status other than 200 a problem. instance: the path, or NULL.
+ */
 void ask_write_json(const struct ask_answer *answer, const char *instance, struct buffer *out);
 
 /* The cells of each row, for tables and CSV. Numbers are as they were written, nested values JSON, NULL is NULL. */

@@ -9,7 +9,8 @@
 /* The name of a refusal, of a worker's or the service's own. */
 const char *refusal_word(const struct service_refusal *refusal);
 /*
- * As many rows as the question allows; closes the answer, which may be NULL where *refusal is filled already. -1: refused, *refusal says why.
+ * As many rows as the question allows; closes the answer, which may be NULL where *refusal is filled already. -1:
+ * refused, *refusal says why.
  */
 int ask_read_rows(struct answer *rows, const struct ask_question *question, struct ask_answer *answer,
                   struct service_refusal *refusal);

@@ -13,7 +13,8 @@
 
 const char *refusal_word(const struct service_refusal *refusal)
 {
-	return refusal->kind != REFUSAL_NONE ? refusal_name(refusal->kind) : problem_name(problem_of_status(refusal->status));
+	return refusal->kind != REFUSAL_NONE ? refusal_name(refusal->kind)
+	                                     : problem_name(problem_of_status(refusal->status));
 }
 
 /* ---- from a worker */
@@ -33,7 +34,8 @@ static bool cut_rows(const struct ask_question *question, struct ask_answer *ans
 		answer->row_count++;
 		*seen = next;
 	}
-	answer->truncated = *seen < rows->size && (answer->row_count == question->max_rows || rows->size > question->max_bytes);
+	answer->truncated =
+	        *seen < rows->size && (answer->row_count == question->max_rows || rows->size > question->max_bytes);
 	return answer->truncated;
 }
 
@@ -66,14 +68,16 @@ int ask_read_rows(struct answer *rows, const struct ask_question *question, stru
 		got = answer_next(rows, &block, refusal);
 		buffer_append(&answer->rows, block.data, block.size);
 	}
-	/* The token allows fewer rows than were asked for: these are told all the same, with the word that there are more. */
+	/* The token allows fewer rows than were asked for: these are told all the same, with the word that there are
+	 * more. */
 	if (got < 0 && refusal->kind == REFUSAL_ROWS) {
 		answer->truncated = true;
 		got = 0;
 	}
 	answer_close(rows);
 	if (!buffer_ok(&answer->rows)) {
-		*refusal = (struct service_refusal){.kind = REFUSAL_INTERNAL, .status = refusal_status(REFUSAL_INTERNAL)};
+		*refusal =
+		        (struct service_refusal){.kind = REFUSAL_INTERNAL, .status = refusal_status(REFUSAL_INTERNAL)};
 		snprintf(refusal->title, sizeof refusal->title, "%s", refusal_title(REFUSAL_INTERNAL));
 		snprintf(refusal->detail, sizeof refusal->detail, "There is no room for the rows of the answer.");
 		got = -1;
@@ -114,7 +118,8 @@ static void add_figures(const struct ask_answer *answer, struct buffer *out)
 	buffer_printf(out, ",\"output\":");
 	buffer_printf(out, answer->output_tokens < 0 ? "null" : "%" PRId64, answer->output_tokens);
 	buffer_printf(out,
-	              "},\"ms\":{\"describe\":%" PRId64 ",\"model\":%" PRId64 ",\"query\":%" PRId64 ",\"total\":%" PRId64 "}",
+	              "},\"ms\":{\"describe\":%" PRId64 ",\"model\":%" PRId64 ",\"query\":%" PRId64
+	              ",\"total\":%" PRId64 "}",
 	              answer->describe_ms, answer->model_ms, answer->query_ms, answer->total_ms);
 }
 
@@ -151,8 +156,9 @@ void ask_write_json(const struct ask_answer *answer, const char *instance, struc
 	add_text(out, "sql", &answer->sql);
 	buffer_printf(out, ",\"snapshot\":");
 	buffer_printf(out, answer->snapshot < 0 ? "null" : "%" PRId64, answer->snapshot);
-	buffer_printf(out, ",\"tables\":%s,\"columns\":%s,\"rows\":%" PRId64 ",\"truncated\":%s", buffer_string(&answer->tables),
-	              buffer_string(&answer->columns), answer->row_count, answer->truncated ? "true" : "false");
+	buffer_printf(out, ",\"tables\":%s,\"columns\":%s,\"rows\":%" PRId64 ",\"truncated\":%s",
+	              buffer_string(&answer->tables), buffer_string(&answer->columns), answer->row_count,
+	              answer->truncated ? "true" : "false");
 	add_figures(answer, out);
 	buffer_text(out, ",\"results\":[");
 	for (size_t at = 0; at < rows->size;) {
@@ -176,7 +182,8 @@ static void free_document(yyjson_doc **document)
 int ask_columns(const struct ask_answer *answer, int (*each)(void *context, const char *const *names, int count),
                 void *context, struct error *err)
 {
-	OWNED_BY(free_document) yyjson_doc *document = yyjson_read(buffer_string(&answer->columns), answer->columns.size, 0);
+	OWNED_BY(free_document)
+	yyjson_doc *document = yyjson_read(buffer_string(&answer->columns), answer->columns.size, 0);
 	yyjson_val *list = yyjson_doc_get_root(document), *column;
 	OWNED_FREE const char **names = calloc(yyjson_arr_size(list) + 1, sizeof *names);
 	size_t i, count;

@@ -2,8 +2,8 @@
  * prompt.h - what a language model is told before it is asked: the rules, DuckDB's ways, and the tables. Pure.
  *
  * Invariants:
- *  1. What comes out of the lake (names, comments, values) stands between <data> and </data>, with '<' and '>' written as
- *     \u003c and \u003e and without control characters: no table can end its own place or begin another.
+ *  1. What comes out of the lake (names, comments, values) stands between <data> and </data>, with '<' and '>' written
+ * as \u003c and \u003e and without control characters: no table can end its own place or begin another.
  *  2. A table that the assistant may not be told of is told nowhere. Where sampleValues is false no value is.
  *  3. The tables' part has at most prompt_bytes. What does not fit is left out from the tables that have the least to
  *     do with the question, first values, then comments, then columns, then the tables; and what was left out is told.
@@ -33,8 +33,8 @@ struct prompt_told {
 };
 
 /*
- * describe: what a worker answered to REQUEST_DESCRIBE (pool/request.h). Fills out, and *ret_told, which is the caller's
- * to release in any case. CORRUPT: it is not that.
+ * describe: what a worker answered to REQUEST_DESCRIBE (pool/request.h). Fills out, and *ret_told, which is the
+ * caller's to release in any case. CORRUPT: it is not that.
  */
 int prompt_build(const struct prompt_options *options, const char *describe, size_t size, struct buffer *out,
                  struct prompt_told *ret_told, struct error *err);

@@ -1,6 +1,6 @@
 /*
- * serve/ask.h: from a question to an answer, with a model and workers that do as they are told: what is asked again, what
- * is refused at once and as what, what is cut off. The real ones are in tests/scenario/test_ask.py.
+ * serve/ask.h: from a question to an answer, with a model and workers that do as they are told: what is asked again,
+ * what is refused at once and as what, what is cut off. The real ones are in tests/scenario/test_ask.py.
  */
 #include "check.h"
 
@@ -35,7 +35,8 @@ static struct {
 	bool open; /* an answer was not closed */
 } fake;
 
-static const char describe[] = "{\"tables\":[{\"schema\":\"main\",\"name\":\"t\",\"columns\":[{\"name\":\"a\",\"type\":\"INTEGER\"}]}]}";
+static const char describe[] =
+        "{\"tables\":[{\"schema\":\"main\",\"name\":\"t\",\"columns\":[{\"name\":\"a\",\"type\":\"INTEGER\"}]}]}";
 static struct spec_catalog catalog = {.name = "main"};
 static struct spec_assistant assistant = {
         .catalog = &catalog, .model = "m", .sample_values = true, .timeout_ms = 1000, .prompt_bytes = 1 << 16};
@@ -92,7 +93,8 @@ int answer_next(struct answer *answer, struct buffer *block, struct service_refu
 
 struct answer_facts answer_facts(const struct answer *answer)
 {
-	return (struct answer_facts){.snapshot = 41, .columns = "[{\"name\":\"a\",\"type\":\"INTEGER\"}]", .tables = "[\"main.t\"]"};
+	return (struct answer_facts){
+	        .snapshot = 41, .columns = "[{\"name\":\"a\",\"type\":\"INTEGER\"}]", .tables = "[\"main.t\"]"};
 }
 
 void answer_close(struct answer *answer)
@@ -181,7 +183,8 @@ void llm_answer_release(struct llm_answer *answer)
 
 static struct ask_answer answer;
 static struct buffer json;
-static struct ask_question question = {.text = "how many?", .catalog = &catalog, .client_fd = -1, .max_rows = 3, .max_bytes = 1000};
+static struct ask_question question = {
+        .text = "how many?", .catalog = &catalog, .client_fd = -1, .max_rows = 3, .max_bytes = 1000};
 
 static void ask_with(const struct step *steps)
 {
@@ -212,8 +215,10 @@ static void rows_come(void)
 	CHECK_INT(answer.attempts, 1);
 	CHECK(!answer.truncated);
 	CHECK_HAS(buffer_string(&json),
-	          "{\"sql\":\"SELECT a FROM t\",\"snapshot\":41,\"tables\":[\"main.t\"],\"columns\":[{\"name\":\"a\",\"type\":\"INTEGER\"}],"
-	          "\"rows\":2,\"truncated\":false,\"model\":\"m\",\"attempts\":1,\"tokens\":{\"input\":10,\"output\":null},\"ms\":{");
+	          "{\"sql\":\"SELECT a FROM "
+	          "t\",\"snapshot\":41,\"tables\":[\"main.t\"],\"columns\":[{\"name\":\"a\",\"type\":\"INTEGER\"}],"
+	          "\"rows\":2,\"truncated\":false,\"model\":\"m\",\"attempts\":1,\"tokens\":{\"input\":10,\"output\":"
+	          "null},\"ms\":{");
 	CHECK_HAS(buffer_string(&json), "\"results\":[{\"a\": 1},\n{\"a\": 2}]}\n");
 	CHECK_TEXT(fake.told, "[user] Question: how many?\n");
 }
@@ -260,12 +265,13 @@ static void a_statement_is_mended_once(void)
 	    {"SELECT a FROM t", 0, "{\"a\": 1}\n", 0, NULL});
 	CHECK_INT(answer.row_count, 1);
 	CHECK(!strstr(buffer_string(&json), "7}"));
-	ASK({"SELECT b FROM t", 0, NULL, REFUSAL_INVALID, "no b"}, {"SELECT c FROM t", 0, NULL, REFUSAL_INVALID, "no c"},
-	    {"SELECT a FROM t", 0, "{\"a\": 1}\n", 0, NULL});
+	ASK({"SELECT b FROM t", 0, NULL, REFUSAL_INVALID, "no b"},
+	    {"SELECT c FROM t", 0, NULL, REFUSAL_INVALID, "no c"}, {"SELECT a FROM t", 0, "{\"a\": 1}\n", 0, NULL});
 	CHECK_INT(answer.status, 422);
 	CHECK_INT(fake.model_calls, 2);
 	CHECK_TEXT(answer.name, "invalid");
-	CHECK_HAS(buffer_string(&json), "\"status\":422,\"detail\":\"no c\",\"instance\":\"/sql\",\"sql\":\"SELECT c FROM t\",\"reason\":\"no c\"");
+	CHECK_HAS(buffer_string(&json), "\"status\":422,\"detail\":\"no c\",\"instance\":\"/sql\",\"sql\":\"SELECT c "
+	                                "FROM t\",\"reason\":\"no c\"");
 }
 
 static void what_is_no_statement_is_asked_for_once_more(void)
@@ -309,7 +315,11 @@ static void other_refusals_are_told_as_they_are(void)
 	static const struct {
 		enum refusal kind;
 		int status;
-	} kinds[] = {{REFUSAL_TIME, 408}, {REFUSAL_LATER, 503}, {REFUSAL_LOST, 503}, {REFUSAL_INTERNAL, 500}, {REFUSAL_MEMORY, 422}};
+	} kinds[] = {{REFUSAL_TIME, 408},
+	             {REFUSAL_LATER, 503},
+	             {REFUSAL_LOST, 503},
+	             {REFUSAL_INTERNAL, 500},
+	             {REFUSAL_MEMORY, 422}};
 
 	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
 		ASK({"SELECT a FROM t", 0, NULL, kinds[i].kind, "so it is"});
@@ -383,7 +393,8 @@ static int add_cells(void *context, const struct ask_cell *cells, int count)
 		size_t used = strlen(cells_text);
 
 		snprintf(cells_text + used, sizeof cells_text - used, "%s%s=%.*s%s", i ? " " : "|", cells[i].name,
-		         (int)cells[i].size, cells[i].text ? cells[i].text : "-", cells[i].number ? "#" : "");
+		         cells[i].text ? (int)cells[i].size : 1, cells[i].text ? cells[i].text : "-",
+		         cells[i].number ? "#" : "");
 	}
 	return 0;
 }
@@ -392,8 +403,10 @@ static void rows_are_taken_apart(void)
 {
 	struct error err = {0};
 
-	ASK({"SELECT a FROM t", 0, "{\"a\": 12345678901234567890123456789012345678.5, \"b\": \"x\\ny\", \"c\": null}\n"
-	                           "{\"a\": [1, {\"k\": \"v\"}], \"b\": true}\n", 0, NULL});
+	ASK({"SELECT a FROM t", 0,
+	     "{\"a\": 12345678901234567890123456789012345678.5, \"b\": \"x\\ny\", \"c\": null}\n"
+	     "{\"a\": [1, {\"k\": \"v\"}], \"b\": true}\n",
+	     0, NULL});
 	*cells_text = 0;
 	CHECK_INT(ask_each_row(&answer, add_cells, NULL, &err), 0);
 	CHECK_TEXT(cells_text, "|a=12345678901234567890123456789012345678.5# b=x\ny c=-|a=[1,{\"k\":\"v\"}] b=true");
@@ -408,7 +421,8 @@ int main(int argc, char **argv)
 	                        TEST(a_statement_is_mended_once), TEST(what_is_no_statement_is_asked_for_once_more),
 	                        TEST(what_is_unsafe_is_refused), TEST(it_may_say_that_it_cannot),
 	                        TEST(other_refusals_are_told_as_they_are), TEST(a_question_is_checked),
-	                        TEST(a_client_that_goes_away_ends_it), TEST(sql_alone_reads_nothing), TEST(rows_are_taken_apart));
+	                        TEST(a_client_that_goes_away_ends_it), TEST(sql_alone_reads_nothing),
+	                        TEST(rows_are_taken_apart));
 
 	ask_answer_release(&answer);
 	buffer_release(&json);
