@@ -117,7 +117,7 @@ static int refuse_fault(struct asking *asking, const struct error *err)
 static int refuse_as(struct asking *asking, const struct service_refusal *refusal)
 {
 	asking->answer->retry_after_s = refusal->retry_after_s;
-	return refuse(asking, refusal->status, refusal_word(refusal), refusal->title, "%s", refusal->detail);
+	return refuse(asking, refusal->status, refusal->name, refusal->title, "%s", refusal->detail);
 }
 
 static int refuse_model(struct asking *asking, enum llm_outcome outcome, const struct llm_answer *got,
@@ -198,6 +198,7 @@ static struct service_ask service_ask_of(const struct asking *asking, struct req
 	        .request = request,
 	        .route = asking->question->route,
 	        .client_fd = asking->question->client_fd,
+	        .client = asking->question->client,
 	};
 }
 
@@ -400,10 +401,41 @@ static int answer_question(struct asking *asking)
 	return state;
 }
 
+/* ---- the audit log: a line for the question, beside those of the queries that it leads to */
+
+static int64_t begin_audit(const struct asking *asking)
+{
+	const struct ask_question *question = asking->question;
+	struct audit_start start = {
+	        .token = question->token ? token_spec(question->token)->name : NULL,
+	        .route = question->route,
+	        .catalog = question->catalog ? question->catalog->name : NULL,
+	        .sql = question->text,
+	        .client = question->client,
+	};
+
+	return audit_begin(service_audit(asking->asker->service), &start);
+}
+
+static void end_audit(const struct asking *asking, int64_t query)
+{
+	const struct ask_answer *answer = asking->answer;
+	struct audit_end end = {
+	        .outcome = answer->status == 200 ? "ok" : answer->name,
+	        .snapshot = answer->snapshot,
+	        .rows = answer->row_count,
+	        .bytes = (int64_t)answer->rows.size,
+	        .ms = answer->total_ms,
+	        .worker = -1,
+	};
+
+	audit_finish(service_audit(asking->asker->service), query, &end);
+}
+
 void ask(struct asker *asker, const struct ask_question *question, struct ask_answer *ret_answer)
 {
 	struct asking asking = {.asker = asker, .question = question, .answer = ret_answer};
-	int64_t began_ms = clock_monotonic_ms();
+	int64_t began_ms = clock_monotonic_ms(), query;
 
 	*ret_answer = (struct ask_answer){.status = 200, .snapshot = -1, .input_tokens = -1, .output_tokens = -1};
 	buffer_init(&ret_answer->sql, 2 * EXTRACT_SQL_BYTES_MAX);
@@ -414,8 +446,10 @@ void ask(struct asker *asker, const struct ask_question *question, struct ask_an
 	buffer_init(&asking.first, PROMPT_BYTES_MAX);
 	buffer_init(&asking.said, PROMPT_BYTES_MAX);
 	buffer_init(&asking.repair, PROMPT_BYTES_MAX);
+	query = begin_audit(&asking);
 	answer_question(&asking);
 	ret_answer->total_ms = clock_monotonic_ms() - began_ms;
+	end_audit(&asking, query);
 	prompt_told_release(&asking.told);
 	buffer_release(&asking.system);
 	buffer_release(&asking.first);

@@ -6,8 +6,6 @@
 
 #include "serve/ask.h"
 
-/* The name of a refusal, of a worker's or the service's own. */
-const char *refusal_word(const struct service_refusal *refusal);
 /*
  * As many rows as the question allows; closes the answer, which may be NULL where *refusal is filled already. -1:
  * refused, *refusal says why.

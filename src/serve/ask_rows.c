@@ -11,12 +11,6 @@
 #include "serve/ask_private.h"
 #include "serve/problem.h"
 
-const char *refusal_word(const struct service_refusal *refusal)
-{
-	return refusal->kind != REFUSAL_NONE ? refusal_name(refusal->kind)
-	                                     : problem_name(problem_of_status(refusal->status));
-}
-
 /* ---- from a worker */
 
 /* Counts the rows that have come, and cuts behind the last one that is wanted. True: no more are wanted. */
@@ -76,9 +70,10 @@ int ask_read_rows(struct answer *rows, const struct ask_question *question, stru
 	}
 	answer_close(rows);
 	if (!buffer_ok(&answer->rows)) {
-		*refusal =
-		        (struct service_refusal){.kind = REFUSAL_INTERNAL, .status = refusal_status(REFUSAL_INTERNAL)};
-		snprintf(refusal->title, sizeof refusal->title, "%s", refusal_title(REFUSAL_INTERNAL));
+		*refusal = (struct service_refusal){.kind = REFUSAL_INTERNAL,
+		                                    .status = refusal_status(REFUSAL_INTERNAL),
+		                                    .name = refusal_name(REFUSAL_INTERNAL),
+		                                    .title = refusal_title(REFUSAL_INTERNAL)};
 		snprintf(refusal->detail, sizeof refusal->detail, "There is no room for the rows of the answer.");
 		got = -1;
 	}

@@ -45,6 +45,8 @@ const struct manifest *service_manifest(const struct service *service);
 const struct spec_catalog *service_catalog(const struct service *service, const char *name);
 struct pool *service_pool(const struct service *service, const struct spec_catalog *catalog);
 struct version *service_version(const struct service *service, const struct spec_catalog *catalog);
+struct audit;
+struct audit *service_audit(const struct service *service);
 /* Brings the gauges of the pools up to date. */
 void service_metrics(struct service *service);
 /* NULL: it is served; else why not, a sentence. */

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "serve/ask.h"
+#include "serve/audit.h"
 #include "serve/llm.h"
 
 /* ---- workers: each call of service_run takes the next row; DESCRIBE is answered by itself */
@@ -33,6 +34,8 @@ static struct {
 	char sql[20000]; /* the last statement */
 	int tables; /* of its request */
 	bool open; /* an answer was not closed */
+	bool audited;
+	const char *outcome;
 } fake;
 
 static const char describe[] =
@@ -42,6 +45,8 @@ static struct spec_assistant assistant = {
         .catalog = &catalog, .model = "m", .sample_values = true, .timeout_ms = 1000, .prompt_bytes = 1 << 16};
 static struct manifest manifest = {.assistants = &assistant, .assistant_count = 1};
 static struct answer current;
+static struct ask_question question = {
+        .text = "how many?", .catalog = &catalog, .client_fd = -1, .max_rows = 3, .max_bytes = 1000};
 
 const struct manifest *service_manifest(const struct service *service)
 {
@@ -50,10 +55,27 @@ const struct manifest *service_manifest(const struct service *service)
 
 static struct answer *refuse(enum refusal kind, const char *detail, struct service_refusal *ret_refusal)
 {
-	*ret_refusal = (struct service_refusal){.kind = kind, .status = refusal_status(kind)};
-	snprintf(ret_refusal->title, sizeof ret_refusal->title, "%s", refusal_title(kind));
+	*ret_refusal = (struct service_refusal){
+	        .kind = kind, .status = refusal_status(kind), .name = refusal_name(kind), .title = refusal_title(kind)};
 	snprintf(ret_refusal->detail, sizeof ret_refusal->detail, "%s", detail);
 	return NULL;
+}
+
+struct audit *service_audit(const struct service *service)
+{
+	return NULL;
+}
+
+int64_t audit_begin(struct audit *audit, const struct audit_start *start)
+{
+	fake.audited = start->sql && !strcmp(start->sql, question.text);
+	return 7;
+}
+
+void audit_finish(struct audit *audit, int64_t id, const struct audit_end *end)
+{
+	fake.audited &= id == 7;
+	fake.outcome = end->outcome;
 }
 
 struct answer *service_run(struct service *service, const struct service_ask *ask_, struct service_refusal *ret_refusal)
@@ -183,8 +205,6 @@ void llm_answer_release(struct llm_answer *answer)
 
 static struct ask_answer answer;
 static struct buffer json;
-static struct ask_question question = {
-        .text = "how many?", .catalog = &catalog, .client_fd = -1, .max_rows = 3, .max_bytes = 1000};
 
 static void ask_with(const struct step *steps)
 {
@@ -201,6 +221,8 @@ static void ask_with(const struct step *steps)
 	ask_write_json(&answer, "/sql", &json);
 	if (fake.open)
 		CHECK_FAIL("an answer of a worker was left open");
+	if (!fake.audited || strcmp(fake.outcome, answer.status == 200 ? "ok" : answer.name))
+		CHECK_FAIL("the audit log does not have the question and its outcome");
 }
 
 #define ASK(...) ask_with((const struct step[]){__VA_ARGS__})
