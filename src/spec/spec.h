@@ -179,7 +179,7 @@ struct spec_pipeline {
 
 /* Warm workers of one catalog. Its fields are those of the API's users, whose manifests apply unchanged. */
 struct spec_pool {
-	char *name;
+	char *name, *namespace;
 	char *catalog_ref;
 	struct spec_catalog *catalog; /* resolved; borrowed from the manifest */
 	bool read_only;
@@ -266,6 +266,7 @@ struct spec_assistant {
 	bool sample_values;
 	int64_t timeout_ms;
 	int max_tokens;
+	int64_t prompt_bytes; /* the most of what it is told of the tables */
 	struct spec_position position;
 };
 
