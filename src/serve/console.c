@@ -114,7 +114,7 @@ bool console_sees_all(const struct call *call)
 	bool all = spec->table_count == 0;
 
 	for (int i = 0; i < spec->table_count; i++)
-		all = all || !strcmp(spec->tables[i], "*") || !strcmp(spec->tables[i], "*.*");
+		all = all || !strcmp(spec->tables[i], "*.*");
 	for (int i = 0; i < manifest->catalog_count; i++)
 		all = all && token_may_catalog(call->token, manifest->catalogs[i].name);
 	return all;

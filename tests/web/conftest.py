@@ -19,7 +19,7 @@ EVIL = "<img src=x onerror=\"window.pwned=1\">"
 EVIL_COLUMN = "<script>window.pwned=1</script>"
 # What a browser would run, were it ever made into markup: as a value, as a column's name and in a table's place.
 MODELS = {"silver/silver_events": SILVER, "gold/gold_people": GOLD,
-          "gold/gold_evil": f"""-- materialized: full
+          "gold/gold_evil": f"""-- materialized: table
 SELECT who, '{EVIL}' AS evil, count(*) AS "{EVIL_COLUMN.replace('"', '""')}" FROM silver_events GROUP BY who"""}
 TOKENS = {"whole": {}, "narrow": {"tables": ["gold_people"], "query": False, "rate": {"requests": 50, "per": "1s"}},
           "golden": {"tables": ["gold_*"], "maxRows": 5}}
