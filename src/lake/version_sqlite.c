@@ -152,7 +152,7 @@ static int ready(struct version_sqlite *sqlite, enum question question, sqlite3_
 
 static int ask_number(struct version_sqlite *sqlite, enum question question, int64_t *ret_number, struct error *err)
 {
-	sqlite3_stmt *statement;
+	sqlite3_stmt *statement = NULL;
 	bool got;
 
 	if (ready(sqlite, question, &statement, err))
@@ -185,7 +185,7 @@ int version_sqlite_newest(struct version_sqlite *sqlite, int64_t *ret_snapshot, 
 int version_sqlite_table(struct version_sqlite *sqlite, const char *schema, const char *table, int64_t snapshot,
                          int64_t *ret_id, int64_t *ret_begin, struct error *err)
 {
-	sqlite3_stmt *statement;
+	sqlite3_stmt *statement = NULL;
 	int code;
 
 	if (make_current(sqlite, err) || ready(sqlite, TABLE, &statement, err))
@@ -209,7 +209,7 @@ int version_sqlite_table(struct version_sqlite *sqlite, const char *schema, cons
 int version_sqlite_changes(struct version_sqlite *sqlite, int64_t after, int64_t until, version_take *take,
                            void *context, struct error *err)
 {
-	sqlite3_stmt *statement;
+	sqlite3_stmt *statement = NULL;
 	int code;
 
 	if (make_current(sqlite, err) || ready(sqlite, CHANGES, &statement, err))

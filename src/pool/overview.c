@@ -12,11 +12,14 @@
 #define LOOKED_AT_MAX 2000 /* snapshots, for what changed last; before that the files tell */
 
 /* What is true of a row of DuckLake's tables at the snapshot. */
-#define LIVE(t) "(" t ".begin_snapshot <= %" PRId64 " AND (" t ".end_snapshot IS NULL OR " t ".end_snapshot > %" PRId64 "))"
+#define LIVE(t)                                                                                                        \
+	"(" t ".begin_snapshot <= %" PRId64 " AND (" t ".end_snapshot IS NULL OR " t ".end_snapshot > %" PRId64 "))"
 #define AT_SNAPSHOT(o) (o)->snapshot, (o)->snapshot
 
-/* changes_made: 'created_table:"main"."t",inserted_into_table:7,...'. A table's name may look like anything: out with it. */
-#define CHANGES "unnest(regexp_extract_all(regexp_replace(changes_made, '\"([^\"]|\"\")*\"', '', 'g'), '[a-z_]+:[0-9]+'))"
+/* changes_made: 'created_table:"main"."t",inserted_into_table:7,...'. A table's name may look like anything: out with
+ * it. */
+#define CHANGES                                                                                                        \
+	"unnest(regexp_extract_all(regexp_replace(changes_made, '\"([^\"]|\"\")*\"', '', 'g'), '[a-z_]+:[0-9]+'))"
 
 /* ---- what both halves use */
 
@@ -142,27 +145,51 @@ enum table_cell { SCHEMA, NAME, KIND, BYTES, FILES, CHANGED, CHANGED_AT, LAYER }
 /* Where there are snapshots: what the catalog knows of each table, by its id. */
 static const char known_sql[] =
         "WITH ids AS (SELECT s.schema_name, t.table_name, t.table_id, t.begin_snapshot FROM " META
-        "ducklake_table t JOIN " META "ducklake_schema s USING (schema_id) WHERE " LIVE("t") " AND " LIVE("s") "), "
-        "views AS (SELECT s.schema_name, v.view_name AS table_name, v.view_id AS table_id, v.begin_snapshot FROM " META
-        "ducklake_view v JOIN " META "ducklake_schema s USING (schema_id) WHERE " LIVE("v") " AND " LIVE("s") "), "
-        "changes AS (SELECT snapshot_id, " CHANGES " AS change FROM " META "ducklake_snapshot_changes "
-        "WHERE snapshot_id <= %" PRId64 " AND snapshot_id > %" PRId64 "), "
-        "newest AS (SELECT split_part(change, ':', 2)::BIGINT AS table_id, max(snapshot_id) AS snapshot FROM changes WHERE "
-        "split_part(change, ':', 1) IN ('inserted_into_table', 'deleted_from_table', 'altered_table', 'inlined_insert', "
-        "'inlined_delete', 'altered_view') GROUP BY 1), "
-        "files AS (SELECT table_id, count(*) FILTER (" LIVE("f") ") AS files, "
-        "coalesce(sum(file_size_bytes) FILTER (" LIVE("f") "), 0) AS bytes, "
-        "max(greatest(begin_snapshot, CASE WHEN end_snapshot <= %" PRId64 " THEN end_snapshot END)) AS snapshot "
-        "FROM " META "ducklake_data_file f WHERE begin_snapshot <= %" PRId64 " GROUP BY 1), "
-        "known AS (SELECT schema_name, table_name, coalesce(bytes, 0) AS bytes, coalesce(files, 0) AS files, "
-        "greatest(ids.begin_snapshot, newest.snapshot, files.snapshot) AS changed FROM ids LEFT JOIN newest USING (table_id) "
-        "LEFT JOIN files USING (table_id) UNION ALL SELECT schema_name, table_name, NULL, NULL, "
-        "greatest(views.begin_snapshot, newest.snapshot) FROM views LEFT JOIN newest USING (table_id)) "
-        "SELECT k.schema_name, k.table_name, k.bytes, k.files, k.changed, " OVERVIEW_TIME("s.snapshot_time::TIMESTAMPTZ")
-        " AS changed_at FROM known k LEFT JOIN " META "ducklake_snapshot s ON s.snapshot_id = k.changed";
+        "ducklake_table t JOIN " META "ducklake_schema s USING (schema_id) WHERE " LIVE("t") " AND " LIVE(
+                "s") "), "
+                     "views AS (SELECT s.schema_name, v.view_name AS table_name, v.view_id AS table_id, "
+                     "v.begin_snapshot FROM " META "ducklake_view v JOIN " META
+                     "ducklake_schema s USING (schema_id) WHERE " LIVE("v") " AND " LIVE(
+                             "s") "), "
+                                  "changes AS (SELECT snapshot_id, " CHANGES " AS change FROM " META
+                                  "ducklake_snapshot_changes "
+                                  "WHERE snapshot_id <= %" PRId64 " AND snapshot_id > %" PRId64 "), "
+                                  "newest AS (SELECT split_part(change, ':', 2)::BIGINT AS table_id, max(snapshot_id) "
+                                  "AS snapshot FROM changes WHERE "
+                                  "split_part(change, ':', 1) IN ('inserted_into_table', 'deleted_from_table', "
+                                  "'altered_table', 'inlined_insert', "
+                                  "'inlined_delete', 'altered_view') GROUP BY 1), "
+                                  "files AS (SELECT table_id, count(*) FILTER (" LIVE(
+                                          "f") ") AS files, "
+                                               "coalesce(sum(file_size_bytes) FILTER (" LIVE(
+                                                       "f") "), 0) AS bytes, "
+                                                            "max(greatest(begin_snapshot, CASE WHEN end_snapshot <= "
+                                                            "%" PRId64 " THEN end_snapshot END)) AS snapshot "
+                                                            "FROM " META
+                                                            "ducklake_data_file f WHERE begin_snapshot <= %" PRId64
+                                                            " GROUP BY 1), "
+                                                            "known AS (SELECT schema_name, table_name, coalesce(bytes, "
+                                                            "0) AS bytes, coalesce(files, 0) AS files, "
+                                                            "greatest(ids.begin_snapshot, newest.snapshot, "
+                                                            "files.snapshot) AS changed FROM ids LEFT JOIN newest "
+                                                            "USING (table_id) "
+                                                            "LEFT JOIN files USING (table_id) UNION ALL SELECT "
+                                                            "schema_name, table_name, NULL, NULL, "
+                                                            "greatest(views.begin_snapshot, newest.snapshot) FROM "
+                                                            "views LEFT JOIN newest USING (table_id)) "
+                                                            "SELECT k.schema_name, k.table_name, k.bytes, k.files, "
+                                                            "k.changed, " OVERVIEW_TIME_F(
+                                                                    "s.snapshot_time::TIMESTAMPTZ") " AS changed_at "
+                                                                                                    "FROM known k LEFT "
+                                                                                                    "JOIN " META
+                                                                                                    "ducklake_snapshot "
+                                                                                                    "s ON "
+                                                                                                    "s.snapshot_id = "
+                                                                                                    "k.changed";
 
-static const char unknown_sql[] = "SELECT NULL AS schema_name, NULL AS table_name, NULL AS bytes, NULL AS files, NULL AS "
-                                  "changed, NULL AS changed_at WHERE false";
+static const char unknown_sql[] =
+        "SELECT NULL AS schema_name, NULL AS table_name, NULL AS bytes, NULL AS files, NULL AS "
+        "changed, NULL AS changed_at WHERE false";
 
 static int read_tables(struct overview *o, struct duck_rows *ret_rows)
 {
@@ -171,17 +198,18 @@ static int read_tables(struct overview *o, struct duck_rows *ret_rows)
 
 	if (has_models < 0)
 		return -1;
-	snprintf(known, sizeof known, known_sql, AT_SNAPSHOT(o), AT_SNAPSHOT(o), AT_SNAPSHOT(o), AT_SNAPSHOT(o), o->snapshot,
-	         o->snapshot - LOOKED_AT_MAX, AT_SNAPSHOT(o), AT_SNAPSHOT(o), o->snapshot, o->snapshot);
-	return overview_query(o, ret_rows,
-	                      "SELECT t.table_schema, t.table_name, CASE t.table_type WHEN 'VIEW' THEN 'view' ELSE 'table' END, "
-	                      "k.bytes, k.files, k.changed, k.changed_at, m.layer FROM information_schema.tables t "
-	                      "LEFT JOIN (%s) k ON k.schema_name = t.table_schema AND k.table_name = t.table_name "
-	                      "LEFT JOIN %s m ON t.table_schema = 'main' AND m.model = t.table_name "
-	                      "WHERE t.table_catalog = 'lake' ORDER BY t.table_schema, t.table_name",
-	                      o->has_snapshots ? known : unknown_sql,
-	                      has_models ? "(SELECT model, any_value(layer) AS layer FROM lake.tarn.models GROUP BY model)"
-	                                 : "(SELECT NULL AS model, NULL AS layer WHERE false)");
+	snprintf(known, sizeof known, known_sql, AT_SNAPSHOT(o), AT_SNAPSHOT(o), AT_SNAPSHOT(o), AT_SNAPSHOT(o),
+	         o->snapshot, o->snapshot - LOOKED_AT_MAX, AT_SNAPSHOT(o), AT_SNAPSHOT(o), o->snapshot, o->snapshot);
+	return overview_query(
+	        o, ret_rows,
+	        "SELECT t.table_schema, t.table_name, CASE t.table_type WHEN 'VIEW' THEN 'view' ELSE 'table' END, "
+	        "k.bytes, k.files, k.changed, k.changed_at, m.layer FROM information_schema.tables t "
+	        "LEFT JOIN (%s) k ON k.schema_name = t.table_schema AND k.table_name = t.table_name "
+	        "LEFT JOIN %s m ON t.table_schema = 'main' AND m.model = t.table_name "
+	        "WHERE t.table_catalog = 'lake' ORDER BY t.table_schema, t.table_name",
+	        o->has_snapshots ? known : unknown_sql,
+	        has_models ? "(SELECT model, any_value(layer) AS layer FROM lake.tarn.models GROUP BY model)"
+	                   : "(SELECT NULL AS model, NULL AS layer WHERE false)");
 }
 
 static int count_rows(struct overview *o, const char *schema, const char *table, int64_t *ret_rows)
@@ -221,7 +249,8 @@ static void write_columns(struct overview *o, const struct duck_rows *columns, c
 static int write_table(struct overview *o, const struct duck_rows *tables, int64_t row, const struct duck_rows *columns,
                        const char *layer)
 {
-	static const char *const members[] = {"schema:t", "name:t", "kind:t", "bytes:n", "files:n", "changed_snapshot:n", "changed_at:t"};
+	static const char *const members[] = {"schema:t",           "name:t",      "kind:t", "bytes:n", "files:n",
+	                                      "changed_snapshot:n", "changed_at:t"};
 	const char *schema = duck_cell(tables, row, SCHEMA), *name = duck_cell(tables, row, NAME);
 	int64_t count = 0;
 
@@ -251,9 +280,10 @@ static int write_tables(struct overview *o)
 	const char *comma = "";
 
 	if (read_tables(o, &tables) ||
-	    overview_query(o, &columns,
-	                   "SELECT schema_name, table_name, column_name, data_type FROM duckdb_columns() WHERE database_name "
-	                   "= 'lake' ORDER BY schema_name, table_name, column_index"))
+	    overview_query(
+	            o, &columns,
+	            "SELECT schema_name, table_name, column_name, data_type FROM duckdb_columns() WHERE database_name "
+	            "= 'lake' ORDER BY schema_name, table_name, column_index"))
 		return -1;
 	buffer_text(o->out, ", \"tables\": [");
 	for (int layer = 0; layer < 4; layer++) {
@@ -279,7 +309,8 @@ static int write_tables(struct overview *o)
 static const char words_sql[] =
         "CASE WHEN what IN ('inserted_into_table', 'inlined_insert') THEN 'inserted' "
         "WHEN what IN ('deleted_from_table', 'inlined_delete') THEN 'deleted' "
-        "WHEN what IN ('altered_table', 'altered_view') THEN 'altered' WHEN what IN ('dropped_table', 'dropped_view') THEN "
+        "WHEN what IN ('altered_table', 'altered_view') THEN 'altered' WHEN what IN ('dropped_table', 'dropped_view') "
+        "THEN "
         "'dropped' WHEN what LIKE '%merge%' OR what LIKE '%compacted%' OR what LIKE '%rewrite%' THEN 'merged' "
         "WHEN what LIKE '%flush%' THEN 'flushed' ELSE 'other' END";
 
@@ -288,20 +319,24 @@ static int read_changes(struct overview *o, struct duck_rows *ret_rows)
 {
 	return overview_query(
 	        o, ret_rows,
-	        "WITH names AS (SELECT t.table_id, t.table_name, s.schema_name, t.begin_snapshot, t.end_snapshot FROM " META
-	        "ducklake_table t JOIN (SELECT DISTINCT schema_id, schema_name FROM " META "ducklake_schema) s USING (schema_id) "
+	        "WITH names AS (SELECT t.table_id, t.table_name, s.schema_name, t.begin_snapshot, t.end_snapshot "
+	        "FROM " META "ducklake_table t JOIN (SELECT DISTINCT schema_id, schema_name FROM " META
+	        "ducklake_schema) s USING (schema_id) "
 	        "UNION ALL SELECT v.view_id, v.view_name, s.schema_name, v.begin_snapshot, v.end_snapshot FROM " META
-	        "ducklake_view v JOIN (SELECT DISTINCT schema_id, schema_name FROM " META "ducklake_schema) s USING (schema_id)), "
+	        "ducklake_view v JOIN (SELECT DISTINCT schema_id, schema_name FROM " META
+	        "ducklake_schema) s USING (schema_id)), "
 	        "made AS (SELECT snapshot_id, " CHANGES " AS change FROM " META "ducklake_snapshot_changes "
 	        "WHERE snapshot_id <= %" PRId64 " AND snapshot_id > %" PRId64 "), "
-	        "changes AS (SELECT DISTINCT snapshot_id, %s AS what, table_id FROM (SELECT snapshot_id, split_part(change, ':', 1) AS "
+	        "changes AS (SELECT DISTINCT snapshot_id, %s AS what, table_id FROM (SELECT snapshot_id, "
+	        "split_part(change, ':', 1) AS "
 	        "what, split_part(change, ':', 2)::BIGINT AS table_id FROM made) WHERE what NOT LIKE '%%schema%%' "
 	        "UNION ALL SELECT min(begin_snapshot), 'created', table_id FROM names GROUP BY table_id), "
 	        "files AS (SELECT table_id, begin_snapshot AS snapshot_id, sum(record_count)::BIGINT AS n FROM " META
 	        "ducklake_data_file WHERE partial_max IS NULL AND begin_snapshot > %" PRId64 " GROUP BY ALL) "
 	        "SELECT c.snapshot_id, c.what, n.schema_name, n.table_name, CASE c.what WHEN 'inserted' THEN f.n END, "
 	        "n.schema_name || '.' || n.table_name FROM changes c "
-	        "JOIN names n ON n.table_id = c.table_id AND n.begin_snapshot <= c.snapshot_id AND (n.end_snapshot IS NULL OR "
+	        "JOIN names n ON n.table_id = c.table_id AND n.begin_snapshot <= c.snapshot_id AND (n.end_snapshot IS "
+	        "NULL OR "
 	        "n.end_snapshot > c.snapshot_id OR (c.what = 'dropped' AND n.end_snapshot = c.snapshot_id)) "
 	        "LEFT JOIN files f ON f.table_id = c.table_id AND f.snapshot_id = c.snapshot_id "
 	        "WHERE c.snapshot_id <= %" PRId64 " AND c.snapshot_id > %" PRId64
@@ -340,11 +375,16 @@ static int write_snapshots(struct overview *o)
 	buffer_text(o->out, ", \"snapshots\": [");
 	if (o->has_snapshots &&
 	    (read_changes(o, &changes) ||
-	     overview_query(o, &snapshots,
-	                    "SELECT s.snapshot_id, " OVERVIEW_TIME("s.snapshot_time::TIMESTAMPTZ") ", c.author, c.commit_message, "
-	                    "c.commit_extra_info FROM " META "ducklake_snapshot s LEFT JOIN " META "ducklake_snapshot_changes c "
-	                    "USING (snapshot_id) WHERE s.snapshot_id <= %" PRId64 " ORDER BY s.snapshot_id DESC LIMIT %d",
-	                    o->snapshot, SNAPSHOTS_MAX)))
+	     overview_query(
+	             o, &snapshots,
+	             "SELECT s.snapshot_id, " OVERVIEW_TIME_F(
+	                     "s.snapshot_time::TIMESTAMPTZ") ", c.author, c.commit_message, "
+	                                                     "c.commit_extra_info FROM " META
+	                                                     "ducklake_snapshot s LEFT JOIN " META
+	                                                     "ducklake_snapshot_changes c "
+	                                                     "USING (snapshot_id) WHERE s.snapshot_id <= %" PRId64
+	                                                     " ORDER BY s.snapshot_id DESC LIMIT %d",
+	             o->snapshot, SNAPSHOTS_MAX)))
 		return -1;
 	for (int64_t row = 0; row < snapshots.row_count; row++) {
 		int told;
@@ -378,8 +418,9 @@ static int write_head(struct overview *o)
 		o->snapshot = duck_cell_int(&rows, 0, 0);
 		duck_rows_release(&rows);
 		if (overview_query(o, &rows,
-		                   "SELECT " OVERVIEW_TIME("snapshot_time::TIMESTAMPTZ") " FROM " META "ducklake_snapshot WHERE "
-		                   "snapshot_id = %" PRId64,
+		                   "SELECT " OVERVIEW_TIME_F("snapshot_time::TIMESTAMPTZ") " FROM " META
+		                                                                         "ducklake_snapshot WHERE "
+		                                                                         "snapshot_id = %" PRId64,
 		                   o->snapshot))
 			return -1;
 	}
@@ -397,8 +438,13 @@ int overview_write(struct duck_connection *connection, const struct manifest *ma
                    const struct spec_catalog *catalog, const struct guard_rights *rights, struct buffer *out,
                    int64_t *ret_snapshot, struct error *err)
 {
-	struct overview o = {.connection = connection, .manifest = manifest, .catalog = catalog, .rights = rights, .out = out,
-	                     .has_snapshots = catalog->backend.type != BACKEND_FILE, .err = err};
+	struct overview o = {.connection = connection,
+	                     .manifest = manifest,
+	                     .catalog = catalog,
+	                     .rights = rights,
+	                     .out = out,
+	                     .has_snapshots = catalog->backend.type != BACKEND_FILE,
+	                     .err = err};
 
 	if (write_head(&o) || write_tables(&o) || write_snapshots(&o) || overview_write_state(&o))
 		return -1;

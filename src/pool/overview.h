@@ -2,8 +2,8 @@
  * overview.h - what a lake holds, as JSON for the console: REQUEST_OVERVIEW. docs/console.md has the shape.
  *
  * Invariants:
- *  1. Nothing of a table that the rights do not name is in it: neither its name, nor its columns, nor what was refused on
- *     the way to it.
+ *  1. Nothing of a table that the rights do not name is in it: neither its name, nor its columns, nor what was refused
+ * on the way to it.
  *  2. It is of one snapshot, inside the caller's transaction: what a COMMIT adds meanwhile is in none of its parts.
  *  3. No rows of tables are read, but those of schema tarn; rows are counted as DuckLake counts them.
  *

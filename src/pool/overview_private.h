@@ -7,8 +7,9 @@
 #include "pool/overview.h"
 
 #define OVERVIEW_SQL_BYTES_MAX ((size_t)1 << 20)
-/* A TIMESTAMP or TIMESTAMP WITH TIME ZONE as RFC 3339 in UTC. */
+/* A TIMESTAMP or TIMESTAMP WITH TIME ZONE as RFC 3339 in UTC; in a format of printf, too (overview_query). */
 #define OVERVIEW_TIME(what) "strftime(make_timestamp_ms(epoch_ms(" what ")), '%Y-%m-%dT%H:%M:%S.%gZ')"
+#define OVERVIEW_TIME_F(what) "strftime(make_timestamp_ms(epoch_ms(" what ")), '%%Y-%%m-%%dT%%H:%%M:%%S.%%gZ')"
 
 struct overview {
 	struct duck_connection *connection;
@@ -29,8 +30,8 @@ int overview_query(struct overview *o, struct duck_rows *ret_rows, const char *f
 
 /*
  * Appends "name": [...] of the rows: `members` names the columns from the first on, with a ':' and n (number), b
- * (boolean) or t (text) behind each; NULL is null. table: the column that says what table a row is of, which may be read
- * or the row is left out; -1: none does.
+ * (boolean) or t (text) behind each; NULL is null. table: the column that says what table a row is of, which may be
+ * read or the row is left out; -1: none does.
  */
 void overview_list(struct overview *o, const char *name, const struct duck_rows *rows, const char *const *members,
                    int table);

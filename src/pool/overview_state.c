@@ -15,7 +15,8 @@ int overview_has(struct overview *o, const char *table)
 	OWNED_DUCK_ROWS struct duck_rows rows = {0};
 
 	if (overview_query(o, &rows,
-	                   "SELECT 1 FROM information_schema.tables WHERE table_catalog = 'lake' AND table_schema = 'tarn' AND "
+	                   "SELECT 1 FROM information_schema.tables WHERE table_catalog = 'lake' AND table_schema = "
+	                   "'tarn' AND "
 	                   "table_name = '%s'",
 	                   table))
 		return -1;
@@ -45,15 +46,27 @@ static int write_quarantine(struct overview *o)
 	if (messages < 0 || models < 0)
 		return -1;
 	buffer_init(&sql, OVERVIEW_SQL_BYTES_MAX);
-	buffer_text(&sql, "SELECT source, kind, table_name, reason, n, newest FROM (SELECT NULL AS source, NULL AS kind, NULL AS "
-	                  "table_name, NULL AS reason, 0 AS n, NULL AS newest WHERE false");
+	buffer_text(
+	        &sql,
+	        "SELECT source, kind, table_name, reason, n, newest FROM (SELECT NULL AS source, NULL AS kind, NULL AS "
+	        "table_name, NULL AS reason, 0 AS n, NULL AS newest WHERE false");
 	if (messages)
-		buffer_text(&sql, " UNION ALL SELECT stream, 'message', table_name, " SHAPE("reason") " AS shape, count(*), "
-		                  OVERVIEW_TIME("max(quarantined_at)") " FROM lake.tarn.quarantine GROUP BY stream, table_name, shape");
+		buffer_text(&sql,
+		            " UNION ALL SELECT stream, 'message', table_name, " SHAPE(
+		                    "reason") " AS shape, count(*), " OVERVIEW_TIME("max(quarantined_at)") " FROM "
+		                                                                                           "lake.tarn."
+		                                                                                           "quarantine "
+		                                                                                           "GROUP BY "
+		                                                                                           "stream, "
+		                                                                                           "table_name,"
+		                                                                                           " shape");
 	if (models)
-		buffer_text(&sql, " UNION ALL SELECT model, 'row', 'main.' || model, \"column\" || ' ' || " SHAPE("reason") " AS shape, "
-		                  "count(*), " OVERVIEW_TIME("max(quarantined_at)") " FROM lake.tarn.quarantined_rows WHERE discarded_at IS "
-		                  "NULL GROUP BY model, shape");
+		buffer_text(&sql, " UNION ALL SELECT model, 'row', 'main.' || model, \"column\" || ' ' || " SHAPE(
+		                          "reason") " AS shape, "
+		                                    "count(*), " OVERVIEW_TIME(
+		                                            "max(quarantined_at)") " FROM lake.tarn.quarantined_rows "
+		                                                                   "WHERE discarded_at IS "
+		                                                                   "NULL GROUP BY model, shape");
 	buffer_printf(&sql, ") ORDER BY n DESC, source, reason LIMIT %d", QUARANTINE_MAX);
 	if (duck_query(o->connection, buffer_string(&sql), &rows, o->err))
 		return -1;
@@ -63,15 +76,18 @@ static int write_quarantine(struct overview *o)
 
 static int write_lanes(struct overview *o)
 {
-	static const char *const members[] = {"stream:t", "topic:t", "lane:n", "table:t", "next_offset:n", "messages:n",
-	                                      "rows:n", "quarantined:n", "skipped:n", "committed_at:t", NULL};
+	static const char *const members[] = {"stream:t",      "topic:t",        "lane:n", "table:t",
+	                                      "next_offset:n", "messages:n",     "rows:n", "quarantined:n",
+	                                      "skipped:n",     "committed_at:t", NULL};
 
-	return write_list(o, "lanes", "ledger",
-	                  "SELECT stream, topic, \"partition\", arg_max(table_name, committed_at), arg_max(next_offset, "
-	                  "committed_at), sum(messages)::BIGINT, sum(\"rows\")::BIGINT, sum(quarantined)::BIGINT, "
-	                  "sum(skipped)::BIGINT, " OVERVIEW_TIME("max(committed_at)") " FROM lake.tarn.ledger GROUP BY stream, topic, "
-	                  "\"partition\" ORDER BY stream, topic, \"partition\"",
-	                  members, 3);
+	return write_list(
+	        o, "lanes", "ledger",
+	        "SELECT stream, topic, \"partition\", arg_max(table_name, committed_at), arg_max(next_offset, "
+	        "committed_at), sum(messages)::BIGINT, sum(\"rows\")::BIGINT, sum(quarantined)::BIGINT, "
+	        "sum(skipped)::BIGINT, " OVERVIEW_TIME(
+	                "max(committed_at)") " FROM lake.tarn.ledger GROUP BY stream, topic, "
+	                                     "\"partition\" ORDER BY stream, topic, \"partition\"",
+	        members, 3);
 }
 
 static int write_ingest(struct overview *o)
@@ -81,13 +97,19 @@ static int write_ingest(struct overview *o)
 	int there = overview_has(o, "ledger");
 
 	if (there < 0 ||
-	    (there && overview_query(o, &rows,
-	                             "SELECT stream, " OVERVIEW_TIME("to_timestamp(step * %d / 1000)") ", sum(\"rows\")::BIGINT, "
-	                             "sum(messages)::BIGINT, sum(quarantined)::BIGINT, table_name FROM (SELECT *, "
-	                             "epoch_ms(committed_at) // %d AS step FROM lake.tarn.ledger) WHERE epoch_ms(committed_at) > "
-	                             "(SELECT max(epoch_ms(committed_at)) FROM lake.tarn.ledger) - %d "
-	                             "GROUP BY stream, table_name, step ORDER BY step, stream",
-	                             INGEST_STEP_MS, INGEST_STEP_MS, INGEST_MS)))
+	    (there &&
+	     overview_query(
+	             o, &rows,
+	             "SELECT stream, " OVERVIEW_TIME_F("to_timestamp(step * %d / 1000)") ", sum(\"rows\")::BIGINT, "
+	                                                       "sum(messages)::BIGINT, sum(quarantined)::BIGINT, "
+	                                                       "table_name FROM (SELECT *, "
+	                                                       "epoch_ms(committed_at) // %d AS step FROM "
+	                                                       "lake.tarn.ledger) WHERE epoch_ms(committed_at) > "
+	                                                       "(SELECT max(epoch_ms(committed_at)) FROM "
+	                                                       "lake.tarn.ledger) - %d "
+	                                                       "GROUP BY stream, table_name, step ORDER BY step, "
+	                                                       "stream",
+	             INGEST_STEP_MS, INGEST_STEP_MS, INGEST_MS)))
 		return -1;
 	overview_list(o, "ingest", &rows, members, 5);
 	return 0;
@@ -95,30 +117,36 @@ static int write_ingest(struct overview *o)
 
 static int write_pipelines(struct overview *o)
 {
-	static const char *const members[] = {"name:t", "model:t", "layer:t", "how:t", "rows_in:n", "rows_out:n",
-	                                      "quarantined:n", "filtered:n", "refreshed_at:t", NULL};
+	static const char *const members[] = {"name:t",         "model:t",    "layer:t",       "how:t",
+	                                      "rows_in:n",      "rows_out:n", "quarantined:n", "filtered:n",
+	                                      "refreshed_at:t", NULL};
 
-	return write_list(o, "pipelines", "models",
-	                  "SELECT pipeline, model, layer, how, rows_in, rows_out, quarantined, coalesce(list_sum(list_transform("
-	                  "string_split(filtered, ','), lambda n: try_cast(n AS BIGINT))), 0)::BIGINT, " OVERVIEW_TIME("refreshed_at")
-	                  ", 'main.' || model FROM lake.tarn.models ORDER BY pipeline, CASE layer WHEN 'bronze' THEN 0 WHEN 'silver' "
-	                  "THEN 1 ELSE 2 END, model",
-	                  members, 9);
+	return write_list(
+	        o, "pipelines", "models",
+	        "SELECT pipeline, model, layer, how, rows_in, rows_out, quarantined, coalesce(list_sum(list_transform("
+	        "string_split(filtered, ','), lambda n: try_cast(n AS BIGINT))), 0)::BIGINT, " OVERVIEW_TIME(
+	                "refreshed_at") ", 'main.' || model FROM lake.tarn.models ORDER BY pipeline, CASE layer WHEN "
+	                                "'bronze' THEN 0 WHEN 'silver' "
+	                                "THEN 1 ELSE 2 END, model",
+	        members, 9);
 }
 
 /* One without a table is of a query of its own, which may read any: for those who may, too. */
 static int write_expectations(struct overview *o)
 {
-	static const char *const members[] = {"pipeline:t", "table:t", "name:t", "severity:t", "passed:b", "failed_rows:n",
-	                                      "held_back:b", "checked_at:t", NULL};
+	static const char *const members[] = {"pipeline:t",    "table:t",     "name:t",       "severity:t", "passed:b",
+	                                      "failed_rows:n", "held_back:b", "checked_at:t", NULL};
 
-	return write_list(o, "expectations", "expectations",
-	                  "SELECT pipeline, table_name, name, severity, passed, failed_rows, held_back, " OVERVIEW_TIME("checked_at")
-	                  " FROM lake.tarn.expectations ORDER BY passed, pipeline, table_name, name",
-	                  members, 1);
+	return write_list(
+	        o, "expectations", "expectations",
+	        "SELECT pipeline, table_name, name, severity, passed, failed_rows, held_back, " OVERVIEW_TIME(
+	                "checked_at") " FROM lake.tarn.expectations ORDER BY passed, pipeline, table_name, name",
+	        members, 1);
 }
 
 int overview_write_state(struct overview *o)
 {
-	return write_quarantine(o) || write_lanes(o) || write_ingest(o) || write_pipelines(o) || write_expectations(o) ? -1 : 0;
+	return write_quarantine(o) || write_lanes(o) || write_ingest(o) || write_pipelines(o) || write_expectations(o)
+	               ? -1
+	               : 0;
 }
