@@ -28,7 +28,7 @@ only 'seccomp' '^src/pool/sandbox'
 only 'curl/' '^src/serve/fetch'
 only 'sqlite3' '^src/lake/version'
 only 'libpq' '^src/lake/version'
-only 'z(lib|std)\.h' '^src/serve/encode'
+only 'z(lib|std)\.h' '^src/(serve/encode|batch/codec)'
 only 'xgboost' '^src/score/xgboost\.c'
 
 hits=$(git grep -nE 'OWNED_BUFFER struct buffer [^={]*;' -- 'src/*.c')

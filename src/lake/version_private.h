@@ -28,7 +28,7 @@ typedef bool version_take(void *context, int64_t snapshot, const char *changes);
 /* $1 newer than, $2 up to */
 #define VERSION_CHANGES_SQL                                                                                            \
 	"SELECT snapshot_id, changes_made FROM ducklake_snapshot_changes WHERE snapshot_id > $1 AND snapshot_id <= "   \
-	"$2 ORDER BY snapshot_id DESC"
+	"$2 ORDER BY snapshot_id DESC LIMIT 1000"
 
 struct version_sqlite *version_sqlite_new(const char *path, struct error *err);
 void version_sqlite_free(struct version_sqlite *sqlite);

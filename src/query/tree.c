@@ -77,24 +77,20 @@ enum tree_fault tree_read(struct duck_connection *connection, const char *sql, s
                           struct error *err)
 {
 	OWNED_TREE struct tree *tree = calloc(1, sizeof *tree);
-	OWNED_DUCK_ROWS struct duck_rows rows = {0};
-	OWNED_BUFFER struct buffer query = {0};
+	OWNED_BUFFER struct buffer json = {0};
 	enum tree_fault fault;
 	yyjson_doc *doc;
 
 	*ret_line = 0;
-	buffer_init(&query, SQL_MAXIMUM_BYTES);
-	buffer_text(&query, "SELECT json_serialize_sql(");
-	buffer_sql_text(&query, sql);
-	buffer_text(&query, ")");
-	if (!tree || !buffer_ok(&query)) {
+	buffer_init(&json, BUFFER_DEFAULT_MAXIMUM);
+	if (!tree) {
 		error_no_memory(err);
 		return TREE_FAILED;
 	}
-	if (duck_query(connection, buffer_string(&query), &rows, err))
+	if (duck_parse(connection, sql, &json, err))
 		return TREE_FAILED;
 	/* DuckDB writes 1e999 as Infinity. */
-	doc = yyjson_read(duck_cell(&rows, 0, 0), strlen(duck_cell(&rows, 0, 0)), YYJSON_READ_ALLOW_INF_AND_NAN);
+	doc = yyjson_read(buffer_string(&json), json.size, YYJSON_READ_ALLOW_INF_AND_NAN);
 	tree->doc = yyjson_doc_mut_copy(doc, NULL);
 	yyjson_doc_free(doc);
 	if (!tree->doc) {
