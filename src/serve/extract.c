@@ -52,10 +52,11 @@ static bool begins_with_word(const struct span *span, const char *word)
 
 static const char *const selects[] = {"SELECT", "WITH", "FROM", "VALUES", "TABLE"};
 static const char *const others[] = {
-        "ALTER",  "ANALYZE", "ATTACH",     "BEGIN",  "CALL",   "CHECKPOINT", "COMMENT", "COMMIT", "COPY",   "CREATE",
-        "DELETE", "DETACH",  "DEALLOCATE", "DESC",   "DESCRIBE", "DROP",     "EXECUTE", "EXPLAIN", "EXPORT", "FORCE",
-        "IMPORT", "INSERT",  "INSTALL",    "LOAD",   "MERGE",  "PIVOT",      "PRAGMA",  "PREPARE", "REINDEX", "RESET",
-        "ROLLBACK", "SET",   "SHOW",       "SUMMARIZE", "TRUNCATE", "UNPIVOT", "UPDATE", "USE",   "VACUUM",
+        "ALTER",   "ANALYZE",   "ATTACH",   "BEGIN",   "CALL",       "CHECKPOINT", "COMMENT",  "COMMIT",
+        "COPY",    "CREATE",    "DELETE",   "DETACH",  "DEALLOCATE", "DESC",       "DESCRIBE", "DROP",
+        "EXECUTE", "EXPLAIN",   "EXPORT",   "FORCE",   "IMPORT",     "INSERT",     "INSTALL",  "LOAD",
+        "MERGE",   "PIVOT",     "PRAGMA",   "PREPARE", "REINDEX",    "RESET",      "ROLLBACK", "SET",
+        "SHOW",    "SUMMARIZE", "TRUNCATE", "UNPIVOT", "UPDATE",     "USE",        "VACUUM",
 };
 
 /* ---- SQL's own lexical rules, as far as ';' and first words need them */
@@ -336,8 +337,7 @@ static enum extracted take_statement(struct span span, struct buffer *out)
 	trim(&span);
 	if (skip_space(span.at, span.end) == span.end)
 		return EXTRACTED_NOTHING;
-	if ((size_t)(span.end - span.at) > EXTRACT_SQL_BYTES_MAX ||
-	    memchr(span.at, 0, (size_t)(span.end - span.at)))
+	if ((size_t)(span.end - span.at) > EXTRACT_SQL_BYTES_MAX || memchr(span.at, 0, (size_t)(span.end - span.at)))
 		return EXTRACTED_TOO_LONG;
 	buffer_append(out, span.at, (size_t)(span.end - span.at));
 	if (behind == EXTRACTED_TWO)

@@ -10,8 +10,8 @@
  * Rules, in this order:
  *  1. <think>...</think> is left out; without its end all behind it is.
  *  2. A text, or a fence, that begins with CANNOT_ANSWER is a reason.
- *  3. Of fences that are marked sql or duckdb, or that begin as a statement does, the only one counts; equal ones are one.
- *     Several that differ are SEVERAL.
+ *  3. Of fences that are marked sql or duckdb, or that begin as a statement does, the only one counts; equal ones are
+ * one. Several that differ are SEVERAL.
  *  4. Without fences: the text, if it begins as a statement does, else from its first line that does.
  *  5. A statement ends at its first ';' outside of quotes and comments. What follows must be words for people or
  *     comments: another statement is TWO.

@@ -2,8 +2,8 @@
  * fetch.h - one bounded HTTP request to somebody else's server, and its answer; fetch.c alone sees libcurl.
  *
  * Invariants:
- *  1. Every request ends: by its answer, its time (total_ms), its bytes (max_bytes), or because nobody wants it any more
- *     (cancelled, asked at least ten times a second).
+ *  1. Every request ends: by its answer, its time (total_ms), its bytes (max_bytes), or because nobody wants it any
+ * more (cancelled, asked at least ten times a second).
  *  2. Only http and https are spoken, and no redirect is followed: what was meant for one server goes to no other. A
  *     certificate must be that of the host (SSL_CERT_FILE names authorities of one's own). Proxies are as the
  *     environment says in libcurl's words (https_proxy, no_proxy).

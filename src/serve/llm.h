@@ -3,13 +3,13 @@
  * completions as OpenAI, llama.cpp, Ollama and others serve them.
  *
  * Invariants:
- *  1. What comes back is nobody's word but the model's: every member of its JSON is checked, and a text that was cut off,
- *     refused or is none is a failure of its own.
+ *  1. What comes back is nobody's word but the model's: every member of its JSON is checked, and a text that was cut
+ * off, refused or is none is a failure of its own.
  *  2. A call takes no longer than the assistant's timeout, its retries and their waits included. Only what says "later"
  *     (408, 429, 500, 502, 503, 504, 529) is tried again, twice at most.
  *  3. At most LLM_CALLS_MAX calls of one assistant are under way at once.
- *  4. The key goes into the request's header and nowhere else; of an error's body its type alone is kept for clients, and
- *     the first words of its message for the log, masked.
+ *  4. The key goes into the request's header and nowhere else; of an error's body its type alone is kept for clients,
+ * and the first words of its message for the log, masked.
  *
  * Sources: Anthropic, "Messages" (version 2023-06-01), "Errors", "Stop reasons"; OpenAI, "Create chat completion".
  * Threads: any may call llm_ask. Life cycle: llm_new -> llm_ask... -> llm_free.

@@ -40,7 +40,7 @@ static enum llm_outcome read_stop(yyjson_val *root, struct error *err)
 		const char *reason;
 		enum llm_outcome outcome;
 	} reasons[] = {
-	        {"end_turn", LLM_ANSWERED},   {"stop_sequence", LLM_ANSWERED},
+	        {"end_turn", LLM_ANSWERED},    {"stop_sequence", LLM_ANSWERED},
 	        {"max_tokens", LLM_CUT_SHORT}, {"model_context_window_exceeded", LLM_NO_ROOM},
 	        {"refusal", LLM_DECLINED},
 	};

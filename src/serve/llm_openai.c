@@ -1,9 +1,9 @@
 /*
  * llm_openai.c - chat completions as OpenAI defined them and others serve them: llama.cpp, Ollama, vLLM.
  *
- * Their peculiarities: a key is often not asked for; content may be null, or a list of parts; what a model thinks comes as
- * reasoning_content (llama.cpp), reasoning (Ollama) or inside the text in <think> (extract.c leaves it out); finish_reason
- * may be null or missing (older llama.cpp); an error may be a text instead of an object (Ollama).
+ * Their peculiarities: a key is often not asked for; content may be null, or a list of parts; what a model thinks comes
+ * as reasoning_content (llama.cpp), reasoning (Ollama) or inside the text in <think> (extract.c leaves it out);
+ * finish_reason may be null or missing (older llama.cpp); an error may be a text instead of an object (Ollama).
  */
 #include <string.h>
 
@@ -95,7 +95,8 @@ static enum llm_outcome read_content(yyjson_val *content, struct llm_answer *ans
 
 static enum llm_outcome read_body(yyjson_val *root, struct llm_answer *answer, struct error *err)
 {
-	yyjson_val *choice = yyjson_arr_get_first(yyjson_obj_get(root, "choices")), *usage = yyjson_obj_get(root, "usage");
+	yyjson_val *choice = yyjson_arr_get_first(yyjson_obj_get(root, "choices")),
+	           *usage = yyjson_obj_get(root, "usage");
 	yyjson_val *message = yyjson_obj_get(choice, "message");
 	enum llm_outcome outcome;
 	size_t size;

@@ -95,8 +95,8 @@ static enum llm_outcome outcome_of(int status)
 	}
 }
 
-static enum llm_outcome read_failure(yyjson_val *root, const struct fetch_answer *answer,
-                                     struct llm_answer *ret_answer, struct error *err)
+static enum llm_outcome read_failure(yyjson_val *root, const struct fetch_answer *answer, struct llm_answer *ret_answer,
+                                     struct error *err)
 {
 	yyjson_val *error = yyjson_obj_get(root, "error");
 

@@ -1,5 +1,6 @@
 /*
- * fuzz_llm.c - any bytes as a language model's answer: as the body of both APIs, and as its text. The first byte chooses.
+ * fuzz_llm.c - any bytes as a language model's answer: as the body of both APIs, and as its text. The first byte
+ * chooses.
  */
 #include <stdio.h>
 #include <stdlib.h>

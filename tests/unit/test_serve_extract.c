@@ -94,7 +94,8 @@ static void fences_are_opened(void)
 static void words_around_a_statement_are_left_out(void)
 {
 	static const struct example examples[] = {
-	        {"Sure! This counts them:\nSELECT count(*)\nFROM t;\nIt reads t.", EXTRACTED_SQL, "SELECT count(*)\nFROM t"},
+	        {"Sure! This counts them:\nSELECT count(*)\nFROM t;\nIt reads t.", EXTRACTED_SQL,
+	         "SELECT count(*)\nFROM t"},
 	        {"With your schema in mind:\nselect 1;\nFrom this you learn much.", EXTRACTED_SQL, "select 1"},
 	        {"SELECT 1;\n\nWith this query you see one. Show it to others.", EXTRACTED_SQL, "SELECT 1"},
 	        {"<think>SELECT 2; I wonder</think>\nSELECT 1", EXTRACTED_SQL, "SELECT 1"},
@@ -183,8 +184,9 @@ static void a_line_is_cut_between_characters(void)
 
 int main(int argc, char **argv)
 {
-	return CHECK_MAIN(argc, argv, TEST(a_plain_statement_is_taken), TEST(a_semicolon_in_quotes_or_comments_ends_nothing),
-	                  TEST(fences_are_opened), TEST(words_around_a_statement_are_left_out),
-	                  TEST(more_than_one_or_no_select_is_told), TEST(a_reason_is_a_line),
-	                  TEST(what_is_too_long_is_refused), TEST(a_line_is_cut_between_characters));
+	return CHECK_MAIN(argc, argv, TEST(a_plain_statement_is_taken),
+	                  TEST(a_semicolon_in_quotes_or_comments_ends_nothing), TEST(fences_are_opened),
+	                  TEST(words_around_a_statement_are_left_out), TEST(more_than_one_or_no_select_is_told),
+	                  TEST(a_reason_is_a_line), TEST(what_is_too_long_is_refused),
+	                  TEST(a_line_is_cut_between_characters));
 }

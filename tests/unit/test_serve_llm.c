@@ -5,8 +5,11 @@
 
 static const struct spec_assistant anthropic = {
         .provider = PROVIDER_ANTHROPIC, .model = "m-1", .api_key = "sk-1", .timeout_ms = 1000, .max_tokens = 77};
-static const struct spec_assistant openai = {
-        .provider = PROVIDER_OPENAI, .base_url = "http://127.0.0.1:8080", .model = "m-2", .timeout_ms = 1000, .max_tokens = 77};
+static const struct spec_assistant openai = {.provider = PROVIDER_OPENAI,
+                                             .base_url = "http://127.0.0.1:8080",
+                                             .model = "m-2",
+                                             .timeout_ms = 1000,
+                                             .max_tokens = 77};
 
 static const struct llm_turn turns[] = {{false, "how \"many\"?"}, {true, "SELECT x"}, {false, "x is not there"}};
 static const struct llm_request request = {.system = "rules\n", .turns = turns, .turn_count = 3};
@@ -17,16 +20,18 @@ static void bodies(void)
 
 	buffer_init(&out, 1 << 20);
 	llm_write_body(&anthropic, &request, &(struct llm_manner){0}, &out);
-	CHECK_TEXT(buffer_string(&out),
-	           "{\"model\":\"m-1\",\"max_tokens\":77,\"system\":\"rules\\n\",\"messages\":["
-	           "{\"role\":\"user\",\"content\":\"how \\\"many\\\"?\"},{\"role\":\"assistant\",\"content\":\"SELECT x\"},"
-	           "{\"role\":\"user\",\"content\":\"x is not there\"}]}");
+	CHECK_TEXT(buffer_string(&out), "{\"model\":\"m-1\",\"max_tokens\":77,\"system\":\"rules\\n\",\"messages\":["
+	                                "{\"role\":\"user\",\"content\":\"how "
+	                                "\\\"many\\\"?\"},{\"role\":\"assistant\",\"content\":\"SELECT x\"},"
+	                                "{\"role\":\"user\",\"content\":\"x is not there\"}]}");
 	buffer_clear(&out);
 	llm_write_body(&openai, &request, &(struct llm_manner){0}, &out);
-	CHECK_TEXT(buffer_string(&out),
-	           "{\"model\":\"m-2\",\"max_tokens\":77,\"temperature\":0,\"stream\":false,\"messages\":["
-	           "{\"role\":\"system\",\"content\":\"rules\\n\"},{\"role\":\"user\",\"content\":\"how \\\"many\\\"?\"},"
-	           "{\"role\":\"assistant\",\"content\":\"SELECT x\"},{\"role\":\"user\",\"content\":\"x is not there\"}]}");
+	CHECK_TEXT(
+	        buffer_string(&out),
+	        "{\"model\":\"m-2\",\"max_tokens\":77,\"temperature\":0,\"stream\":false,\"messages\":["
+	        "{\"role\":\"system\",\"content\":\"rules\\n\"},{\"role\":\"user\",\"content\":\"how \\\"many\\\"?\"},"
+	        "{\"role\":\"assistant\",\"content\":\"SELECT x\"},{\"role\":\"user\",\"content\":\"x is not "
+	        "there\"}]}");
 	buffer_clear(&out);
 	llm_write_body(&openai, &request, &(struct llm_manner){true, true}, &out);
 	CHECK_HAS(buffer_string(&out), "\"max_completion_tokens\":77,\"stream\":false");
@@ -125,17 +130,21 @@ static void answers_of_anthropic(void)
 	static const struct example examples[] = {
 	        {200, "{\"content\":[" TEXT_BLOCK "],\"stop_reason\":\"end_turn\",\"usage\":{\"input_tokens\":5}}",
 	         LLM_ANSWERED, "SELECT 1"},
-	        {200, "{\"content\":[{\"type\":\"thinking\",\"thinking\":\"DROP\"}," TEXT_BLOCK
-	              ",{\"type\":\"text\",\"text\":\" + 1\"}],\"stop_reason\":\"stop_sequence\"}",
+	        {200,
+	         "{\"content\":[{\"type\":\"thinking\",\"thinking\":\"DROP\"}," TEXT_BLOCK
+	         ",{\"type\":\"text\",\"text\":\" + 1\"}],\"stop_reason\":\"stop_sequence\"}",
 	         LLM_ANSWERED, "SELECT 1 + 1"},
 	        {200, "{\"content\":[" TEXT_BLOCK "],\"stop_reason\":\"max_tokens\"}", LLM_CUT_SHORT, "max_tokens"},
 	        {200, "{\"content\":[],\"stop_reason\":\"refusal\"}", LLM_DECLINED, "refusal"},
 	        {200, "{\"content\":[],\"stop_reason\":\"model_context_window_exceeded\"}", LLM_NO_ROOM, NULL},
 	        {200, "{\"content\":[],\"stop_reason\":\"end_turn\"}", LLM_EMPTY, NULL},
-	        {200, "{\"content\":[{\"type\":\"text\",\"text\":\" \\n\"}],\"stop_reason\":\"end_turn\"}", LLM_EMPTY, NULL},
-	        {200, "{\"content\":[{\"type\":\"tool_use\",\"id\":\"1\"}],\"stop_reason\":\"tool_use\"}", LLM_NONSENSE, NULL},
+	        {200, "{\"content\":[{\"type\":\"text\",\"text\":\" \\n\"}],\"stop_reason\":\"end_turn\"}", LLM_EMPTY,
+	         NULL},
+	        {200, "{\"content\":[{\"type\":\"tool_use\",\"id\":\"1\"}],\"stop_reason\":\"tool_use\"}", LLM_NONSENSE,
+	         NULL},
 	        {200, "{\"content\":[{\"type\":\"tool_use\"}],\"stop_reason\":\"end_turn\"}", LLM_NONSENSE, "neither"},
-	        {200, "{\"content\":[{\"type\":\"text\",\"text\":7}],\"stop_reason\":\"end_turn\"}", LLM_NONSENSE, NULL},
+	        {200, "{\"content\":[{\"type\":\"text\",\"text\":7}],\"stop_reason\":\"end_turn\"}", LLM_NONSENSE,
+	         NULL},
 	        {200, "{\"content\":[\"SELECT 1\"],\"stop_reason\":\"end_turn\"}", LLM_NONSENSE, NULL},
 	        {200, "{\"content\":\"SELECT 1\",\"stop_reason\":\"end_turn\"}", LLM_NONSENSE, "content is no list"},
 	        {200, "{\"content\":[" TEXT_BLOCK "]}", LLM_NONSENSE, "stop_reason"},
@@ -145,10 +154,10 @@ static void answers_of_anthropic(void)
 	        {200, "", LLM_NONSENSE, NULL},
 	        {200, "<html>busy</html>", LLM_NONSENSE, NULL},
 	        {200, "{\"error\":{\"type\":\"overloaded_error\"}}", LLM_STATUS, "overloaded_error"},
-	        {529, "{\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"Overloaded\"}}", LLM_BUSY,
-	         "529 overloaded_error: Overloaded"},
-	        {429, "{\"type\":\"error\",\"error\":{\"type\":\"rate_limit_error\",\"message\":\"so\\nmany\"}}", LLM_BUSY,
-	         "429 rate_limit_error: so many"},
+	        {529, "{\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"Overloaded\"}}",
+	         LLM_BUSY, "529 overloaded_error: Overloaded"},
+	        {429, "{\"type\":\"error\",\"error\":{\"type\":\"rate_limit_error\",\"message\":\"so\\nmany\"}}",
+	         LLM_BUSY, "429 rate_limit_error: so many"},
 	        {400, "{\"error\":{\"type\":\"<b>\",\"message\":\"no\"}}", LLM_STATUS, "answered 400: no"},
 	        {404, "<html>", LLM_STATUS, "answered 404"},
 	        {500, "", LLM_STATUS, "500"},
@@ -166,8 +175,11 @@ static void answers_of_others(void)
 	        {200, MESSAGE("\"SELECT 1\"") ",\"finish_reason\":\"stop\"}]}", LLM_ANSWERED, "SELECT 1"},
 	        {200, MESSAGE("\"SELECT 1\"") ",\"finish_reason\":null}]}", LLM_ANSWERED, "SELECT 1"},
 	        {200, MESSAGE("\"SELECT 1\"") "}]}", LLM_ANSWERED, "SELECT 1"},
-	        {200, MESSAGE("[{\"type\":\"text\",\"text\":\"SELECT \"},{\"text\":\"1\"}]") "}]}", LLM_ANSWERED, "SELECT 1"},
-	        {200, "{\"choices\":[{\"message\":{\"content\":\"SELECT 1\",\"reasoning_content\":\"hm\",\"tool_calls\":[]}}]}",
+	        {200, MESSAGE("[{\"type\":\"text\",\"text\":\"SELECT \"},{\"text\":\"1\"}]") "}]}", LLM_ANSWERED,
+	         "SELECT 1"},
+	        {200,
+	         "{\"choices\":[{\"message\":{\"content\":\"SELECT "
+	         "1\",\"reasoning_content\":\"hm\",\"tool_calls\":[]}}]}",
 	         LLM_ANSWERED, "SELECT 1"},
 	        {200, MESSAGE("\"SELECT 1\"") ",\"finish_reason\":\"length\"}]}", LLM_CUT_SHORT, "length"},
 	        {200, MESSAGE("\"\"") ",\"finish_reason\":\"content_filter\"}]}", LLM_DECLINED, NULL},
@@ -183,10 +195,13 @@ static void answers_of_others(void)
 	        {200, "{\"choices\":{}}", LLM_NONSENSE, NULL},
 	        {200, "{}", LLM_NONSENSE, NULL},
 	        {200, "{\"error\":\"model is required\"}", LLM_STATUS, "model is required"},
-	        {404, "{\"error\":{\"message\":\"model 'x' not found\",\"type\":\"api_error\"}}", LLM_STATUS, "not found"},
-	        {503, "{\"error\":{\"code\":503,\"message\":\"Loading model\",\"type\":\"unavailable_error\"}}", LLM_BUSY,
-	         "Loading model"},
-	        {400, "{\"error\":{\"code\":400,\"message\":\"the request exceeds\",\"type\":\"exceed_context_size_error\"}}",
+	        {404, "{\"error\":{\"message\":\"model 'x' not found\",\"type\":\"api_error\"}}", LLM_STATUS,
+	         "not found"},
+	        {503, "{\"error\":{\"code\":503,\"message\":\"Loading model\",\"type\":\"unavailable_error\"}}",
+	         LLM_BUSY, "Loading model"},
+	        {400,
+	         "{\"error\":{\"code\":400,\"message\":\"the request "
+	         "exceeds\",\"type\":\"exceed_context_size_error\"}}",
 	         LLM_NO_ROOM, NULL},
 	};
 
@@ -200,7 +215,8 @@ static void a_wrong_key_is_not_told_again(void)
 	struct error err = {0};
 
 	buffer_init(&got.body, 1000);
-	buffer_text(&got.body, "{\"error\":{\"message\":\"Incorrect API key provided: sk-***34.\",\"type\":\"invalid_request_error\"}}");
+	buffer_text(&got.body, "{\"error\":{\"message\":\"Incorrect API key provided: "
+	                       "sk-***34.\",\"type\":\"invalid_request_error\"}}");
 	CHECK_INT(llm_read_answer(&llm_openai, &got, &answer, &err), LLM_KEY);
 	CHECK_TEXT(err.message, "the language model's server answered 401 invalid_request_error");
 	buffer_release(&got.body);

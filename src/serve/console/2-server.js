@@ -34,7 +34,9 @@ async function problemOf(response) {
   const text = (value) => (typeof value === 'string' ? value : '');
   let detail = text(told && told.detail);
   if (wait > 0) detail += `${detail ? ' ' : ''}It may be tried again in ${wait} s.`;
-  return new Problem(response.status, text(told && told.title) || `The server answered ${response.status}`, detail, wait > 0 ? wait : 0);
+  const problem = new Problem(response.status, text(told && told.title) || `The server answered ${response.status}`, detail, wait > 0 ? wait : 0);
+  problem.sql = text(told && told.sql);
+  return problem;
 }
 
 // A response that is not 2xx (or 304) is thrown as a Problem; no answer at all is one of status 0.
@@ -61,7 +63,7 @@ async function ask(path, options) {
 function problemBox(problem) {
   const status = problem.status ? ` (${problem.status})` : '';
   return el('div', {class: 'problem', role: 'alert'}, el('b', {}, `${problem.title || 'This page has a mistake'}${status}`),
-    el('span', {}, problem.title ? problem.detail : String(problem.message)));
+    el('span', {}, problem.title ? problem.detail : String(problem.message)), problem.sql && el('pre', {}, problem.sql));
 }
 
 // What is asked for again and again with the ETag of the last answer. Null: nothing is new.

@@ -14,10 +14,18 @@ function ticks(low, high, most) {
   return found;
 }
 
-function timeLabel(time, span) {
-  const text = new Date(time).toISOString();
-  if (span > 2 * 86400000) return text.slice(0, 10);
-  return span > 600000 ? text.slice(11, 16) : text.slice(11, 19);
+const SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE, DAY = 24 * HOUR;
+const STEPS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30].map((s) => s * SECOND).concat([1, 2, 5, 10, 15, 30].map((m) => m * MINUTE), [1, 2, 3, 6, 12].map((h) => h * HOUR),
+  [1, 2, 4, 7, 14, 28, 91, 182, 365, 730, 1826, 3652].map((d) => d * DAY));
+
+// Where on a time axis something is written, and what: whole seconds, minutes, hours or days in UTC.
+function timeTicks(low, high, most) {
+  const step = STEPS.find((s) => (high - low) / s <= most) || (high - low) / most || DAY, found = [];
+  for (let time = Math.ceil(low / step) * step; time <= high; time += step) {
+    const text = new Date(time).toISOString();
+    found.push([time, step >= DAY ? text.slice(0, 10) : step >= MINUTE ? (time % DAY ? text.slice(11, 16) : text.slice(5, 10)) : step >= SECOND ? text.slice(11, 19) : text.slice(14, 21)]);
+  }
+  return found;
 }
 
 // The box that a chart is drawn in, with its horizontal lines. y: value to pixel.
@@ -50,14 +58,14 @@ function line(points, width, height, times) {
   const low = points[0].x, high = points[points.length - 1].x, span = high - low || 1;
   const x = (value) => box.left + 6 + (value - low) / span * (box.right - box.left - 12);
   const path = points.map((p, i) => `${i ? 'L' : 'M'}${x(p.x).toFixed(1)} ${y(p.y).toFixed(1)}`).join('');
-  const marks = Math.max(2, Math.min(8, Math.floor((box.right - box.left) / 110)));
-  const at = Array.from({length: marks}, (_, i) => low + span * i / (marks - 1));
-  const anchor = (i) => (i === 0 ? 'start' : i === marks - 1 ? 'end' : 'middle');
+  const most = Math.max(2, Math.min(9, Math.floor((box.right - box.left) / 100)));
+  const at = times ? timeTicks(low, high, most) : ticks(low, high, most).map((v) => [v, short(v)]);
   return svg('g', {}, lines,
     svg('path', {class: 'area', d: `${path}L${x(high).toFixed(1)} ${base}L${x(low).toFixed(1)} ${base}Z`}),
     svg('path', {class: 'line', d: path}),
     points.length <= 200 && points.map((p) => svg('circle', {class: 'point', cx: x(p.x), cy: y(p.y), r: points.length > 60 ? 1.5 : 2.5}, svg('title', {}, `${p.label}: ${p.text}`))),
-    at.map((value, i) => svg('text', {x: x(value), y: height - 8, 'text-anchor': anchor(i)}, times ? timeLabel(value, span) : short(value))));
+    at.filter(([value]) => value >= low && value <= high).map(([value, label]) => [svg('line', {class: 'axis', x1: x(value), x2: x(value), y1: box.bottom, y2: box.bottom + 4}),
+      svg('text', {x: Math.min(Math.max(x(value), box.left + label.length * 3.1), box.right - label.length * 3.1), y: height - 8, 'text-anchor': 'middle'}, label)]));
 }
 
 // What a chart shows if nobody says otherwise: the first text or time against the first number; null where there is no number.

@@ -118,7 +118,8 @@ function drawIngest() {
   for (const step of ingest) steps.set(Date.parse(step.at), (steps.get(Date.parse(step.at)) || 0) + step.rows);
   const times = [...steps.keys()].sort((a, b) => a - b), end = times[times.length - 1];
   const values = Array.from({length: 91}, (_, i) => steps.get(end - (90 - i) * 10000) || 0);
-  setText($('ingest-note'), times.length ? `${count(sum(ingest, 'rows'), 'row')} in the 15 minutes before ${utc(end).slice(0, 16)}` : '');
+  setText($('ingest-note'), times.length ? `${count(sum(ingest, 'rows'), 'row')} in 15 minutes, at most ${short(Math.max(...values) / 10)}/s` : '');
+  $('ingest-note').title = times.length ? `The 15 minutes before ${utc(end + 10000).slice(0, 19)} UTC` : '';
   put($('ingest'), times.length ? spark(values, 400, 56, 'Rows committed in the last 15 minutes, in steps of 10 seconds') : el('span'));
   drawLanes();
 }

@@ -220,7 +220,7 @@ async function runQuestion() {
     put($('ask-sql'), el('pre', {}, answer.sql), el('div', {class: 'tools'}, may.query && el('button', {type: 'button', click: () => openQuery(answer.sql, false)}, 'Open in the SQL box'),
       el('span', {class: 'soft'}, tables.length ? `reads ${tables.join(', ')}` : '')));
     put($('ask-answer'), answerView(answer, 'Rows of the question'));
-    return [count(answer.rows.length, 'row'), milliseconds(elapsed()), answer.snapshot === null ? null : `snapshot ${number(answer.snapshot)}`].filter(Boolean).join(' · ');
+    return [`${answer.truncated ? 'the first ' : ''}${count(answer.rows.length, 'row')}`, milliseconds(elapsed()), answer.snapshot === null ? null : `snapshot ${number(answer.snapshot)}`].filter(Boolean).join(' · ');
   });
 }
 
@@ -236,7 +236,8 @@ function answerOfQuestion(text) {
     at += row.length;
   }
   const snapshot = told.snapshot && told.snapshot.kind === 'number' ? Number(told.snapshot.text) : null;
-  return describe({columns: [], rows, whole: true, broken: false, sql: told.sql ? told.sql.text : '', snapshot, tables: told.tables ? JSON.parse(told.tables.text) : []});
+  const truncated = Boolean(told.truncated) && told.truncated.text === 'true';
+  return describe({columns: [], rows, whole: !truncated, truncated, broken: false, sql: told.sql ? told.sql.text : '', snapshot, tables: told.tables ? JSON.parse(told.tables.text) : []});
 }
 
 function wireQuery() {

@@ -1,6 +1,7 @@
 // Signing in, views, and what is asked for again and again.
 
 const TICK_MS = 2000, OVERVIEW_EVERY = 2;
+const RATE_SHARE = 0.25; // of what the token may ask, for looking on
 let may = null;
 const loop = {timer: 0, round: 0, waitUntil: 0, generation: 0};
 
@@ -80,7 +81,7 @@ function show(view) {
   }
   for (const section of $('main').children) if (section.id !== `view-${view}`) section.hidden = true;
   history.replaceState(null, '', view === 'overview' ? location.pathname + location.search : `#${view}`);
-  if (view === 'overview' && seen.overview) { seen.drawn = {}; drawOverview(); drawPool(); }
+  if (view === 'overview' && seen.overview) { seen.drawn = {}; loop.round = 0; drawOverview(); drawPool(); }
   if (view === 'lineage') drawLineage();
 }
 
@@ -132,12 +133,19 @@ async function round(generation) {
     loop.waitUntil = performance.now() + 1000 * (problem.retryAfter || (problem.status === 0 ? 2 : 5));
     banner(`${problem.title || problem.message}. ${problem.detail || ''} What is shown is older.`);
   }
-  if (generation === loop.generation) loop.timer = setTimeout(() => round(generation), TICK_MS);
+  if (generation === loop.generation) loop.timer = setTimeout(() => round(generation), tickMs());
+}
+
+// A pool each time and an overview every other, but of a slow token no more often than leaves it most of its rate.
+function tickMs() {
+  const {requests, per_ms: per} = may.limits;
+  return requests ? Math.max(TICK_MS, (1 + 1 / OVERVIEW_EVERY) * per / (requests * RATE_SHARE)) : TICK_MS;
 }
 
 async function look(generation) {
-  const catalog = seen.catalog, full = loop.round++ % OVERVIEW_EVERY === 0;
-  const [overview, pool] = await Promise.all([full && catalog ? overviewOf() : null, catalog ? lookAtPool() : null, lookAtMetrics()]);
+  const catalog = seen.catalog, open = viewNow() === 'overview';
+  const full = loop.round++ % (open ? OVERVIEW_EVERY : 8 * OVERVIEW_EVERY) === 0;
+  const [overview, pool] = await Promise.all([full && catalog ? overviewOf() : null, open && catalog ? lookAtPool() : seen.pool, lookAtMetrics()]);
   if (generation !== loop.generation || catalog !== seen.catalog) return;
   if (overview) seen.overview = overview;
   seen.pool = pool;
