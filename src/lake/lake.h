@@ -45,6 +45,11 @@ struct lake_options {
 struct lake *lake_open(const struct spec_catalog *catalog, const struct lake_options *options, struct error *err);
 void lake_close(struct lake *lake);
 /*
+ * SQLite's -wal and -shm are removed by whoever closes the catalog last, and made by whoever opens it first: who may make
+ * no files must have them stay. Before lake_open, and until the descriptor is closed (-1: this catalog has none).
+ */
+int lake_hold_files(const struct spec_catalog *catalog, int *ret_fd, struct error *err);
+/*
  * Locks DuckDB for good: no file, folder, URL, extension or other database is opened any more but the lake's own data,
  * nor is a setting changed; with `threads` threads from now on. The lake's catalog is open already, and stays.
  */
@@ -62,6 +67,7 @@ bool lake_has_snapshots(const struct lake *lake);
 /* True where several processes may write: each lane then has an offsets table of its own. */
 bool lake_has_many_writers(const struct lake *lake);
 
+bool lake_session_has_snapshots(const struct lake_session *session);
 struct lake_session *lake_session_new(struct lake *lake, struct error *err);
 void lake_session_free(struct lake_session *session);
 /* An idle connection's first failure after the catalog server went away heals by itself; a broken attach does not. */

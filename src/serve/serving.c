@@ -6,6 +6,7 @@
 
 #include "base/metrics.h"
 #include "base/owned.h"
+#include "serve/console.h"
 #include "serve/http.h"
 #include "serve/routes.h"
 #include "serve/service.h"
@@ -35,6 +36,17 @@ static int start_tokens(struct serving *serving, struct error *err)
 static void end_tokens(struct serving *serving)
 {
 	tokens_free(serving->tokens);
+}
+
+static int start_console(struct serving *serving, struct error *err)
+{
+	serving->console = console_new(err);
+	return serving->console ? 0 : -1;
+}
+
+static void end_console(struct serving *serving)
+{
+	console_free(serving->console);
 }
 
 static int start_service(struct serving *serving, struct error *err)
@@ -110,6 +122,7 @@ static const struct part {
 } parts[] = {
         {start_tokens, end_tokens},
         {start_service, end_service},
+        {start_console, end_console},
         {start_http, NULL},
         {start_first_token, end_first_token},
 };
