@@ -272,6 +272,8 @@ static void count(const struct answer *answer)
 	const struct spec_pool *pool = answer->served->spec;
 
 	metric_add(metrics_find(SCOPE_OUTCOME, pool->name, pool->namespace, answer->outcome), METRIC_QUERY_OUTCOMES, 1);
+	if (!strcmp(answer->outcome, refusal_name(REFUSAL_TIME)))
+		metric_add(answer->served->metrics, METRIC_POOL_TIMEOUTS, 1);
 	metric_add(answer->served->metrics, METRIC_QUERY_ROWS, answer->facts.rows);
 	metric_add(answer->served->metrics, METRIC_QUERY_BYTES, answer->facts.bytes);
 	if (answer->lease)
