@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "serve/console.h"
 #include "serve/http.h"
 #include "serve/routes.h"
 #include "serve/token.h"
@@ -19,6 +20,17 @@ static int start_tokens(struct serving *serving, struct error *err)
 static void end_tokens(struct serving *serving)
 {
 	tokens_free(serving->tokens);
+}
+
+static int start_console(struct serving *serving, struct error *err)
+{
+	serving->console = console_new(err);
+	return serving->console ? 0 : -1;
+}
+
+static void end_console(struct serving *serving)
+{
+	console_free(serving->console);
 }
 
 static int start_http(struct serving *serving, struct error *err)
@@ -44,6 +56,7 @@ static const struct part {
 	void (*end)(struct serving *serving); /* also of what did not start */
 } parts[] = {
         {start_tokens, end_tokens},
+        {start_console, end_console},
         {start_http, NULL},
 };
 #define PARTS ((int)(sizeof parts / sizeof *parts))

@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "spec/spec.h"
 
+struct console;
 struct tokens;
 struct http_server;
 
@@ -33,6 +34,7 @@ struct serving {
 	struct tokens *tokens;
 	struct service *service;
 	struct asker *asker;
+	struct console *console;
 	/* The state of each part stands here: its start and its end are rows of `parts` in serving.c. */
 };
 
