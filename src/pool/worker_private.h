@@ -100,6 +100,7 @@ struct statement *statements_get(struct statements *statements, struct duck_conn
 struct answer_end {
 	enum refusal refusal; /* REFUSAL_NONE */
 	struct error err; /* its message */
+	bool about_names; /* the message repeats words of the statement and names, no value of a table */
 	int64_t rows;
 	bool lost; /* the server is gone */
 };

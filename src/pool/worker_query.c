@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/owned.h"
 #include "lake/duck.h"
+#include "lake/failure.h"
 #include "lake/query.h"
 #include "pool/hot.h"
 #include "pool/worker_private.h"
@@ -18,6 +19,7 @@ struct sending {
 	struct worker *worker;
 	const struct request *request;
 	const struct query *query;
+	const struct guard_found *found; /* NULL without the guard */
 	int64_t snapshot;
 	struct buffer block; /* rows that are not sent yet */
 	int64_t since_ms; /* when the first of them came */
@@ -104,6 +106,11 @@ static int put_start(struct sending *sending, struct error *err)
 		buffer_text(&json, ",\"type\":");
 		buffer_json_text(&json, columns[i].type_name, strlen(columns[i].type_name));
 		buffer_char(&json, '}');
+	}
+	buffer_text(&json, "],\"tables\":[");
+	for (int i = 0; sending->found && i < sending->found->table_count; i++) {
+		buffer_text(&json, i ? "," : "");
+		buffer_json_text(&json, sending->found->tables[i], strlen(sending->found->tables[i]));
 	}
 	buffer_text(&json, "]}");
 	if (!buffer_ok(&json))
@@ -359,6 +366,14 @@ static void refuse(struct answer_end *end, enum refusal refusal, const char *mes
 	error_set(&end->err, ERROR_INVALID, 0, "%s", message);
 }
 
+/* Of the statement's own words and the columns there are: no value of a table stands in such a message. */
+static bool is_about_names(const struct error *err)
+{
+	enum query_failure failure = query_failure_of(err);
+
+	return failure == FAILURE_SYNTAX || failure == FAILURE_NAMES;
+}
+
 /* What became of it. */
 static void tell(struct sending *sending, int failed, enum stop stop, const struct write_result *result,
                  struct answer_end *end)
@@ -368,9 +383,10 @@ static void tell(struct sending *sending, int failed, enum stop stop, const stru
 	if (result->too_many)
 		refuse(end, REFUSAL_ROWS,
 		       "the answer has more rows than are allowed: a LIMIT, or a sum, would be right");
-	else if (failed && !sending->lost)
+	else if (failed && !sending->lost) {
+		end->about_names = is_about_names(&end->err);
 		end->refusal = worker_refusal(sending->worker, stop, &end->err);
-	else if (sending->request->object && !result->rows)
+	} else if (sending->request->object && !result->rows)
 		refuse(end, REFUSAL_NOT_FOUND, "there is no such row");
 }
 
@@ -389,6 +405,7 @@ static void run_guarded(struct worker *worker, const struct request *request, st
 		failed = pin(sending, statement, &end->err);
 	if (statement)
 		sql = buffer_string(&statement->pinned);
+	sending->found = statement ? &statement->found : NULL;
 	if (!failed)
 		failed = open_and_run(sending, sql, &result, &end->err);
 	stop = watch_end(&worker->watch);
