@@ -71,6 +71,11 @@ def make_lake(folder):
     con.close()
 
 
+def at(lake, text):
+    """The manifest, with the lake that stands in that folder."""
+    return text.replace("path: catalog.sqlite", f"path: {lake}/catalog.sqlite").replace("dataPath: data", f"dataPath: {lake}/data")
+
+
 def manifest(url, provider="anthropic", more=""):
     return CATALOG + ASSISTANT.replace("PROVIDER", provider).replace("URL", url).replace("MORE", more) + token("admin", ADMIN) + \
         token("gold", GOLD, ', tables: ["gold_*"], maxRows: 50, rate: {requests: 100, per: 1s}')
@@ -128,7 +133,7 @@ def model():
 def both(request, lake, model):
     """A service for each of the two APIs."""
     folder = Path(tempfile.mkdtemp(dir=lake))
-    service = Service(folder, manifest(model.url, request.param).replace("catalog.sqlite", f"{lake}/catalog.sqlite").replace("dataPath: data", f"dataPath: {lake}/data"))
+    service = Service(folder, at(lake, manifest(model.url, request.param)))
     service.provider = request.param
     yield service
     no_key_is_told(service)
@@ -138,7 +143,7 @@ def both(request, lake, model):
 @pytest.fixture(scope="module")
 def service(lake, model):
     folder = Path(tempfile.mkdtemp(dir=lake))
-    service = Service(folder, manifest(model.url).replace("catalog.sqlite", f"{lake}/catalog.sqlite").replace("dataPath: data", f"dataPath: {lake}/data"))
+    service = Service(folder, at(lake, manifest(model.url)))
     yield service
     no_key_is_told(service)
     service.process.end()
@@ -238,11 +243,28 @@ def test_a_server_that_is_not_there(lake, folder):
     closed = socket.create_server(("127.0.0.1", 0))
     url = f"http://127.0.0.1:{closed.getsockname()[1]}"
     closed.close()
-    service = Service(folder, manifest(url).replace("catalog.sqlite", f"{lake}/catalog.sqlite").replace("dataPath: data", f"dataPath: {lake}/data"))
+    service = Service(folder, at(lake, manifest(url)))
     status, told = service.ask()
     assert (status, told["name"]) == (502, "model_unreachable") and "127.0.0.1" not in told["detail"]
     no_key_is_told(service)
     service.process.end()
+
+
+def test_a_certificate_must_be_the_hosts(lake, folder):
+    for name, host in [("right", "IP:127.0.0.1"), ("other", "DNS:elsewhere.example")]:
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=model",
+                        "-addext", f"subjectAltName={host}", "-keyout", f"{folder}/{name}.key", "-out", f"{folder}/{name}.pem"], check=True, capture_output=True, timeout=30)
+    # who it says it is, whom the client trusts -> is it asked?
+    for name, trusted, asked in [("right", None, False), ("other", "other", False), ("right", "right", True)]:
+        server = says.ModelServer(folder / f"{name}.pem", folder / f"{name}.key")
+        server.say(GOOD)
+        (folder / "tarn.yaml").write_text(at(lake, manifest(server.url)))
+        done = tarn("ask", "tarn.yaml", "how many?", folder=folder,
+                    environment={"TARN_TEST_KEY": KEY, "NO_PROXY": "127.0.0.1"} | ({"SSL_CERT_FILE": str(folder / f"{trusted}.pem")} if trusted else {}))
+        server.stop()
+        assert len(server.requests) == (1 if asked else 0)
+        assert done.returncode == (support.DONE if asked else support.LATER), done.stderr
+        assert asked or "certificate" in done.stderr
 
 
 def test_what_passes_is_tried_again(both, model):
@@ -398,7 +420,7 @@ def test_another_media_type(service):
 
 
 def test_values_stay_here_where_they_are_to(lake, folder, model):
-    service = Service(folder, manifest(model.url, more=', sampleValues: false, tables: ["gold_*"]').replace("catalog.sqlite", f"{lake}/catalog.sqlite").replace("dataPath: data", f"dataPath: {lake}/data"))
+    service = Service(folder, at(lake, manifest(model.url, more=', sampleValues: false, tables: ["gold_*"]')))
     model.say("SELECT CAST(risk AS INTEGER) AS n FROM gold_scores", "SELECT count(*) AS n FROM bronze_raw")
     status, told = service.ask("How many?")
     # Not even the admin's question reads a table that the assistant is not told of.
@@ -409,7 +431,7 @@ def test_values_stay_here_where_they_are_to(lake, folder, model):
 
 
 def test_a_small_prompt_says_what_was_left_out(lake, folder, model):
-    service = Service(folder, manifest(model.url, more=", maxPrompt: 2Ki").replace("catalog.sqlite", f"{lake}/catalog.sqlite").replace("dataPath: data", f"dataPath: {lake}/data"))
+    service = Service(folder, at(lake, manifest(model.url, more=", maxPrompt: 2Ki")))
     con = support.attach(f"ducklake:sqlite:{lake}/catalog.sqlite")
     con.execute("CREATE TABLE lake.wide AS SELECT " + ", ".join(f"{i} AS a_rather_long_name_of_column_{i}" for i in range(200)))
     con.close()
@@ -476,8 +498,7 @@ def test_the_audit_log_has_questions_and_queries(service, model):
 
 
 def test_no_model_is_named(lake, folder):
-    text = (CATALOG + token("admin", ADMIN)).replace("catalog.sqlite", f"{lake}/catalog.sqlite").replace("dataPath: data", f"dataPath: {lake}/data")
-    service = Service(folder, text)
+    service = Service(folder, at(lake, CATALOG + token("admin", ADMIN)))
     status, told = service.ask()
     assert (status, told["name"]) == (503, "no_model") and "DuckLakeAssistant" in told["detail"]
     service.process.end()
@@ -492,7 +513,7 @@ def test_no_model_is_named(lake, folder):
 def desk(lake, model):
     """A folder with a manifest for `tarn ask`."""
     folder = Path(tempfile.mkdtemp(dir=lake))
-    (folder / "tarn.yaml").write_text(manifest(model.url).replace("catalog.sqlite", f"{lake}/catalog.sqlite").replace("dataPath: data", f"dataPath: {lake}/data"))
+    (folder / "tarn.yaml").write_text(at(lake, manifest(model.url)))
     return folder
 
 
