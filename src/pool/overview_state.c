@@ -100,7 +100,8 @@ static int write_ingest(struct overview *o)
 	    (there &&
 	     overview_query(
 	             o, &rows,
-	             "SELECT stream, " OVERVIEW_TIME_F("to_timestamp(step * %d / 1000)") ", sum(\"rows\")::BIGINT, "
+	             "SELECT stream, " OVERVIEW_TIME_F(
+	                     "to_timestamp(step * %d / 1000)") ", sum(\"rows\")::BIGINT, "
 	                                                       "sum(messages)::BIGINT, sum(quarantined)::BIGINT, "
 	                                                       "table_name FROM (SELECT *, "
 	                                                       "epoch_ms(committed_at) // %d AS step FROM "

@@ -1,7 +1,6 @@
 #include "pool/worker_places.h"
 
 #include <ctype.h>
-#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,14 +21,15 @@ static void add_port(struct worker_places *places, long port)
 		places->sandbox.ports[places->sandbox.port_count++] = (uint16_t)port;
 }
 
-static const char *keep_text(struct worker_places *places, const char *a, const char *b)
+static char *keep_text(struct worker_places *places, const char *a, const char *b)
 {
-	char *text = places->texts[places->text_count];
+	char *text;
 
-	if (places->text_count == SANDBOX_PATHS_MAX ||
-	    (size_t)snprintf(text, sizeof places->texts[0], "%s%s", a, b) >= sizeof places->texts[0])
+	if (!a || places->text_count == SANDBOX_PATHS_MAX || strlen(a) + strlen(b) >= sizeof places->texts[0])
 		return NULL;
-	places->text_count++;
+	text = places->texts[places->text_count++];
+	memcpy(text, a, strlen(a));
+	memcpy(text + strlen(a), b, strlen(b) + 1);
 	return text;
 }
 
@@ -144,6 +144,17 @@ static void add_sqlite(struct worker_places *places, const char *path)
 		sandbox->read_write[sandbox->read_write_count++] = shared;
 }
 
+/* A model that is trained again is a new file of the same name. */
+static void add_folder_of(struct worker_places *places, const char *file)
+{
+	const char *slash = strrchr(file, '/');
+	char *folder = keep_text(places, file, "");
+
+	if (slash && folder)
+		folder[slash - file] = 0;
+	add_read(places, folder);
+}
+
 int worker_places(const struct manifest *manifest, const struct spec_catalog *catalog, const struct spec_pool *pool,
                   struct worker_places *ret_places, struct error *err)
 {
@@ -160,7 +171,7 @@ int worker_places(const struct manifest *manifest, const struct spec_catalog *ca
 		add_read(ret_places, catalog->data_path);
 	for (int i = 0; i < manifest->pipeline_count; i++)
 		if (manifest->pipelines[i].catalog == catalog && manifest->pipelines[i].model.file)
-			add_read(ret_places, manifest->pipelines[i].model.file);
+			add_folder_of(ret_places, manifest->pipelines[i].model.file);
 	return ret_places->sandbox.read_count <= SANDBOX_PATHS_MAX
 	               ? 0
 	               : error_set(err, ERROR_INVALID, 0, "the lake has too many places");

@@ -6,18 +6,21 @@
  *     worker_query.c     guard, pin, run, write
  *     worker_statement.c statements that were asked before
  *     worker_refuse.c    what whoever asked is told of an error
- *     worker_describe.c  the tables, for a language model; worker_overview.c for the console
+ *     worker_parameters.c its parameters
+ *     worker_lake.c      the tables, for a language model (describe.c); the lake, for the console (overview.c)
  *     hot.c              tables in memory
  */
 #ifndef TARN_POOL_WORKER_PRIVATE_H
 #define TARN_POOL_WORKER_PRIVATE_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "base/buffer.h"
 #include "lake/lake.h"
+#include "lake/query.h"
 #include "pool/frame.h"
 #include "pool/request.h"
 #include "pool/worker.h"
@@ -41,6 +44,7 @@ struct watch {
 	int statm; /* /proc/self/statm, opened before the sandbox; -1: there is none */
 	bool running;
 	enum stop stop;
+	atomic_bool ended; /* `stop` is one; for who looks without the lock */
 	int64_t deadline_ms; /* monotonic; INT64_MAX: none */
 	int64_t memory_bytes, base_bytes; /* of the query, beyond the base; 0: no bound */
 };
@@ -95,7 +99,12 @@ void statements_free(struct statements *statements);
 struct statement *statements_get(struct statements *statements, struct duck_connection *parser,
                                  const struct request *request, struct error *err);
 
-/* ---- worker_query.c and the other two: answer the request but for its END */
+/* ---- worker_parameters.c */
+
+/* INVALID: they do not fit the statement. */
+int worker_bind(struct query *query, const struct request *request, struct error *err);
+
+/* ---- worker_query.c and worker_lake.c: answer the request but for its END */
 
 struct answer_end {
 	enum refusal refusal; /* REFUSAL_NONE */

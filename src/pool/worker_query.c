@@ -13,18 +13,20 @@
 #include "query/write.h"
 
 #define SOON_MS 40 /* rows that came are sent then, though a frame is not full */
+/* Of a statement, and what is put around it. */
 #define SQL_BYTES_MAX ((size_t)17 << 20)
 
 struct sending {
 	struct worker *worker;
 	const struct request *request;
 	const struct query *query;
-	const struct guard_found *found; /* NULL without the guard */
+	const struct statement *statement; /* NULL: without the guard */
 	int64_t snapshot;
 	struct buffer block; /* rows that are not sent yet */
 	int64_t since_ms; /* when the first of them came */
 	bool started; /* START was sent */
 	bool lost; /* the server is gone */
+	bool wrong_parameters;
 	char *next; /* JSON; of a page: the cursor of the one behind it */
 };
 
@@ -108,9 +110,11 @@ static int put_start(struct sending *sending, struct error *err)
 		buffer_char(&json, '}');
 	}
 	buffer_text(&json, "],\"tables\":[");
-	for (int i = 0; sending->found && i < sending->found->table_count; i++) {
+	for (int i = 0; sending->statement && i < sending->statement->found.table_count; i++) {
+		const char *table = sending->statement->found.tables[i];
+
 		buffer_text(&json, i ? "," : "");
-		buffer_json_text(&json, sending->found->tables[i], strlen(sending->found->tables[i]));
+		buffer_json_text(&json, table, strlen(table));
 	}
 	buffer_text(&json, "]}");
 	if (!buffer_ok(&json))
@@ -152,30 +156,19 @@ static int put(void *context, const void *bytes, size_t size, struct error *err)
 
 /* ---- pages: rows in the order of their keys, behind the cursor's */
 
-static void append_value(struct buffer *sql, yyjson_val *value, const char *type)
+/* As a literal, which DuckDB makes what the key's column is. */
+static void append_value(struct buffer *sql, yyjson_val *value)
 {
-	OWNED_FREE char *text = NULL;
+	OWNED_FREE char *text = yyjson_val_write(value, 0, NULL);
 
-	buffer_text(sql, "CAST(");
 	if (yyjson_is_str(value))
 		buffer_sql_text(sql, yyjson_get_str(value));
-	else if ((text = yyjson_val_write(value, 0, NULL)))
-		buffer_sql_text(sql, text);
-	buffer_text(sql, " AS ");
-	buffer_text(sql, type);
-	buffer_char(sql, ')');
-}
-
-static const char *type_of_key(const struct query *query, const char *key)
-{
-	for (int i = 0; i < query_column_count(query); i++)
-		if (!strcmp(query_columns(query)[i].name, key))
-			return query_columns(query)[i].type_name;
-	return NULL;
+	else
+		buffer_text(sql, text ? text : "NULL");
 }
 
 /* NULLs come last, and after each other. */
-static void append_behind(struct buffer *sql, const char *key, yyjson_val *value, const char *type)
+static void append_behind(struct buffer *sql, const char *key, yyjson_val *value)
 {
 	if (yyjson_is_null(value)) {
 		buffer_text(sql, "false");
@@ -184,25 +177,21 @@ static void append_behind(struct buffer *sql, const char *key, yyjson_val *value
 	buffer_char(sql, '(');
 	buffer_sql_name(sql, key);
 	buffer_text(sql, " > ");
-	append_value(sql, value, type);
+	append_value(sql, value);
 	buffer_text(sql, " OR ");
 	buffer_sql_name(sql, key);
 	buffer_text(sql, " IS NULL)");
 }
 
-static void append_same(struct buffer *sql, const char *key, yyjson_val *value, const char *type)
+static void append_same(struct buffer *sql, const char *key, yyjson_val *value)
 {
 	buffer_sql_name(sql, key);
-	if (yyjson_is_null(value)) {
-		buffer_text(sql, " IS NULL");
-		return;
-	}
-	buffer_text(sql, " = ");
-	append_value(sql, value, type);
+	buffer_text(sql, yyjson_is_null(value) ? " IS NULL" : " = ");
+	if (!yyjson_is_null(value))
+		append_value(sql, value);
 }
 
-static int append_cursor(struct buffer *sql, const struct request *request, const struct query *query,
-                         yyjson_val *values, struct error *err)
+static int append_cursor(struct buffer *sql, const struct request *request, yyjson_val *values, struct error *err)
 {
 	if (!yyjson_is_arr(values) || (int)yyjson_arr_size(values) != request->page_key_count)
 		return error_set(err, ERROR_INVALID, 0, "the cursor is none of this endpoint's");
@@ -210,16 +199,15 @@ static int append_cursor(struct buffer *sql, const struct request *request, cons
 	for (int i = 0; i < request->page_key_count; i++) {
 		buffer_text(sql, i ? " OR (" : "(");
 		for (int j = 0; j <= i; j++) {
-			const char *key = request->page_key[j], *type = type_of_key(query, key);
 			yyjson_val *value = yyjson_arr_get(values, (size_t)j);
 
-			if (!type || yyjson_is_ctn(value))
+			if (yyjson_is_ctn(value))
 				return error_set(err, ERROR_INVALID, 0, "the cursor is none of this endpoint's");
 			buffer_text(sql, j ? " AND " : "");
 			if (j < i)
-				append_same(sql, key, value, type);
+				append_same(sql, request->page_key[j], value);
 			else
-				append_behind(sql, key, value, type);
+				append_behind(sql, request->page_key[j], value);
 		}
 		buffer_char(sql, ')');
 	}
@@ -227,8 +215,7 @@ static int append_cursor(struct buffer *sql, const struct request *request, cons
 }
 
 /* FROM (statement) AS page WHERE behind the cursor ORDER BY keys */
-static int append_page(struct buffer *sql, const char *statement, const struct request *request,
-                       const struct query *query, struct error *err)
+static int append_page(struct buffer *sql, const char *statement, const struct request *request, struct error *err)
 {
 	yyjson_doc *cursor = NULL;
 	int failed = 0;
@@ -238,7 +225,7 @@ static int append_page(struct buffer *sql, const char *statement, const struct r
 	buffer_text(sql, ") AS page");
 	if (request->page_after) {
 		cursor = yyjson_read(request->page_after, strlen(request->page_after), 0);
-		failed = append_cursor(sql, request, query, yyjson_doc_get_root(cursor), err);
+		failed = append_cursor(sql, request, yyjson_doc_get_root(cursor), err);
 		yyjson_doc_free(cursor);
 	}
 	buffer_text(sql, " ORDER BY ");
@@ -254,9 +241,13 @@ static int append_page(struct buffer *sql, const char *statement, const struct r
 
 static struct query *open_query(struct sending *sending, const char *sql, struct error *err)
 {
-	const struct request *request = sending->request;
+	struct query *query = query_open(sending->worker->connection, sql, err);
 
-	return query_open_with(sending->worker->connection, sql, request->parameters, request->parameter_count, err);
+	if (!query || worker_bind(query, sending->request, err) == 0)
+		return query;
+	sending->wrong_parameters = true;
+	query_close(query);
+	return NULL;
 }
 
 /* The keys of the page's last row, where there is a row behind it. */
@@ -295,17 +286,13 @@ static int find_next(struct sending *sending, const char *page, struct error *er
 	return got < 0 ? -1 : 0;
 }
 
-/* The query of the page instead of the whole one. */
-static struct query *open_page(struct sending *sending, struct query *whole, const char *statement, struct error *err)
+static struct query *open_page(struct sending *sending, const char *statement, struct error *err)
 {
 	OWNED_BUFFER struct buffer page = {0}, sql = {0};
-	int failed;
 
 	buffer_init(&page, SQL_BYTES_MAX);
 	buffer_init(&sql, SQL_BYTES_MAX);
-	failed = append_page(&page, statement, sending->request, whole, err);
-	query_close(whole);
-	if (failed || find_next(sending, buffer_string(&page), err))
+	if (append_page(&page, statement, sending->request, err) || find_next(sending, buffer_string(&page), err))
 		return NULL;
 	buffer_text(&sql, "SELECT *");
 	buffer_text(&sql, buffer_string(&page));
@@ -348,11 +335,10 @@ static int run(struct sending *sending, struct query *query, struct write_result
 
 static int open_and_run(struct sending *sending, const char *sql, struct write_result *result, struct error *err)
 {
-	struct query *query = open_query(sending, sql, err);
+	bool page = sending->request->page_rows > 0 && sending->request->page_key_count;
+	struct query *query = page ? open_page(sending, sql, err) : open_query(sending, sql, err);
 	int failed;
 
-	if (query && sending->request->page_rows > 0 && sending->request->page_key_count)
-		query = open_page(sending, query, sql, err);
 	if (!query)
 		return -1;
 	failed = run(sending, query, result, err);
@@ -383,6 +369,8 @@ static void tell(struct sending *sending, int failed, enum stop stop, const stru
 	if (result->too_many)
 		refuse(end, REFUSAL_ROWS,
 		       "the answer has more rows than are allowed: a LIMIT, or a sum, would be right");
+	else if (sending->wrong_parameters)
+		end->refusal = REFUSAL_PARAMETERS;
 	else if (failed && !sending->lost) {
 		end->about_names = is_about_names(&end->err);
 		end->refusal = worker_refusal(sending->worker, stop, &end->err);
@@ -405,7 +393,6 @@ static void run_guarded(struct worker *worker, const struct request *request, st
 		failed = pin(sending, statement, &end->err);
 	if (statement)
 		sql = buffer_string(&statement->pinned);
-	sending->found = statement ? &statement->found : NULL;
 	if (!failed)
 		failed = open_and_run(sending, sql, &result, &end->err);
 	stop = watch_end(&worker->watch);
@@ -434,6 +421,7 @@ void worker_query(struct worker *worker, const struct request *request, struct a
 		return;
 	}
 	buffer_init(&sending.block, FRAME_BYTES_MAX * 4);
+	sending.statement = statement;
 	run_guarded(worker, request, &sending, statement, end);
 	buffer_release(&sending.block);
 	free(sending.next);

@@ -53,8 +53,10 @@ static void check(struct watch *watch)
 		watch->stop = STOP_TIME;
 	if (!watch->stop && watch->memory_bytes && watch_memory(watch) - watch->base_bytes > watch->memory_bytes)
 		watch->stop = STOP_MEMORY;
-	if (watch->stop)
-		query_interrupt(watch->connection);
+	if (!watch->stop)
+		return;
+	atomic_store(&watch->ended, true);
+	query_interrupt(watch->connection);
 }
 
 /* Under the lock, which it gives up while it waits. A REQUEST that lies there already would end the wait at once; then
@@ -104,6 +106,7 @@ void watch_begin(struct watch *watch, int64_t max_ms, int64_t memory_bytes)
 	pthread_mutex_lock(&watch->lock);
 	watch->running = true;
 	watch->stop = STOP_NONE;
+	atomic_store(&watch->ended, false);
 	watch->deadline_ms = max_ms > 0 ? clock_monotonic_ms() + max_ms : INT64_MAX;
 	watch->memory_bytes = memory_bytes;
 	watch->base_bytes = memory_bytes ? watch_memory(watch) : 0;
