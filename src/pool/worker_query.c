@@ -317,6 +317,7 @@ static int run(struct sending *sending, struct query *query, struct write_result
 	struct write_options options = {
 	        .format = request->format,
 	        .max_rows = request->max_rows,
+	        .first_rows = request->first_rows,
 	        .null_as = request->null_as,
 	        .null_as_count = request->null_as_count,
 	        .object = request->object,
@@ -365,6 +366,7 @@ static void tell(struct sending *sending, int failed, enum stop stop, const stru
                  struct answer_end *end)
 {
 	end->rows = result->rows;
+	end->more = result->more;
 	end->lost = sending->lost;
 	if (result->too_many)
 		refuse(end, REFUSAL_ROWS,

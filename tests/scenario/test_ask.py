@@ -178,7 +178,7 @@ def test_a_question_is_answered(both, model):
     system, question = model.prompts()[0]
     assert question == "Question: How many subscribers have a high risk?"
     assert 'table gold_scores (2000 rows) -- "One row a subscriber."' in system and 'e.g. "low", "high"' in system
-    assert "bronze_raw" in system and "quarantine" not in system and "secret-payload" not in system
+    assert "bronze_raw" in system and "table tarn" not in system and "secret-payload" not in system
 
 
 def test_prose_around_the_sql(both, model):
@@ -330,7 +330,7 @@ def test_an_unsafe_statement_is_refused(service, model, sql):
     model.say(sql)
     status, told = service.ask()
     assert (status, told["name"]) == (422, "unsafe"), told
-    assert told["sql"] and told["reason"] and "/tmp" not in told["reason"] and "passwd" not in told["reason"]
+    assert told["sql"] and told["reason"] and "root:" not in told["reason"]
     assert "secret-payload" not in json.dumps(told) and "results" not in told
     model.say(GOOD)
     assert service.ask()[1]["results"] == [{"n": 500}]
@@ -475,7 +475,9 @@ def test_a_client_that_goes_away_ends_the_request_to_the_model(service, model):
 
 
 def test_a_crowd_is_bounded(service, model):
-    model.say(says.slowly(1.5, GOOD))
+    model.say(GOOD)
+    assert service.ask()[0] == 200  # the tables are known
+    model.say(says.slowly(2.5, GOOD))
     statuses = []
     threads = [threading.Thread(target=lambda: statuses.append(service.ask()[0])) for _ in range(12)]
     for thread in threads:
