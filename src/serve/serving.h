@@ -13,6 +13,7 @@
 #include "serve/first_token.h"
 #include "spec/spec.h"
 
+struct asker;
 struct console;
 struct tokens;
 struct http_server;
@@ -38,9 +39,9 @@ struct serving {
 	struct http_server *http;
 	struct tokens *tokens;
 	struct first_token first;
+	struct service *service; /* NULL: probes alone */
 	struct asker *asker;
 	struct console *console;
-	struct service *service; /* NULL: probes alone */
 	/* The state of each part stands here: its start and its end are rows of `parts` in serving.c. */
 };
 
