@@ -419,8 +419,8 @@ static int write_head(struct overview *o)
 		duck_rows_release(&rows);
 		if (overview_query(o, &rows,
 		                   "SELECT " OVERVIEW_TIME_F("snapshot_time::TIMESTAMPTZ") " FROM " META
-		                                                                         "ducklake_snapshot WHERE "
-		                                                                         "snapshot_id = %" PRId64,
+		                                                                           "ducklake_snapshot WHERE "
+		                                                                           "snapshot_id = %" PRId64,
 		                   o->snapshot))
 			return -1;
 	}
