@@ -84,6 +84,7 @@ two=(-n 2 --dist worksteal)
 suite interop "${pytest[@]}" "${two[@]}" tests/interop
 suite scenario "${pytest[@]}" "${two[@]}" tests/scenario
 suite docs tests/docs/run.sh
+suite web "${pytest[@]}" tests/web
 suite real "${pytest[@]}" "${two[@]}" tests/real
 suite real-asan env TARN_BIN="$PWD/build/asan/tarn" "${pytest[@]}" tests/real/test_smoke.py tests/real/test_operation.py
 
