@@ -17,7 +17,7 @@ struct answer {
 	struct served *served;
 	struct lease *lease;
 	struct answer_facts facts;
-	char *content_type;
+	char *content_type, *columns, *tables; /* of START */
 	int64_t began_us, handed_us;
 	bool over; /* its END was read, or it failed */
 	const char *outcome;
@@ -99,6 +99,8 @@ static int take_start(struct answer *answer, const struct buffer *payload)
 	answer->facts.snapshot = yyjson_get_sint(yyjson_obj_get(root, "snapshot"));
 	answer->content_type = type ? strdup(type) : NULL;
 	answer->facts.content_type = answer->content_type;
+	answer->facts.columns = answer->columns = yyjson_val_write(yyjson_obj_get(root, "columns"), 0, NULL);
+	answer->facts.tables = answer->tables = yyjson_val_write(yyjson_obj_get(root, "tables"), 0, NULL);
 	answer->facts.started_us = clock_monotonic_us() - answer->began_us;
 	yyjson_doc_free(document);
 	return answer->content_type ? 0 : -1;
@@ -280,6 +282,8 @@ void answer_close(struct answer *answer)
 		lease_release(answer->lease);
 	audit_finish(answer->service->audit, facts.query, &end);
 	free(answer->content_type);
+	free(answer->columns);
+	free(answer->tables);
 	free(answer);
 }
 
@@ -304,7 +308,7 @@ int answer_collect(struct answer *answer, struct buffer *out, size_t max_bytes, 
 		more = -1;
 	}
 	*ret_facts = answer_facts(answer);
-	ret_facts->content_type = NULL;
+	ret_facts->content_type = ret_facts->columns = ret_facts->tables = NULL;
 	answer_close(answer);
 	return more;
 }

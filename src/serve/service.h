@@ -45,6 +45,8 @@ const struct manifest *service_manifest(const struct service *service);
 const struct spec_catalog *service_catalog(const struct service *service, const char *name);
 struct pool *service_pool(const struct service *service, const struct spec_catalog *catalog);
 struct version *service_version(const struct service *service, const struct spec_catalog *catalog);
+struct audit;
+struct audit *service_audit(const struct service *service);
 /* Brings the gauges of the pools up to date. */
 void service_metrics(struct service *service);
 /* Whether each pool that keeps warm workers has one; appends which has none. */
@@ -81,6 +83,7 @@ struct answer_facts {
 	bool one_shot;
 	int64_t rows, bytes; /* so far; rows are known at the end */
 	const char *content_type; /* borrowed */
+	const char *columns, *tables; /* of START, as JSON: [{"name", "type"}], ["main.t"]; borrowed; NULL: not told */
 };
 
 /* 1: *block has the next bytes, instead of what was in it; 0: the end; -1: it failed after it began: *ret_refusal. */

@@ -39,6 +39,7 @@ struct serving {
 	struct tokens *tokens;
 	struct first_token first;
 	struct service *service; /* NULL: probes alone */
+	struct asker *asker;
 	struct console *console;
 	/* The state of each part stands here: its start and its end are rows of `parts` in serving.c. */
 };
