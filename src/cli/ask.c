@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/owned.h"
 #include "cli/cli.h"
+#include "query/write.h"
 #include "cli/display.h"
 #include "cli/table.h"
 #include "query/write.h"

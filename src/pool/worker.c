@@ -115,6 +115,8 @@ static int send_end(struct worker *worker, const struct answer_end *end, int64_t
 		buffer_json_text(&json, refusal_name(end->refusal), strlen(refusal_name(end->refusal)));
 		buffer_text(&json, ",\"message\":");
 		buffer_json_text(&json, end->err.message, strlen(end->err.message));
+		if (end->about_names)
+			buffer_text(&json, ",\"names\":true");
 	}
 	buffer_char(&json, '}');
 	return frame_write(worker->options->fd, FRAME_END, json.data, json.size, err);

@@ -109,6 +109,7 @@ int worker_bind(struct query *query, const struct request *request, struct error
 struct answer_end {
 	enum refusal refusal; /* REFUSAL_NONE */
 	struct error err; /* its message */
+	bool about_names; /* the message repeats words of the statement and names, no value of a table */
 	int64_t rows;
 	bool lost; /* the server is gone */
 };

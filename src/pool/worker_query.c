@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/owned.h"
 #include "lake/duck.h"
+#include "lake/failure.h"
 #include "lake/query.h"
 #include "pool/hot.h"
 #include "pool/worker_private.h"
@@ -351,6 +352,14 @@ static void refuse(struct answer_end *end, enum refusal refusal, const char *mes
 	error_set(&end->err, ERROR_INVALID, 0, "%s", message);
 }
 
+/* Of the statement's own words and the columns there are: no value of a table stands in such a message. */
+static bool is_about_names(const struct error *err)
+{
+	enum query_failure failure = query_failure_of(err);
+
+	return failure == FAILURE_SYNTAX || failure == FAILURE_NAMES;
+}
+
 /* What became of it. */
 static void tell(struct sending *sending, int failed, enum stop stop, const struct write_result *result,
                  struct answer_end *end)
@@ -362,9 +371,10 @@ static void tell(struct sending *sending, int failed, enum stop stop, const stru
 		       "the answer has more rows than are allowed: a LIMIT, or a sum, would be right");
 	else if (sending->wrong_parameters)
 		end->refusal = REFUSAL_PARAMETERS;
-	else if (failed && !sending->lost)
+	else if (failed && !sending->lost) {
+		end->about_names = is_about_names(&end->err);
 		end->refusal = worker_refusal(sending->worker, stop, &end->err);
-	else if (sending->request->object && !result->rows)
+	} else if (sending->request->object && !result->rows)
 		refuse(end, REFUSAL_NOT_FOUND, "there is no such row");
 }
 

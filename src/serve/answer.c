@@ -118,6 +118,8 @@ static int take_end(struct answer *answer, const struct buffer *payload, struct 
 	answer->facts.rows = yyjson_get_sint(yyjson_obj_get(root, "rows"));
 	if (failed)
 		refuse_as(refusal, refusal_find(yyjson_get_str(error)), message ? message : "The query failed.");
+	if (failed)
+		refusal->about_names = yyjson_get_bool(yyjson_obj_get(root, "names"));
 	yyjson_doc_free(document);
 	return failed ? -1 : 0;
 }

@@ -361,9 +361,11 @@ static int run(struct asking *asking, struct service_refusal *ret_refusal)
 
 static void ask_again(struct asking *asking, const struct service_refusal *refusal)
 {
-	bool by_guard = refusal && (refusal->kind == REFUSAL_SYNTAX || refusal->kind == REFUSAL_FORBIDDEN);
+	/* What the guard says is of the statement alone. */
+	bool about_names = refusal && (refusal->about_names || refusal->kind == REFUSAL_SYNTAX ||
+	                               refusal->kind == REFUSAL_FORBIDDEN);
 
-	prompt_repair(llm_assistant(asking->llm), refusal ? refusal->detail : "", by_guard, &asking->repair);
+	prompt_repair(llm_assistant(asking->llm), refusal ? refusal->detail : "", about_names, &asking->repair);
 	asking->turns[asking->turn_count++] = (struct llm_turn){true, buffer_string(&asking->said)};
 	asking->turns[asking->turn_count++] = (struct llm_turn){false, buffer_string(&asking->repair)};
 }

@@ -70,6 +70,7 @@ struct service_refusal {
 	int retry_after_s; /* 0: none */
 	const char *name, *title; /* constants: the problem's (problem.def, pool/request.h) */
 	char detail[512];
+	bool about_names; /* the detail repeats names and words of the statement, and no value of a table */
 	int64_t query; /* its id in the audit log; 0: it has none */
 };
 
