@@ -220,17 +220,17 @@ static int append_page(struct buffer *sql, const char *statement, const struct r
 	yyjson_doc *cursor = NULL;
 	int failed = 0;
 
+	/* The line's end ends a comment that the statement may end with. */
 	buffer_text(sql, " FROM (");
 	buffer_text(sql, statement);
-	buffer_text(sql, ") AS page");
+	buffer_text(sql, "\n) AS page");
 	if (request->page_after) {
 		cursor = yyjson_read(request->page_after, strlen(request->page_after), 0);
 		failed = append_cursor(sql, request, yyjson_doc_get_root(cursor), err);
 		yyjson_doc_free(cursor);
 	}
-	buffer_text(sql, " ORDER BY ");
 	for (int i = 0; i < request->page_key_count; i++) {
-		buffer_text(sql, i ? ", " : "");
+		buffer_text(sql, i ? ", " : " ORDER BY ");
 		buffer_sql_name(sql, request->page_key[i]);
 		buffer_text(sql, " NULLS LAST");
 	}
@@ -292,7 +292,8 @@ static struct query *open_page(struct sending *sending, const char *statement, s
 
 	buffer_init(&page, SQL_BYTES_MAX);
 	buffer_init(&sql, SQL_BYTES_MAX);
-	if (append_page(&page, statement, sending->request, err) || find_next(sending, buffer_string(&page), err))
+	if (append_page(&page, statement, sending->request, err) ||
+	    (sending->request->page_key_count && find_next(sending, buffer_string(&page), err)))
 		return NULL;
 	buffer_text(&sql, "SELECT *");
 	buffer_text(&sql, buffer_string(&page));
@@ -335,7 +336,7 @@ static int run(struct sending *sending, struct query *query, struct write_result
 
 static int open_and_run(struct sending *sending, const char *sql, struct write_result *result, struct error *err)
 {
-	bool page = sending->request->page_rows > 0 && sending->request->page_key_count;
+	bool page = sending->request->page_rows > 0;
 	struct query *query = page ? open_page(sending, sql, err) : open_query(sending, sql, err);
 	int failed;
 

@@ -204,7 +204,6 @@ static void put_facts(struct metrics *metrics, const struct pool_facts *facts)
 	metric_put(metrics, METRIC_POOL_DELETED, machine->deleted);
 	metric_put(metrics, METRIC_POOL_SCALED, machine->scaled_up + machine->scaled_down);
 	metric_put(metrics, METRIC_POOL_CIRCUIT, machine->circuit_opened);
-	metric_put(metrics, METRIC_POOL_TIMEOUTS, facts->late);
 	metric_put(metrics, METRIC_POOL_LOST, facts->lost);
 	metric_put(metrics, METRIC_POOL_ONE_SHOTS, machine->one_shots);
 }
