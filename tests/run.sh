@@ -89,6 +89,7 @@ computing() {
   suite unit-asan unit build/asan
   suite tsan tsan
   suite race tests/race/run.sh ${TARN_TEST_LONG:+--long}
+  suite web "${pytest[@]}" tests/web
   suite real-asan env TARN_BIN="$PWD/build/asan/tarn" "${pytest[@]}" tests/real/test_smoke.py tests/real/test_operation.py
 }
 waiting() {
