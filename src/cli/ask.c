@@ -13,10 +13,10 @@
 #include "base/log.h"
 #include "base/owned.h"
 #include "cli/cli.h"
-#include "query/write.h"
 #include "cli/display.h"
 #include "cli/query_write.h"
 #include "cli/table.h"
+#include "query/write.h"
 #include "serve/ask.h"
 #include "spec/spec.h"
 

@@ -50,7 +50,7 @@ awk '/^```yaml/ {on = 1; next} /^```/ {on = 0} on' README.md | sed "s/127.0.0.1:
 sed -i "s/127.0.0.1:9092/$address/" "$work"/examples/telecom/*.yaml
 while IFS= read -r line; do
   case $line in
-  tarn*--listen*) line="timeout --preserve-status -s TERM 15 ${line/127.0.0.1:9464/127.0.0.1:0}" ;;
+  tarn*--listen*) line="timeout --preserve-status -s TERM 15 ${line/127.0.0.1:????/127.0.0.1:0}" ;;
   esac
   try "$work" "${line//127.0.0.1:9092/$address}"
 done < <(blocks README.md sh | grep '^tarn ')
