@@ -100,8 +100,10 @@ static int close_in(struct worker *worker, struct error *err)
 	if (!worker->options->without_sandbox && sandbox_enter(&places.sandbox, err))
 		return -1;
 	wipe_environment();
+	worker->watch.connection = worker->connection;
+	worker->watch.parser = lake_connection(worker->parser);
 	return lake_confine(worker->session, threads_of(worker->options->pool), err) ||
-	       watch_start(&worker->watch, worker->connection, worker->options->fd, err);
+	       watch_start(&worker->watch, worker->options->fd, err);
 }
 
 /* ---- answering */

@@ -28,7 +28,8 @@ metadata: {{name: things}}
 spec:
   table: things
   format: parquet
-  source: {{files: "in/*.parquet", settle: 0s}}
+  source: {{files: "in/*.parquet", settle: 0s, poll: 300ms}}
+  commit: {{freshness: 300ms}}
 """
 POOL = """---
 apiVersion: %s
