@@ -16,7 +16,7 @@ struct query_parameter {
 struct query_plan { /* of a column */
 	bool is_json; /* the text is JSON already */
 	bool is_direct; /* duck_text_cell writes it */
-	char *arrow_type; /* what it is cast to for Arrow; NULL: it goes as it is; owned */
+	char *casts[DUCK_FORM_COUNT]; /* the type that it is cast to; NULL: it goes as it is; owned */
 };
 
 struct query {
@@ -62,9 +62,9 @@ int query_bind_all(struct query *query, duckdb_prepared_statement statement, str
 /* A statement failed on a conversion: where a parameter's text is what cannot be converted, *err says so. */
 void query_blame_parameter(struct query *query, struct error *err);
 
-/* duck_query_around.c: prepares HEAD FROM (the statement) AS q(c0, c1...), or with `tail` instead of that. NULL: the
- * statement cannot stand there. */
-duckdb_prepared_statement query_prepare_around(struct query *query, const char *head, const char *tail,
+/* duck_query_around.c: prepares HEAD (the statement) AS q(c0, c1...) TAIL; without columns, HEAD (the statement) TAIL.
+ * NULL: the statement cannot stand there. */
+duckdb_prepared_statement query_prepare_around(struct query *query, const char *head, bool columns, const char *tail,
                                                struct error *err);
 
 #endif

@@ -38,9 +38,10 @@ void duck_text_cell(const struct duck_text *text, const void *data, idx_t row, c
 
 /* The name of a type as DESCRIBE writes it: DECIMAL(18,3), STRUCT(a INTEGER, "b c" VARCHAR[]). */
 void duck_type_name(duckdb_logical_type type, struct buffer *out);
-/* Of the types that Arrow would get as less than they are (ENUM as a dictionary, BIT, TIMETZ...) each becomes VARCHAR,
- * wherever in the type it stands. false: nothing had to. */
-bool duck_arrow_type_name(duckdb_logical_type type, struct buffer *out);
+enum duck_form { DUCK_FORM_ARROW, DUCK_FORM_PARQUET, DUCK_FORM_COUNT };
+/* The type that a value is cast to, so that a form holds all of it; most go as they are (false). docs/types.md has the
+ * rules. They hold wherever in a type it stands. */
+bool duck_form_type_name(duckdb_logical_type type, enum duck_form form, struct buffer *out);
 
 /* duck_number.cpp */
 int duck_shortest_double(double value, char *to, int size);
