@@ -12,9 +12,10 @@
 #include "base/owned.h"
 #include "cli/cli.h"
 #include "layers/refresher.h"
-#include "serve/probe.h"
+#include "serve/serving.h"
 #include "wire/source.h"
 
+#define STOP_MS 5000 /* for answers that are under way */
 #define PROGRESS_MS 250
 #define BAR_WIDTH 24
 #define ANEW_MS 1000 /* between tries to open a lake anew */
@@ -33,7 +34,7 @@ struct runtime {
 	struct refresher **refreshers; /* one a pipeline; NULL: by hand alone, or its lake is to be opened anew */
 	int64_t commits; /* of all streams, as last seen */
 	struct embedded_broker *broker;
-	struct http_server *http;
+	struct serving *serving;
 	pthread_mutex_t lock; /* of streams[].stream, which the HTTP answers look at; this thread alone changes it */
 	bool stopping, finishing, mends;
 	int64_t dropped_ms, anew_ms; /* a lake broke; the next try to open it */
@@ -293,15 +294,19 @@ static bool ready(void *context, struct buffer *reason)
 
 static int start_http(struct runtime *runtime, const char *listen, struct error *err)
 {
-	struct http_answers answers = {.context = runtime, .before_metrics = before_metrics, .ready = ready};
+	struct serving_options options = {.manifest = runtime->manifest,
+	                                  .listen = listen,
+	                                  .context = runtime,
+	                                  .before_metrics = before_metrics,
+	                                  .ready = ready};
 
 	if (!listen)
 		return 0;
-	runtime->http = http_start(listen, &answers, err);
-	if (!runtime->http)
+	runtime->serving = serving_start(&options, err);
+	if (!runtime->serving)
 		return -1;
-	log_event(EVENT_LISTEN, FIELDS(LOG_TEXT("address", http_address(runtime->http))),
-	          "http://%s answers /metrics, /healthz and /readyz", http_address(runtime->http));
+	log_event(EVENT_LISTEN, FIELDS(LOG_TEXT("address", serving_address(runtime->serving))),
+	          "http://%s answers /metrics, /healthz and /readyz", serving_address(runtime->serving));
 	return 0;
 }
 
@@ -336,7 +341,7 @@ void runtime_free(struct runtime *runtime)
 {
 	if (!runtime)
 		return;
-	http_stop(runtime->http);
+	serving_stop(runtime->serving, STOP_MS);
 	for (int i = 0; runtime->streams && i < runtime->stream_count; i++)
 		if (runtime->streams[i].stream)
 			stream_halt(runtime->streams[i].stream);

@@ -37,6 +37,12 @@ int64_t token_take(const struct token *token, int64_t now_ms);
 bool token_may_catalog(const struct token *token, const char *catalog);
 bool token_may_endpoint(const struct token *token, const char *endpoint);
 
+/*
+ * * stands for any characters, case aside. A '*' in the text is matched by a '*' of the pattern alone: so that a
+ * pattern that fits another pattern means all that the other one means.
+ */
+bool pattern_fits(const char *pattern, const char *text);
+
 /* A new one: 43 characters of base64url, and its SHA-256 in hexadecimal. */
 int token_make(char ret_token[44], char ret_sha256[65], struct error *err);
 

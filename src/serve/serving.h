@@ -1,0 +1,42 @@
+/*
+ * serving.h - all that answers at one address: `tarn serve` and `tarn run --listen`.
+ *
+ * Life cycle: serving_start -> serving_stop. Handlers (routes.h) look at its members and change none.
+ */
+#ifndef TARN_SERVE_SERVING_H
+#define TARN_SERVE_SERVING_H
+
+#include <stdbool.h>
+
+#include "base/buffer.h"
+#include "base/error.h"
+#include "spec/spec.h"
+
+struct tokens;
+struct http_server;
+
+struct serving_options {
+	const struct manifest *manifest; /* borrowed until serving_stop */
+	const char *listen; /* struct http_options.address */
+	const char *certificate, *key; /* PEM files; NULL: no TLS */
+	const char *tokens; /* a file of DuckLakeTokens; NULL: those of the manifest alone */
+	bool anyone; /* no token is asked for */
+	/* Of whoever runs more than the service (cli/runtime.c); may be NULL. */
+	void *context;
+	void (*before_metrics)(void *context); /* brings the gauges up to date */
+	bool (*ready)(void *context, struct buffer *reason); /* false: with the reason, a sentence */
+};
+
+struct serving {
+	struct serving_options options;
+	struct http_server *http;
+	struct tokens *tokens;
+	/* The state of each part stands here: its start and its end are rows of `parts` in serving.c. */
+};
+
+struct serving *serving_start(const struct serving_options *options, struct error *err);
+const char *serving_address(const struct serving *serving);
+/* Answers that are under way may end within the time. */
+void serving_stop(struct serving *serving, int patience_ms);
+
+#endif
