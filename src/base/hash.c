@@ -45,7 +45,7 @@ void hash_hex(struct hash *hash, char ret_hex[HASH_HEX_SIZE])
 	digits_of(digest, size, ret_hex);
 }
 
-bool hash_bytes(const void *bytes, size_t size, char ret_hex[HASH_HEX_SIZE])
+bool hash_whole(const void *bytes, size_t size, char ret_hex[HASH_HEX_SIZE])
 {
 	unsigned char digest[EVP_MAX_MD_SIZE];
 	unsigned length = 0;

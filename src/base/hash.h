@@ -21,6 +21,6 @@ void hash_add(struct hash *hash, const void *bytes, size_t size);
 void hash_hex(struct hash *hash, char ret_hex[HASH_HEX_SIZE]);
 void hash_free(struct hash *hash);
 /* All at once. False: out of memory. */
-bool hash_bytes(const void *bytes, size_t size, char ret_hex[HASH_HEX_SIZE]);
+bool hash_whole(const void *bytes, size_t size, char ret_hex[HASH_HEX_SIZE]);
 
 #endif

@@ -68,11 +68,12 @@ struct request {
 	char **tables; /* patterns (SCHEMA.TABLE with *) that may be read */
 	int table_count; /* -1: all but schema tarn */
 	int64_t max_rows, max_ms, memory_bytes; /* 0: the worker's own */
-	/* Pages: the SELECT's rows in the order of `page_key`, behind the cursor's values (JSON), page_rows of them. */
+	/* Pages (query/page.h): the SELECT's rows in the order of `page_key`, behind the cursor's values, page_rows of
+	 * them; FRAME_END has "next", the last row's key as a JSON list, where there are more. */
 	char **page_key;
 	int page_key_count;
 	int64_t page_rows;
-	char *page_after; /* a JSON list of the key's values; NULL: from the beginning */
+	char *page_after; /* a JSON list of the key's values, texts and nulls; NULL: from the beginning */
 };
 
 /* Everything in it is owned (but a request may also be filled with borrowed texts and only written). */

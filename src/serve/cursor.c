@@ -58,7 +58,7 @@ static void append_mark(struct buffer *out, int64_t snapshot, const char *key, c
 
 	buffer_init(&all, BUFFER_DEFAULT_MAXIMUM);
 	buffer_printf(&all, "%" PRId64 "\n%s\n%s", snapshot, key, mark);
-	if (!buffer_ok(&all) || !hash_bytes(buffer_string(&all), all.size, digits))
+	if (!buffer_ok(&all) || !hash_whole(buffer_string(&all), all.size, digits))
 		out->failed = true;
 	else
 		buffer_append(out, digits, MARK_DIGITS);
@@ -129,8 +129,9 @@ int cursor_read(const char *text, const char *mark, int key_count, struct cursor
 	right = document && read_list(yyjson_doc_get_root(document), mark, key_count, &cursor);
 	yyjson_doc_free(document);
 	if (!right)
-		return error_set(err, ERROR_INVALID, 0,
-		                 "The cursor is not one that a page of this request had as its next; begin without one");
+		return error_set(
+		        err, ERROR_INVALID, 0,
+		        "The cursor is not one that a page of this request had as its next; begin without one");
 	*ret_cursor = cursor;
 	return 0;
 }

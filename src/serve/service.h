@@ -49,7 +49,8 @@ struct tokens *service_tokens(const struct service *service);
 /* A request to a worker, for whoever holds the token. The texts of `request` are borrowed for the call. */
 struct service_ask {
 	const struct spec_catalog *catalog;
-	const struct token *token; /* NULL: an endpoint for everybody; its rights are the endpoint's */
+	const struct token *token; /* NULL: an endpoint for everybody */
+	bool own_rights; /* an endpoint's SQL: the request's tables count, not the token's; its bounds do */
 	struct request *request; /* its tables and bounds are narrowed to the token's here */
 	const char *route; /* for the audit log: "POST /query", an endpoint's name... */
 	int client_fd; /* -1: none */
@@ -69,7 +70,9 @@ struct answer_facts {
 	int64_t snapshot, worker, waited_us, started_us; /* started: from the request to START */
 	bool one_shot;
 	int64_t rows, bytes; /* so far; rows are known at the end */
-	const char *content_type; /* borrowed */
+	const char *content_type; /* borrowed, as the next two */
+	const char *columns; /* of START: a JSON list of {"name", "type"}; NULL: none */
+	const char *next; /* of END, of a page: the last row's key (query/page.h); NULL: no next page */
 };
 
 /* 1: *block has the next bytes; 0: the end; -1: it failed after it began: *ret_refusal. */
