@@ -158,7 +158,7 @@ static void keep(struct answers *answers, const char *key, struct kept *kept)
 	if (!entry)
 		return;
 	*entry = (struct entry){.kept = retain(kept), .bytes = bytes, .hash = hash};
-	strcpy(entry->key, key);
+	memcpy(entry->key, key, strlen(key) + 1);
 	while (answers->facts.count >= answers->most || answers->facts.bytes + bytes > answers->most_bytes)
 		drop(answers, place_of(answers, answers->oldest->hash, answers->oldest->key));
 	place = &answers->buckets[hash & (answers->bucket_count - 1)];
@@ -212,7 +212,7 @@ static bool flight_begin(struct answers *answers, const char *key, int64_t versi
 	if (!flight)
 		return false;
 	*flight = (struct flight){.next = answers->flights, .version = version, .references = 1};
-	strcpy(flight->key, key);
+	memcpy(flight->key, key, strlen(key) + 1);
 	answers->flights = flight;
 	return true;
 }
