@@ -13,7 +13,7 @@
 
 struct tree {
 	yyjson_mut_doc *doc;
-	struct node *root;
+	struct node *statement, *root;
 };
 
 static yyjson_mut_val *value(const struct node *node)
@@ -38,36 +38,48 @@ static int line_at(const char *sql, int64_t position)
 }
 
 /* {"error": true, "error_type": ..., "error_message": ..., "position": "13"} */
-static int refused(const char *sql, yyjson_mut_val *root, int *ret_line, struct error *err)
+static enum tree_fault refused(const char *sql, yyjson_mut_val *root, int *ret_line, struct error *err)
 {
 	const char *message = yyjson_mut_get_str(yyjson_mut_obj_get(root, "error_message"));
 	const char *position = yyjson_mut_get_str(yyjson_mut_obj_get(root, "position"));
 
 	*ret_line = position ? line_at(sql, strtoll(position, NULL, 10)) : 0;
-	if (message && strstr(message, "Only SELECT"))
-		return error_set(err, ERROR_INVALID, 0, "is not a SELECT; would be one SELECT");
-	return error_set(err, ERROR_INVALID, 0, "%s", message ? message : "DuckDB does not parse it");
+	if (message && strstr(message, "Only SELECT")) {
+		error_set(err, ERROR_INVALID, 0, "is not a SELECT; would be one SELECT");
+		return TREE_OTHER;
+	}
+	if (message && (!strncmp(message, "memory exhausted", 16) || strstr(message, "expression depth"))) {
+		error_set(err, ERROR_INVALID, 0, "is nested too deeply");
+		return TREE_DEPTH;
+	}
+	error_set(err, ERROR_INVALID, 0, "%s", message ? message : "DuckDB does not parse it");
+	return TREE_SYNTAX;
 }
 
-static int take_root(struct tree *tree, const char *sql, int *ret_line, struct error *err)
+static enum tree_fault take_root(struct tree *tree, const char *sql, int *ret_line, struct error *err)
 {
 	yyjson_mut_val *root = yyjson_mut_doc_get_root(tree->doc), *statements;
 
 	if (yyjson_mut_get_bool(yyjson_mut_obj_get(root, "error")))
 		return refused(sql, root, ret_line, err);
 	statements = yyjson_mut_obj_get(root, "statements");
-	if (yyjson_mut_arr_size(statements) != 1)
-		return error_set(err, ERROR_INVALID, 0, "%s; would be one SELECT",
-		                 yyjson_mut_arr_size(statements) ? "has several statements" : "has no statement");
-	tree->root = as_node(yyjson_mut_obj_get(yyjson_mut_arr_get_first(statements), "node"));
-	return tree->root ? 0 : error_set(err, ERROR_INVALID, 0, "is not a SELECT; would be one SELECT");
+	if (yyjson_mut_arr_size(statements) == 1)
+		tree->statement = as_node(yyjson_mut_arr_get_first(statements));
+	tree->root = node_get(tree->statement, "node");
+	if (tree->root)
+		return TREE_PARSED;
+	error_set(err, ERROR_INVALID, 0, "%s; would be one SELECT",
+	          yyjson_mut_arr_size(statements) ? "has several statements" : "has no statement");
+	return TREE_COUNT;
 }
 
-struct tree *tree_parse(struct duck_connection *connection, const char *sql, int *ret_line, struct error *err)
+enum tree_fault tree_read(struct duck_connection *connection, const char *sql, struct tree **ret_tree, int *ret_line,
+                          struct error *err)
 {
 	OWNED_TREE struct tree *tree = calloc(1, sizeof *tree);
 	OWNED_DUCK_ROWS struct duck_rows rows = {0};
 	OWNED_BUFFER struct buffer query = {0};
+	enum tree_fault fault;
 	yyjson_doc *doc;
 
 	*ret_line = 0;
@@ -77,18 +89,29 @@ struct tree *tree_parse(struct duck_connection *connection, const char *sql, int
 	buffer_text(&query, ")");
 	if (!tree || !buffer_ok(&query)) {
 		error_no_memory(err);
-		return NULL;
+		return TREE_FAILED;
 	}
 	if (duck_query(connection, buffer_string(&query), &rows, err))
-		return NULL;
-	doc = yyjson_read(duck_cell(&rows, 0, 0), strlen(duck_cell(&rows, 0, 0)), 0);
+		return TREE_FAILED;
+	/* DuckDB writes 1e999 as Infinity. */
+	doc = yyjson_read(duck_cell(&rows, 0, 0), strlen(duck_cell(&rows, 0, 0)), YYJSON_READ_ALLOW_INF_AND_NAN);
 	tree->doc = yyjson_doc_mut_copy(doc, NULL);
 	yyjson_doc_free(doc);
 	if (!tree->doc) {
 		error_no_memory(err);
-		return NULL;
+		return TREE_FAILED;
 	}
-	return take_root(tree, sql, ret_line, err) ? NULL : TAKE(tree);
+	fault = take_root(tree, sql, ret_line, err);
+	if (fault == TREE_PARSED)
+		*ret_tree = TAKE(tree);
+	return fault;
+}
+
+struct tree *tree_parse(struct duck_connection *connection, const char *sql, int *ret_line, struct error *err)
+{
+	struct tree *tree;
+
+	return tree_read(connection, sql, &tree, ret_line, err) == TREE_PARSED ? tree : NULL;
 }
 
 void tree_free(struct tree *tree)
@@ -107,6 +130,11 @@ void tree_freep(struct tree **tree)
 struct node *tree_root(struct tree *tree)
 {
 	return tree->root;
+}
+
+struct node *tree_statement(const struct tree *tree)
+{
+	return tree->statement;
 }
 
 /* ---- looking */
@@ -173,6 +201,63 @@ const char *node_key(const struct node *object, int index)
 	for (int i = 0; i <= index; i++)
 		key = yyjson_mut_obj_iter_next(&members);
 	return yyjson_mut_get_str(key);
+}
+
+_Static_assert(sizeof(yyjson_mut_arr_iter) <= sizeof(size_t[6]), "an iterator's state is too small");
+_Static_assert(sizeof(yyjson_mut_obj_iter) <= sizeof(size_t[6]), "an iterator's state is too small");
+
+void node_iterate(struct node_iterator *iterator, const struct node *container)
+{
+	yyjson_mut_obj_iter members = {0};
+	yyjson_mut_arr_iter values = {0};
+
+	iterator->object = yyjson_mut_is_obj(value(container));
+	if (iterator->object) {
+		yyjson_mut_obj_iter_init(value(container), &members);
+		memcpy(iterator->state, &members, sizeof members);
+	} else {
+		yyjson_mut_arr_iter_init(value(container), &values);
+		memcpy(iterator->state, &values, sizeof values);
+	}
+}
+
+struct node *node_next(struct node_iterator *iterator, const char **ret_key)
+{
+	yyjson_mut_obj_iter members;
+	yyjson_mut_arr_iter values;
+	yyjson_mut_val *next;
+
+	*ret_key = NULL;
+	if (iterator->object) {
+		memcpy(&members, iterator->state, sizeof members);
+		next = yyjson_mut_obj_iter_next(&members);
+		memcpy(iterator->state, &members, sizeof members);
+		*ret_key = yyjson_mut_get_str(next);
+		return as_node(yyjson_mut_obj_iter_get_val(next));
+	}
+	memcpy(&values, iterator->state, sizeof values);
+	next = yyjson_mut_arr_iter_next(&values);
+	memcpy(iterator->state, &values, sizeof values);
+	return as_node(next);
+}
+
+enum node_form node_form(const struct node *node)
+{
+	yyjson_mut_val *val = value(node);
+
+	if (!val || yyjson_mut_is_null(val))
+		return NODE_NULL;
+	if (yyjson_mut_is_obj(val))
+		return NODE_OBJECT;
+	return yyjson_mut_is_arr(val) ? NODE_LIST : NODE_PLAIN;
+}
+
+bool node_is_blank(const struct node *node)
+{
+	yyjson_mut_val *val = value(node);
+
+	return node_form(node) == NODE_NULL || yyjson_mut_is_false(val) ||
+	       (!yyjson_mut_is_true(val) && !yyjson_mut_is_num(val) && yyjson_mut_get_len(val) == 0);
 }
 
 int64_t node_location(const struct node *node)

@@ -15,6 +15,7 @@
 #define TARN_QUERY_TREE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/buffer.h"
@@ -25,7 +26,19 @@ struct duck_connection;
 struct tree;
 struct node; /* a value of the tree: an object, a list, a text... */
 
+enum tree_fault {
+	TREE_PARSED,
+	TREE_SYNTAX, /* DuckDB does not parse it */
+	TREE_COUNT, /* it is several SELECTs, or none */
+	TREE_DEPTH, /* it is nested more deeply than DuckDB's parser goes */
+	TREE_OTHER, /* it parses, and (part of) it is no SELECT */
+	TREE_FAILED, /* no memory, or no answer */
+};
+
 /* ret_line: of the mistake, 0 where DuckDB does not say. */
+enum tree_fault tree_read(struct duck_connection *connection, const char *sql, struct tree **ret_tree, int *ret_line,
+                          struct error *err);
+/* The same; NULL where it is not TREE_PARSED. */
 struct tree *tree_parse(struct duck_connection *connection, const char *sql, int *ret_line, struct error *err);
 void tree_free(struct tree *tree);
 void tree_freep(struct tree **tree);
@@ -34,6 +47,8 @@ void tree_freep(struct tree **tree);
 
 /* The SELECT's own node: type SELECT_NODE, SET_OPERATION_NODE, ... */
 struct node *tree_root(struct tree *tree);
+/* What it stands in: node, named_param_map. */
+struct node *tree_statement(const struct tree *tree);
 
 /* A member of an object; NULL where there is none, where it is null, or where the node is no object. */
 struct node *node_get(const struct node *node, const char *name);
@@ -49,6 +64,22 @@ struct node *node_at(const struct node *list, int index);
 const char *node_key(const struct node *object, int index);
 /* The byte of the statement that the node was read from; -1: unknown. */
 int64_t node_location(const struct node *node);
+
+/* Each value of a list or object in turn, however long it is: node_at counts from the first. */
+struct node_iterator {
+	size_t state[6];
+	bool object;
+};
+
+void node_iterate(struct node_iterator *iterator, const struct node *container);
+/* NULL: the end. ret_key: of an object's value; NULL of a list's. */
+struct node *node_next(struct node_iterator *iterator, const char **ret_key);
+
+enum node_form { NODE_NULL, NODE_PLAIN, NODE_LIST, NODE_OBJECT };
+
+enum node_form node_form(const struct node *node);
+/* null, "", false, or a list or object without values. */
+bool node_is_blank(const struct node *node);
 
 /* The same expression, whatever its alias and place, and however its columns are spelled: t.a is A where the one table
  * that is read is called `table` (NULL: unknown). */
