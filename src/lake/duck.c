@@ -156,6 +156,7 @@ void duck_disconnect(struct duck_connection *connection)
 {
 	if (!connection)
 		return;
+	duckdb_destroy_prepare(&connection->parse);
 	/* One with a transaction would roll it back; a broken DuckDB refuses, in a destructor, and that is the end of
 	 * the process. It is left as it is. */
 	if (!duck_is_broken(connection))
@@ -371,6 +372,34 @@ int64_t duck_cell_int(const struct duck_rows *rows, int64_t row, int column)
 	const char *text = duck_cell(rows, row, column);
 
 	return text ? strtoll(text, NULL, 10) : 0;
+}
+
+/* Prepared once: binding it anew costs more than the parsing, and asks the default catalog for the function. */
+int duck_parse(struct duck_connection *connection, const char *sql, struct buffer *out, struct error *err)
+{
+	static const char statement[] = "SELECT CAST(json_serialize_sql(CAST($1 AS VARCHAR)) AS VARCHAR)";
+	OWNED_DUCK_ROWS struct duck_rows rows = {0};
+	duckdb_result result = {0};
+	int failed;
+
+	if (!connection->parse && duckdb_prepare(connection->handle, statement, &connection->parse) == DuckDBError) {
+		duck_fail_in_words(duckdb_prepare_error(connection->parse), err);
+		duckdb_destroy_prepare(&connection->parse);
+		return -1;
+	}
+	if (duckdb_bind_varchar(connection->parse, 1, sql) == DuckDBError)
+		return error_set(err, ERROR_INVALID, 0, "the statement is not UTF-8");
+	if (duckdb_execute_prepared(connection->parse, &result) == DuckDBError)
+		failed = duck_fail((int)duckdb_result_error_type(&result), duckdb_result_error(&result), err);
+	else
+		failed = take_rows(&result, &rows, err);
+	duckdb_destroy_result(&result);
+	if (failed)
+		return -1;
+	if (rows.row_count != 1 || !duck_cell(&rows, 0, 0))
+		return error_set(err, ERROR_FATAL, 0, "DuckDB's parser gave no answer");
+	buffer_text(out, duck_cell(&rows, 0, 0));
+	return buffer_ok(out) ? 0 : error_no_memory(err);
 }
 
 static int describe_stream(struct duck_stream *stream, struct error *err)

@@ -56,6 +56,10 @@ int64_t duck_cell_int(const struct duck_rows *rows, int64_t row, int column); /*
 
 #define OWNED_DUCK_ROWS OWNED_BY(duck_rows_release)
 
+/* The parsed tree of the SELECTs of a text, as json_serialize_sql gives it, added to `out`. A text that does not parse
+ * is no error here: the JSON says what is wrong. */
+int duck_parse(struct duck_connection *connection, const char *sql, struct buffer *out, struct error *err);
+
 /* A result as a stream of Arrow arrays. Life cycle: duck_stream_open -> next... -> close. */
 struct duck_stream;
 struct ArrowSchema;

@@ -13,6 +13,7 @@ struct duck {
 
 struct duck_connection {
 	duckdb_connection handle;
+	duckdb_prepared_statement parse; /* of duck_parse; NULL until its first use */
 };
 
 /* Fill *err from DuckDB's words. Return -1. duck_fail_data frees `data`. */

@@ -95,6 +95,8 @@ int lake_threads(const struct lake *lake)
 	const struct lake_options *options = &lake->options;
 	int64_t threads = sysconf(_SC_NPROCESSORS_ONLN);
 
+	if (options->confined)
+		return 1;
 	if (options->threads)
 		return options->threads;
 	if (options->writer && options->memory_bytes && threads > options->memory_bytes / THREAD_BYTES)
@@ -118,8 +120,9 @@ static struct duck *open_duck(struct lake *lake, struct error *err)
 	settings[count++] = (struct duck_setting){"preserve_insertion_order", options->writer ? "false" : "true"};
 	/* Its own: DuckDB's default is .tmp in the working folder, which the first process that ends takes from the
 	 * others. */
-	spill_open(&lake->spill);
-	settings[count++] = (struct duck_setting){"temp_directory", lake->spill.path};
+	if (!options->confined)
+		spill_open(&lake->spill);
+	settings[count++] = (struct duck_setting){"temp_directory", options->confined ? "" : lake->spill.path};
 	if (options->memory_bytes) {
 		snprintf(memory, sizeof memory, "%" PRId64 "B", options->memory_bytes);
 		settings[count++] = (struct duck_setting){"memory_limit", memory};

@@ -37,11 +37,20 @@ struct lake_options {
 	bool existing; /* a writer makes none: INVALID where there is none */
 	int threads; /* of DuckDB; 0: one a core */
 	int64_t memory_bytes; /* DuckDB's bound; 0: its default */
+	bool confined; /* it writes no file, not even a temporary one, and has no thread of its own until lake_confine
+	                */
 };
 
 /* The spec is borrowed until lake_close. */
 struct lake *lake_open(const struct spec_catalog *catalog, const struct lake_options *options, struct error *err);
 void lake_close(struct lake *lake);
+/*
+ * Locks DuckDB for good: no file, folder, URL, extension or other database is opened any more but the lake's own data,
+ * nor is a setting changed; with `threads` threads from now on. The lake's catalog is open already, and stays.
+ */
+int lake_confine(struct lake_session *session, int threads, struct error *err);
+/* A second catalog in memory, for copies. */
+int lake_attach_memory(struct lake_session *session, const char *name, struct error *err);
 /*
  * Its DuckDB met an internal error: all that helps is to close the lake and open it anew. What the old one holds open
  * is then left behind; in an embedded catalog that may be a lock, which ends with the process.

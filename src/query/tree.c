@@ -77,24 +77,20 @@ enum tree_fault tree_read(struct duck_connection *connection, const char *sql, s
                           struct error *err)
 {
 	OWNED_TREE struct tree *tree = calloc(1, sizeof *tree);
-	OWNED_DUCK_ROWS struct duck_rows rows = {0};
-	OWNED_BUFFER struct buffer query = {0};
+	OWNED_BUFFER struct buffer json = {0};
 	enum tree_fault fault;
 	yyjson_doc *doc;
 
 	*ret_line = 0;
-	buffer_init(&query, SQL_MAXIMUM_BYTES);
-	buffer_text(&query, "SELECT json_serialize_sql(");
-	buffer_sql_text(&query, sql);
-	buffer_text(&query, ")");
-	if (!tree || !buffer_ok(&query)) {
+	buffer_init(&json, BUFFER_DEFAULT_MAXIMUM);
+	if (!tree) {
 		error_no_memory(err);
 		return TREE_FAILED;
 	}
-	if (duck_query(connection, buffer_string(&query), &rows, err))
+	if (duck_parse(connection, sql, &json, err))
 		return TREE_FAILED;
 	/* DuckDB writes 1e999 as Infinity. */
-	doc = yyjson_read(duck_cell(&rows, 0, 0), strlen(duck_cell(&rows, 0, 0)), YYJSON_READ_ALLOW_INF_AND_NAN);
+	doc = yyjson_read(buffer_string(&json), json.size, YYJSON_READ_ALLOW_INF_AND_NAN);
 	tree->doc = yyjson_doc_mut_copy(doc, NULL);
 	yyjson_doc_free(doc);
 	if (!tree->doc) {
@@ -388,6 +384,15 @@ int node_set(struct tree *tree, struct node *object, const char *name, struct no
 	return yyjson_mut_obj_put(value(object), yyjson_mut_strcpy(tree->doc, name), value(node)) ? 0 : -1;
 }
 
+struct node *tree_value(struct tree *tree, const char *json)
+{
+	yyjson_doc *doc = yyjson_read(json, strlen(json), 0);
+	yyjson_mut_val *copy = doc ? yyjson_val_mut_copy(tree->doc, yyjson_doc_get_root(doc)) : NULL;
+
+	yyjson_doc_free(doc);
+	return as_node(copy);
+}
+
 void node_drop_alias(struct tree *tree, struct node *node)
 {
 	yyjson_mut_val *alias = yyjson_mut_obj_get(value(node), "alias");
@@ -444,6 +449,30 @@ static char *write_json(const struct node *node, struct error *err)
 	if (!json)
 		error_no_memory(err);
 	return json;
+}
+
+int tree_sql(struct tree *tree, struct duck_connection *connection, struct buffer *out, struct error *err)
+{
+	OWNED_FREE char *json = yyjson_mut_val_write(value(tree->statement), YYJSON_WRITE_ALLOW_INF_AND_NAN, NULL);
+	OWNED_BUFFER struct buffer whole = {0}, query = {0};
+	OWNED_DUCK_ROWS struct duck_rows rows = {0};
+
+	if (!json)
+		return error_no_memory(err);
+	buffer_init(&whole, SQL_MAXIMUM_BYTES);
+	buffer_init(&query, SQL_MAXIMUM_BYTES);
+	buffer_text(&whole, "{\"error\":false,\"statements\":[");
+	buffer_text(&whole, json);
+	buffer_text(&whole, "]}");
+	buffer_text(&query, "SELECT json_deserialize_sql(CAST(");
+	buffer_sql_text(&query, buffer_string(&whole));
+	buffer_text(&query, " AS JSON))");
+	if (!buffer_ok(&whole) || !buffer_ok(&query))
+		return error_no_memory(err);
+	if (duck_query(connection, buffer_string(&query), &rows, err))
+		return -1;
+	buffer_text(out, duck_cell(&rows, 0, 0));
+	return buffer_ok(out) ? 0 : error_no_memory(err);
 }
 
 int tree_expression_sql(struct tree *tree, struct duck_connection *connection, const struct node *expression,

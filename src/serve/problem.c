@@ -23,6 +23,11 @@ const char *problem_name(enum problem problem)
 	return table[problem].name;
 }
 
+const char *problem_title(enum problem problem)
+{
+	return table[problem].title;
+}
+
 enum problem problem_of_status(int status)
 {
 	for (int i = 0; i < PROBLEM_COUNT; i++)

@@ -20,6 +20,7 @@ enum problem {
 
 int problem_status(enum problem problem);
 const char *problem_name(enum problem problem);
+const char *problem_title(enum problem problem);
 
 /* The response becomes the problem: what was in it is dropped, but for headers. instance: the path that was asked. */
 void problem_reply(struct http_response *response, const struct http_request *request, enum problem problem,

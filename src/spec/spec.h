@@ -179,7 +179,7 @@ struct spec_pipeline {
 
 /* Warm workers of one catalog. Its fields are those of the API's users, whose manifests apply unchanged. */
 struct spec_pool {
-	char *name;
+	char *name, *namespace;
 	char *catalog_ref;
 	struct spec_catalog *catalog; /* resolved; borrowed from the manifest */
 	bool read_only;
