@@ -3,6 +3,7 @@
 
 #include "base/owned.h"
 #include "serve/endpoint_private.h"
+#include "serve/service_private.h"
 #include "spec/sql_text.h"
 
 #define COLLECT_BYTES ((size_t)256 << 10) /* of an answer that is not kept: so much may still become a status */
@@ -50,6 +51,11 @@ static struct request request_of(const struct asked *asked)
 	};
 }
 
+static void no_memory(struct service_refusal *ret_refusal)
+{
+	refuse_as(ret_refusal, REFUSAL_INTERNAL, "The server has no memory left.");
+}
+
 static struct answer *start(const struct asked *asked, struct service_refusal *ret_refusal)
 {
 	struct request request = request_of(asked);
@@ -60,11 +66,13 @@ static struct answer *start(const struct asked *asked, struct service_refusal *r
 	        .request = &request,
 	        .route = asked->endpoint->spec->name,
 	        .client_fd = http_client_fd(asked->call->request),
+	        .client = http_client_address(asked->call->request),
 	};
 	struct answer *answer = NULL;
 
+	*ret_refusal = (struct service_refusal){.kind = REFUSAL_NONE};
 	if (fill_parameters(asked->endpoint->spec, &asked->values, &request))
-		*ret_refusal = (struct service_refusal){REFUSAL_INTERNAL, 503, 1, "Out of memory", "Try again."};
+		no_memory(ret_refusal);
 	else
 		answer = service_run(asked->endpoint->all->service, &ask, ret_refusal);
 	free(request.parameters);
@@ -72,7 +80,7 @@ static struct answer *start(const struct asked *asked, struct service_refusal *r
 }
 
 /* {"rows": [...], "next": "..." or null} of [...]. */
-static int wrap_page(const struct asked *asked, struct kept *kept)
+static int wrap_page(struct kept *kept)
 {
 	OWNED_BUFFER struct buffer page = {0};
 
@@ -87,7 +95,6 @@ static int wrap_page(const struct asked *asked, struct kept *kept)
 	buffer_text(&page, "}\n");
 	if (!buffer_ok(&page))
 		return -1;
-	(void)asked;
 	buffer_release(&kept->body);
 	kept->body = page;
 	page = (struct buffer){0};
@@ -105,7 +112,7 @@ static int finish_page(const struct asked *asked, const struct answer_facts *fac
 		if (!kept->next)
 			return -1;
 	}
-	return asked->format == ANSWER_JSON ? wrap_page(asked, kept) : 0;
+	return asked->format == ANSWER_JSON ? wrap_page(kept) : 0;
 }
 
 static size_t most_bytes(const struct asked *asked)
@@ -121,22 +128,7 @@ static size_t most_bytes(const struct asked *asked)
 
 static void too_large(struct service_refusal *ret_refusal)
 {
-	*ret_refusal = (struct service_refusal){
-	        .kind = REFUSAL_ROWS,
-	        .status = refusal_status(REFUSAL_ROWS),
-	        .detail = "The page has more than 64 MiB; ask for fewer rows.",
-	};
-	strcpy(ret_refusal->title, "The page is too large");
-}
-
-static void no_memory(struct service_refusal *ret_refusal)
-{
-	*ret_refusal = (struct service_refusal){
-	        .kind = REFUSAL_INTERNAL,
-	        .status = refusal_status(REFUSAL_INTERNAL),
-	        .title = "The query failed for a reason of the server's",
-	        .detail = "There is no memory for the answer.",
-	};
+	refuse_as(ret_refusal, REFUSAL_ROWS, "The page has more than 64 MiB; ask for fewer rows.");
 }
 
 /* Until the end (1), or until it has more bytes than `most` (0). */
@@ -148,7 +140,6 @@ static int collect(struct answer *answer, struct buffer *body, size_t most, stru
 	buffer_init(&block, BUFFER_DEFAULT_MAXIMUM);
 	while ((more = answer_next(answer, &block, ret_refusal)) > 0) {
 		buffer_append(body, block.data, block.size);
-		buffer_clear(&block);
 		if (!buffer_ok(body)) {
 			no_memory(ret_refusal);
 			return -1;

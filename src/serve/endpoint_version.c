@@ -23,7 +23,7 @@ static void append_file(struct buffer *out, const char *path)
 		              (long long)file.st_size, (long long)file.st_mtim.tv_sec, file.st_mtim.tv_nsec);
 }
 
-/* Models' files; and the file of a catalog that says nothing while somebody else has it open. */
+/* Models' files. */
 static void append_files(const struct endpoint *endpoint, struct buffer *out)
 {
 	const struct manifest *manifest = endpoint->all->manifest;
@@ -32,8 +32,6 @@ static void append_files(const struct endpoint *endpoint, struct buffer *out)
 	for (int i = 0; i < manifest->pipeline_count && endpoint->reads.models; i++)
 		if (manifest->pipelines[i].catalog == catalog && manifest->pipelines[i].model.file)
 			append_file(out, manifest->pipelines[i].model.file);
-	if (catalog->backend.type == BACKEND_DUCKDB)
-		append_file(out, catalog->backend.path);
 }
 
 static void stamp_files(const struct endpoint *endpoint, struct endpoint_version *version)
@@ -81,10 +79,12 @@ static bool tables_changed(struct endpoint *endpoint, struct version *version, i
 	return true;
 }
 
-/* A plain DuckDB file does not tell views from tables, nor what changed. */
+/* A catalog in a DuckDB file can be asked by a worker alone: nobody else tells what changed in it. */
 static bool is_file(const struct endpoint *endpoint)
 {
-	return endpoint->spec->catalog->backend.type == BACKEND_FILE;
+	enum backend_type type = endpoint->spec->catalog->backend.type;
+
+	return type == BACKEND_FILE || type == BACKEND_DUCKDB;
 }
 
 void endpoint_version(struct endpoint *endpoint, int64_t snapshot, struct endpoint_version *ret_version)

@@ -2,7 +2,6 @@
 #include "test_spec.h"
 
 #include "base/owned.h"
-#include "spec/kinds.h"
 #include "spec/parameter.h"
 #include "spec/sql_text.h"
 #include "spec/values.h"
