@@ -80,6 +80,13 @@ static void count(struct lease *lease, int64_t *counter)
 	pthread_mutex_unlock(&lease->pool->lock);
 }
 
+bool lease_ready(const struct lease *lease, int wait_ms)
+{
+	struct pollfd fd = {lease->fd, POLLIN, 0};
+
+	return poll(&fd, 1, wait_ms) > 0;
+}
+
 int lease_send(struct lease *lease, const struct request *request, struct error *err)
 {
 	struct timeval patience = {.tv_sec = GRACE_MS / 1000};

@@ -1,4 +1,5 @@
 /* docs.c - GET /docs: a page of this program (docs/) that shows /openapi.json; and that. */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/hash.h"

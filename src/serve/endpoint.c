@@ -11,6 +11,7 @@
 #include "query/write.h"
 #include "serve/accept.h"
 #include "serve/endpoint_private.h"
+#include "serve/reply.h"
 #include "serve/serving.h"
 #include "serve/target.h"
 
@@ -309,32 +310,40 @@ static void add_next(const struct asked *asked, const char *cursor)
 		http_add(asked->call->response, "Link", "%s", buffer_string(&link));
 }
 
-static void add_facts(const struct asked *asked, int64_t snapshot)
+static void add_form(const struct asked *asked, const char *cache)
 {
 	struct http_response *response = asked->call->response;
 
 	http_add(response, "Content-Type", "%s", write_content_type(asked->format));
-	if (snapshot >= 0)
-		http_add(response, "Tarn-Snapshot", "%lld", (long long)snapshot);
+	http_add(response, "Cache-Status", "tarn; %s", cache); /* RFC 9211 */
 	response->compress = asked->format != ANSWER_PARQUET;
 }
 
-static void reply_kept(struct asked *asked, const struct kept *kept)
+/* facts: of who asked a worker for it; NULL: nobody did now. */
+static void reply_kept(struct asked *asked, const struct kept *kept, const struct answer_facts *facts)
 {
 	struct http_response *response = asked->call->response;
 	const struct token *token = asked->call->token;
 
 	if (token && kept->rows > token_spec(token)->max_rows) {
 		problem_write(response, refusal_status(REFUSAL_ROWS), refusal_name(REFUSAL_ROWS),
-		              refusal_title(REFUSAL_ROWS), "The token may have fewer rows than the answer has.",
+		              refusal_title(REFUSAL_ROWS), "The answer has more rows than the token may have.",
 		              http_path(asked->call->request));
 		return;
 	}
+	add_form(asked, facts ? "fwd=miss" : "hit");
 	add_caching(asked, kept->version);
-	add_facts(asked, asked->version.keeps && asked->version.snapshot > kept->snapshot ? asked->version.snapshot
-	                                                                                  : kept->snapshot);
 	if (kept->next)
 		add_next(asked, kept->next);
+	if (facts) {
+		reply_facts(response, facts, true);
+	} else {
+		/* what was read then is what would be read now */
+		http_add(response, "Tarn-Snapshot", "%lld",
+		         (long long)(asked->version.snapshot > kept->snapshot ? asked->version.snapshot
+		                                                              : kept->snapshot));
+		http_add(response, "Tarn-Rows", "%lld", (long long)kept->rows);
+	}
 	buffer_append(&response->body, kept->body.data, kept->body.size);
 }
 
@@ -379,7 +388,8 @@ static void reply_stream(struct asked *asked, struct ran *ran)
 		return;
 	}
 	*streaming = (struct streaming){.answer = ran->stream, .begun = ran->begun};
-	add_facts(asked, ran->facts.snapshot);
+	add_form(asked, "fwd=bypass");
+	reply_facts(response, &ran->facts, false);
 	response->producer = (struct http_producer){.context = streaming, .next = stream_next, .close = stream_close};
 }
 
@@ -416,10 +426,7 @@ static void refuse(struct asked *asked, const struct service_refusal *refusal)
 		              "The snapshot of these pages is not kept any more; begin again without a cursor.");
 		return;
 	}
-	if (refusal->retry_after_s)
-		http_add(response, "Retry-After", "%d", refusal->retry_after_s);
-	problem_write(response, refusal->status, refusal_name(refusal->kind), refusal->title, refusal->detail,
-	              http_path(asked->call->request));
+	reply_refusal(asked->call, refusal);
 }
 
 /* ---- asking */
@@ -443,7 +450,7 @@ static void run_and_reply(struct asked *asked, bool others_wait)
 	if (failed)
 		refuse(asked, &refusal);
 	else if (ran.kept)
-		reply_kept(asked, ran.kept);
+		reply_kept(asked, ran.kept, &ran.facts);
 	else
 		reply_stream(asked, &ran);
 	kept_release(ran.kept);
@@ -460,7 +467,7 @@ static void answer(struct asked *asked)
 		found = answers_take(asked->endpoint->answers, buffer_string(&asked->key), asked->version.version,
 		                     &wait, &kept);
 	if (found == ANSWERS_KEPT)
-		reply_kept(asked, kept);
+		reply_kept(asked, kept, NULL);
 	else if (found == ANSWERS_GONE)
 		problem_reply(asked->call->response, asked->call->request, PROBLEM_UNAVAILABLE,
 		              "The same question is being asked already, and takes longer than is waited for.");

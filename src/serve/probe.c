@@ -2,6 +2,7 @@
  * its work: lanes assigned, the lake answering). */
 #include "base/metrics.h"
 #include "serve/routes.h"
+#include "serve/service.h"
 #include "serve/serving.h"
 
 #define METRICS_BYTES_MAX ((size_t)16 << 20)
@@ -12,6 +13,7 @@ void route_metrics(struct call *call)
 
 	if (options->before_metrics)
 		options->before_metrics(options->context);
+	service_metrics(call->serving->service);
 	call->response->body.maximum = METRICS_BYTES_MAX;
 	call->response->compress = true;
 	metrics_write(&call->response->body);

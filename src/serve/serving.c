@@ -1,14 +1,31 @@
 #include "serve/serving.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "base/metrics.h"
+#include "base/owned.h"
+#include "serve/endpoint.h"
 #include "serve/http.h"
 #include "serve/routes.h"
+#include "serve/service.h"
 #include "serve/token.h"
 
 #define CONNECTIONS_MAX 256
 #define BODY_BYTES_MAX ((size_t)8 << 20)
 #define IDLE_S 30
+
+/* A label's values are few, whatever clients send. */
+static const char *known_method(const char *method)
+{
+	static const char *const known[] = {"GET", "HEAD", "POST", "OPTIONS"};
+
+	for (size_t i = 0; i < COUNT_OF(known); i++)
+		if (!strcmp(known[i], method))
+			return known[i];
+	return "other";
+}
 
 static int start_tokens(struct serving *serving, struct error *err)
 {
@@ -19,6 +36,47 @@ static int start_tokens(struct serving *serving, struct error *err)
 static void end_tokens(struct serving *serving)
 {
 	tokens_free(serving->tokens);
+}
+
+static int start_service(struct serving *serving, struct error *err)
+{
+	struct service_options options = {.manifest = serving->options.manifest,
+	                                  .audit = serving->options.audit,
+	                                  .writes = serving->options.writes};
+
+	serving->service = service_new(&options, err);
+	return serving->service ? 0 : -1;
+}
+
+static void end_service(struct serving *serving)
+{
+	service_stop(serving->service, 0);
+	service_free(serving->service);
+}
+
+static int start_endpoints(struct serving *serving, struct error *err)
+{
+	serving->endpoints = endpoints_new(serving->options.manifest, serving->service, err);
+	return serving->endpoints ? 0 : -1;
+}
+
+static void end_endpoints(struct serving *serving)
+{
+	endpoints_free(serving->endpoints);
+}
+
+/* What became of each response, for /metrics. */
+static void count_response(void *context, const struct http_done *done)
+{
+	const char *route = done->route ? done->route : "none";
+	char status[8];
+	struct metrics *metrics = metrics_find(SCOPE_ROUTE, route, known_method(done->method), NULL);
+
+	snprintf(status, sizeof status, "%d", done->status);
+	metric_add(metrics_find(SCOPE_STATUS, route, known_method(done->method), status), METRIC_HTTP_REQUESTS, 1);
+	metric_add(metrics, METRIC_HTTP_BYTES, done->bytes);
+	metric_add(metrics, METRIC_HTTP_CUT, !done->whole);
+	metric_observe(metrics, HISTOGRAM_HTTP_SECONDS, done->us);
 }
 
 static int start_http(struct serving *serving, struct error *err)
@@ -32,6 +90,7 @@ static int start_http(struct serving *serving, struct error *err)
 	        .idle_s = IDLE_S,
 	        .context = serving,
 	        .handle = routes_handle,
+	        .done = count_response,
 	};
 
 	serving->http = http_start(&options, err);
@@ -44,6 +103,8 @@ static const struct part {
 	void (*end)(struct serving *serving); /* also of what did not start */
 } parts[] = {
         {start_tokens, end_tokens},
+        {start_service, end_service},
+        {start_endpoints, end_endpoints},
         {start_http, NULL},
 };
 #define PARTS ((int)(sizeof parts / sizeof *parts))

@@ -14,6 +14,8 @@
 
 struct tokens;
 struct http_server;
+struct service;
+struct endpoints;
 
 struct serving_options {
 	const struct manifest *manifest; /* borrowed until serving_stop */
@@ -21,6 +23,8 @@ struct serving_options {
 	const char *certificate, *key; /* PEM files; NULL: no TLS */
 	const char *tokens; /* a file of DuckLakeTokens; NULL: those of the manifest alone */
 	bool anyone; /* no token is asked for */
+	const char *audit; /* a file to append to; NULL: the log */
+	bool writes; /* this process writes the manifest's lakes, too (service.h) */
 	/* Of whoever runs more than the service (cli/runtime.c); may be NULL. */
 	void *context;
 	void (*before_metrics)(void *context); /* brings the gauges up to date */
@@ -31,6 +35,8 @@ struct serving {
 	struct serving_options options;
 	struct http_server *http;
 	struct tokens *tokens;
+	struct service *service;
+	struct endpoints *endpoints;
 	/* The state of each part stands here: its start and its end are rows of `parts` in serving.c. */
 };
 
