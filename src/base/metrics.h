@@ -2,8 +2,8 @@
  * metrics.h - counters, gauges and histograms, one row of metrics.def each, in Prometheus' text format (version 0.0.4).
  *
  * A metric's labels are those of its scope: a stream; a stream's lane (stream, partition); a pipeline; a pool... Sets
- * are made at start, on assignment or with a first value; reading and adding take no lock (atomics), so that the hot path
- * may count. Life cycle: metrics_find and its like find or make a set, which lives as long as the process.
+ * are made at start, on assignment or with a first value; reading and adding take no lock (atomics), so that the hot
+ * path may count. Life cycle: metrics_find and its like find or make a set, which lives as long as the process.
  */
 #ifndef TARN_BASE_METRICS_H
 #define TARN_BASE_METRICS_H
@@ -44,11 +44,12 @@ enum metric_scope {
 #define SCOPE_ID(id, ...) SCOPE_##id,
 	METRIC_SCOPES(SCOPE_ID)
 #undef SCOPE_ID
-	SCOPE_COUNT
+	        SCOPE_COUNT
 };
 
 /* Upper bounds in microseconds; the last one is +Inf. */
-#define HISTOGRAM_BOUNDS_US 500, 1000, 2000, 5000, 10000, 25000, 50000, 100000, 250000, 1000000, 5000000, 30000000, 300000000
+#define HISTOGRAM_BOUNDS_US                                                                                            \
+	500, 1000, 2000, 5000, 10000, 25000, 50000, 100000, 250000, 1000000, 5000000, 30000000, 300000000
 #define HISTOGRAM_BUCKETS 14
 
 struct histogram {

@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/metrics.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "base/owned.h"
 #include "cli/help.h"
 

@@ -11,8 +11,8 @@
 #include "base/log.h"
 #include "base/owned.h"
 #include "cli/cli.h"
+#include "cli/listening.h"
 #include "layers/refresher.h"
-#include "serve/serving.h"
 #include "wire/source.h"
 
 #define STOP_MS 5000 /* for answers that are under way */
@@ -292,25 +292,32 @@ static bool ready(void *context, struct buffer *reason)
 	return all;
 }
 
-static int start_http(struct runtime *runtime, const char *listen, struct error *err)
+/* Workers cost memory: a manifest that only fills a lake has none. */
+static bool has_something_to_serve(const struct manifest *manifest)
 {
-	struct serving_options options = {.manifest = runtime->manifest,
-	                                  .listen = listen,
-	                                  .context = runtime,
-	                                  .before_metrics = before_metrics,
-	                                  .ready = ready};
+	return manifest->pool_count || manifest->endpoint_count || manifest->assistant_count || manifest->token_count;
+}
 
-	if (!listen)
+static int start_serving(struct runtime *runtime, const struct serving_options *serving, struct error *err)
+{
+	struct serving_options options;
+
+	if (!serving)
 		return 0;
+	options = *serving;
+	options.context = runtime;
+	options.before_metrics = before_metrics;
+	options.ready = ready;
+	options.writes = true;
+	options.probes_alone = !has_something_to_serve(runtime->manifest) && !options.tokens && !options.anyone;
 	runtime->serving = serving_start(&options, err);
 	if (!runtime->serving)
 		return -1;
-	log_event(EVENT_LISTEN, FIELDS(LOG_TEXT("address", serving_address(runtime->serving))),
-	          "http://%s answers /metrics, /healthz and /readyz", serving_address(runtime->serving));
+	listening_tell(runtime->serving);
 	return 0;
 }
 
-struct runtime *runtime_start(struct manifest *manifest, const char *listen, struct error *err)
+struct runtime *runtime_start(struct manifest *manifest, const struct serving_options *serving, struct error *err)
 {
 	struct runtime *runtime = calloc(1, sizeof *runtime);
 
@@ -331,7 +338,7 @@ struct runtime *runtime_start(struct manifest *manifest, const char *listen, str
 		          "%s declares neither DuckLakeStream nor DuckLakePipeline: there is nothing to run",
 		          manifest->file);
 	else if (!start_broker(runtime, err) && !start_streams(runtime, err) && !start_pipelines(runtime, NULL, err) &&
-	         !start_http(runtime, listen, err))
+	         !start_serving(runtime, serving, err))
 		return runtime;
 	runtime_free(runtime);
 	return NULL;

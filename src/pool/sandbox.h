@@ -13,10 +13,9 @@
  *  3. Memory is never written and run: no mapping is executable any more.
  *  4. Without sockets in the list none can be made; with some, TCP to their ports alone (and names are asked for).
  *
- * What the kernel does not offer is told once as a warning; without seccomp nothing starts. Without Landlock no file can
- * be opened for writing all the same, and any file could be read that the process's user may read: then DuckDB's own
- * lock (lake_lock_down) alone keeps queries to the lake's files.
- * Source: seccomp(2), landlock(7).
+ * What the kernel does not offer is told once as a warning; without seccomp nothing starts. Without Landlock no file
+ * can be opened for writing all the same, and any file could be read that the process's user may read: then DuckDB's
+ * own lock (lake_lock_down) alone keeps queries to the lake's files. Source: seccomp(2), landlock(7).
  */
 #ifndef TARN_POOL_SANDBOX_H
 #define TARN_POOL_SANDBOX_H

@@ -66,6 +66,7 @@ void kept_release(struct kept *kept)
 	if (!kept || --kept->references)
 		return;
 	buffer_release(&kept->body);
+	free(kept->content_type);
 	free(kept->next);
 	free(kept);
 }

@@ -28,6 +28,7 @@ struct kept { /* not changed once others know it */
 	atomic_int references;
 	int64_t version, snapshot, rows;
 	struct buffer body;
+	char *content_type;
 	char *next; /* the cursor of the next page; NULL: there is none */
 };
 

@@ -8,7 +8,6 @@
 #include "base/hash.h"
 #include "base/owned.h"
 #include "pool/request.h"
-#include "query/write.h"
 #include "serve/accept.h"
 #include "serve/endpoint_private.h"
 #include "serve/reply.h"
@@ -310,11 +309,11 @@ static void add_next(const struct asked *asked, const char *cursor)
 		http_add(asked->call->response, "Link", "%s", buffer_string(&link));
 }
 
-static void add_form(const struct asked *asked, const char *cache)
+static void add_form(const struct asked *asked, const char *content_type, const char *cache)
 {
 	struct http_response *response = asked->call->response;
 
-	http_add(response, "Content-Type", "%s", write_content_type(asked->format));
+	http_add(response, "Content-Type", "%s", content_type);
 	http_add(response, "Cache-Status", "tarn; %s", cache); /* RFC 9211 */
 	response->compress = asked->format != ANSWER_PARQUET;
 }
@@ -331,7 +330,7 @@ static void reply_kept(struct asked *asked, const struct kept *kept, const struc
 		              http_path(asked->call->request));
 		return;
 	}
-	add_form(asked, facts ? "fwd=miss" : "hit");
+	add_form(asked, kept->content_type, facts ? "fwd=miss" : "hit");
 	add_caching(asked, kept->version);
 	if (kept->next)
 		add_next(asked, kept->next);
@@ -388,7 +387,7 @@ static void reply_stream(struct asked *asked, struct ran *ran)
 		return;
 	}
 	*streaming = (struct streaming){.answer = ran->stream, .begun = ran->begun};
-	add_form(asked, "fwd=bypass");
+	add_form(asked, ran->facts.content_type, "fwd=bypass");
 	reply_facts(response, &ran->facts, false);
 	response->producer = (struct http_producer){.context = streaming, .next = stream_next, .close = stream_close};
 }

@@ -158,6 +158,11 @@ static int finish(struct asked *asked, const struct answer_facts *facts, struct 
 
 	kept->snapshot = facts->snapshot;
 	kept->rows = facts->rows;
+	kept->content_type = strdup(facts->content_type);
+	if (!kept->content_type) {
+		no_memory(ret_refusal);
+		return -1;
+	}
 	if (asked->endpoint->spec->page_size && finish_page(asked, facts, kept)) {
 		no_memory(ret_refusal);
 		return -1;

@@ -121,7 +121,7 @@ static int start(struct http_server *server, struct error *err)
 		if (!server->certificates)
 			return -1;
 	}
-	fd = http_bind(server->options.address, err);
+	fd = http_bind(server->options.address, server->options.loopback, err);
 	if (fd < 0)
 		return -1;
 	http_name_address(fd, server->address, sizeof server->address);

@@ -88,6 +88,7 @@ struct http_options {
 	const char
 	        *address; /* "PORT", "HOST:PORT" or "[IPV6]:PORT"; a port alone means 127.0.0.1; port 0: any free one */
 	const char *certificate, *key; /* PEM files; read again when they change; NULL: no TLS */
+	bool loopback; /* an address that other machines reach is a mistake */
 	int connections; /* the most at once */
 	size_t body_bytes; /* the largest body of a request */
 	int idle_s; /* a connection that is silent so long is closed */

@@ -34,7 +34,15 @@ static int split(const char *address, char *host, size_t size, const char **ret_
 	return 0;
 }
 
-int http_bind(const char *address, struct error *err)
+static bool is_loopback(const struct sockaddr *address)
+{
+	if (address->sa_family == AF_INET)
+		return ntohl(((const struct sockaddr_in *)(const void *)address)->sin_addr.s_addr) >> 24 == 127;
+	return address->sa_family == AF_INET6 &&
+	       IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)(const void *)address)->sin6_addr);
+}
+
+int http_bind(const char *address, bool loopback, struct error *err)
 {
 	char host[96];
 	const char *port;
@@ -46,6 +54,11 @@ int http_bind(const char *address, struct error *err)
 	status = getaddrinfo(host, port, &hints, &found);
 	if (status)
 		return error_set(err, ERROR_INVALID, status, "--listen %s: %s", address, gai_strerror(status));
+	if (loopback && !is_loopback(found->ai_addr)) {
+		freeaddrinfo(found);
+		return error_set(err, ERROR_INVALID, 0,
+		                 "--listen %s: without tokens only 127.0.0.1 and [::1] are listened on", address);
+	}
 	fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd >= 0)
 		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);

@@ -82,7 +82,7 @@ struct http_request {
 };
 
 /* http_listen.c */
-int http_bind(const char *address, struct error *err);
+int http_bind(const char *address, bool loopback, struct error *err);
 void http_name_address(int fd, char *address, size_t size);
 
 /* http_links.c */

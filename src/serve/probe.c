@@ -13,7 +13,8 @@ void route_metrics(struct call *call)
 
 	if (options->before_metrics)
 		options->before_metrics(options->context);
-	service_metrics(call->serving->service);
+	if (call->serving->service)
+		service_metrics(call->serving->service);
 	call->response->body.maximum = METRICS_BYTES_MAX;
 	call->response->compress = true;
 	metrics_write(&call->response->body);
@@ -31,8 +32,12 @@ void route_readyz(struct call *call)
 	const struct serving_options *options = &call->serving->options;
 	struct buffer *body = &call->response->body;
 
+	bool ready = !options->ready || options->ready(options->context, body);
+
 	http_add(call->response, "Content-Type", "text/plain; charset=utf-8");
-	if (!options->ready || options->ready(options->context, body)) {
+	if (call->serving->service)
+		ready &= service_ready(call->serving->service, body);
+	if (ready) {
 		buffer_text(body, "ok\n");
 		return;
 	}

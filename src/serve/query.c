@@ -97,7 +97,9 @@ static bool read_body(struct call *call, struct query_body *body)
 	if (failed) {
 		problem_reply(call->response, call->request,
 		              err.kind == ERROR_MEMORY ? PROBLEM_FAULT : PROBLEM_BAD_REQUEST, "%c%s.",
-		              err.message[0] == 't' ? 'T' : err.message[0] == 'a' ? 'A' : err.message[0],
+		              err.message[0] == 't'   ? 'T'
+		              : err.message[0] == 'a' ? 'A'
+		                                      : err.message[0],
 		              err.message + 1);
 		return false;
 	}

@@ -156,14 +156,11 @@ static int set_parameters(struct query_body *body, yyjson_val *value, struct err
 	if (!body->parameters)
 		return error_no_memory(err);
 	if (yyjson_is_arr(value)) {
-		yyjson_arr_foreach(value, i, most, one)
-			if (add_parameter(body, NULL, one, err))
-				return -1;
+		yyjson_arr_foreach(value, i, most, one) if (add_parameter(body, NULL, one, err)) return -1;
 		return 0;
 	}
-	yyjson_obj_foreach(value, i, most, name, one)
-		if (add_parameter(body, name, one, err) || named_twice(body, err))
-			return -1;
+	yyjson_obj_foreach(value, i, most, name,
+	                   one) if (add_parameter(body, name, one, err) || named_twice(body, err)) return -1;
 	return 0;
 }
 
@@ -191,7 +188,8 @@ static int set_number(struct query_body *body, enum member member, yyjson_val *v
 
 	if (yyjson_is_raw(value) && yyjson_get_len(value) < sizeof text)
 		memcpy(text, yyjson_get_raw(value), yyjson_get_len(value));
-	return read_whole(text, members[member], member == LIMIT, member == LIMIT ? &body->limit : &body->snapshot, err);
+	return read_whole(text, members[member], member == LIMIT, member == LIMIT ? &body->limit : &body->snapshot,
+	                  err);
 }
 
 static int set_member(struct query_body *body, enum member member, yyjson_val *value, struct error *err)
@@ -234,9 +232,7 @@ static int read_document(struct query_body *body, yyjson_val *root, struct error
 
 	if (!yyjson_is_obj(root))
 		return wrong(err, "the body is not a JSON object");
-	yyjson_obj_foreach(root, i, most, name, value)
-		if (read_member(body, name, value, seen, err))
-			return -1;
+	yyjson_obj_foreach(root, i, most, name, value) if (read_member(body, name, value, seen, err)) return -1;
 	return seen[SQL] ? 0 : wrong(err, "\"sql\" is missing");
 }
 

@@ -1,7 +1,8 @@
 /*
  * query_body.h - the body of POST /query, read strictly: what is not known is a mistake that is named.
  *
- *     {"sql": "SELECT ...", "format": "csv", "catalog": "main", "params": [1, "a"] or {"name": 1}, "snapshot": 7, "limit": 100}
+ *     {"sql": "SELECT ...", "format": "csv", "catalog": "main", "params": [1, "a"] or {"name": 1}, "snapshot": 7,
+ * "limit": 100}
  *
  * or, with Content-Type: application/sql, the statement alone, and format, catalog, snapshot and limit behind '?'.
  *

@@ -1,9 +1,9 @@
 /*
  * reply.h - an answer of the service as a response: for /query, and whoever streams rows.
  *
- * Headers: Tarn-Query (its id in the audit log), Tarn-Snapshot, Tarn-Worker, Tarn-Queue-Ms; of an answer that is there at
- * once Tarn-Rows and Tarn-Duration-Ms, which are trailers otherwise. An answer that fails behind its first byte has the
- * trailer Tarn-Error, and its connection is cut (http.h).
+ * Headers: Tarn-Query (its id in the audit log), Tarn-Snapshot, Tarn-Worker, Tarn-Queue-Ms; of an answer that is there
+ * at once Tarn-Rows and Tarn-Duration-Ms, which are trailers otherwise. An answer that fails behind its first byte has
+ * the trailer Tarn-Error, and its connection is cut (http.h).
  */
 #ifndef TARN_SERVE_REPLY_H
 #define TARN_SERVE_REPLY_H

@@ -122,6 +122,13 @@ bool call_authorize(struct call *call)
 
 static bool may(struct call *call, enum route_access access)
 {
+	if (access == ROUTE_PROBE)
+		return true;
+	if (!call->serving->service) {
+		problem_reply(call->response, call->request, PROBLEM_NO_SUCH_PATH,
+		              "There is /metrics, /healthz and /readyz: the manifest declares nothing that is served.");
+		return false;
+	}
 	if (access == ROUTE_ANYBODY || access == ROUTE_SELF)
 		return true;
 	if (!call_authorize(call))

@@ -7,6 +7,7 @@
  * and it stands last.
  *
  * Before a handler is called its row's access was checked:
+ *     PROBE    nobody is asked who they are, and it is answered without a service, too (serving_is_service)
  *     ANYBODY  nobody is asked who they are
  *     TOKEN    call->token is somebody's (or anyone's, where the service asks for none), its rate not used up (401,
  * 429) QUERY    the same, and the token may ask SQL of its own (403) SELF     the handler does that itself
@@ -30,7 +31,7 @@ struct call {
 	const struct token *token; /* NULL of a row for anyone; released behind the handler */
 };
 
-enum route_access { ROUTE_ANYBODY, ROUTE_TOKEN, ROUTE_QUERY, ROUTE_SELF };
+enum route_access { ROUTE_PROBE, ROUTE_ANYBODY, ROUTE_TOKEN, ROUTE_QUERY, ROUTE_SELF };
 
 #define ROUTE(method, path, handler, access) void handler(struct call *call);
 #include "serve/routes.def"

@@ -75,9 +75,9 @@ static int serve(struct served *served, const struct service_options *options, c
 		return 0;
 	}
 	served->version = version_open(catalog, err);
-	served->processes = served->version ? processes_new(options->manifest->file, named ? named->name : NULL,
-	                                                    catalog->name, err)
-	                                    : NULL;
+	served->processes =
+	        served->version ? processes_new(options->manifest->file, named ? named->name : NULL, catalog->name, err)
+	                        : NULL;
 	if (!served->processes)
 		return error_wrap(err, "catalog %s", catalog->name);
 	driver = processes_driver(served->processes);
@@ -197,4 +197,23 @@ void service_metrics(struct service *service)
 
 			put_facts(service->served[i].metrics, &facts);
 		}
+}
+
+bool service_ready(struct service *service, struct buffer *reason)
+{
+	bool all = true;
+
+	for (int i = 0; i < service->served_count; i++) {
+		const struct served *served = &service->served[i];
+		struct machine_facts facts;
+
+		if (!served->pool || !served->spec->min_size)
+			continue;
+		facts = pool_facts(served->pool).machine;
+		if (facts.workers[WORKER_IDLE] + facts.workers[WORKER_ACQUIRING] + facts.workers[WORKER_BUSY])
+			continue;
+		buffer_printf(reason, "%spool %s: no worker is warm", reason->size ? "; " : "", served->spec->name);
+		all = false;
+	}
+	return all;
 }

@@ -47,6 +47,8 @@ struct pool *service_pool(const struct service *service, const struct spec_catal
 struct version *service_version(const struct service *service, const struct spec_catalog *catalog);
 /* Brings the gauges of the pools up to date. */
 void service_metrics(struct service *service);
+/* Whether each pool that keeps warm workers has one; appends which has none. */
+bool service_ready(struct service *service, struct buffer *reason);
 /* NULL: it is served; else why not, a sentence. */
 const char *service_why_not(const struct service *service, const struct spec_catalog *catalog);
 

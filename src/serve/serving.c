@@ -44,6 +44,8 @@ static int start_service(struct serving *serving, struct error *err)
 	                                  .audit = serving->options.audit,
 	                                  .writes = serving->options.writes};
 
+	if (serving->options.probes_alone)
+		return 0;
 	serving->service = service_new(&options, err);
 	return serving->service ? 0 : -1;
 }
@@ -56,6 +58,8 @@ static void end_service(struct serving *serving)
 
 static int start_endpoints(struct serving *serving, struct error *err)
 {
+	if (serving->options.probes_alone)
+		return 0;
 	serving->endpoints = endpoints_new(serving->options.manifest, serving->service, err);
 	return serving->endpoints ? 0 : -1;
 }
@@ -85,6 +89,7 @@ static int start_http(struct serving *serving, struct error *err)
 	        .address = serving->options.listen,
 	        .certificate = serving->options.certificate,
 	        .key = serving->options.key,
+	        .loopback = serving->options.anyone,
 	        .connections = CONNECTIONS_MAX,
 	        .body_bytes = BODY_BYTES_MAX,
 	        .idle_s = IDLE_S,
@@ -97,6 +102,21 @@ static int start_http(struct serving *serving, struct error *err)
 	return serving->http ? 0 : -1;
 }
 
+/* Behind the address is known, which is in the file's name. */
+static int start_first_token(struct serving *serving, struct error *err)
+{
+	if (!serving->service || serving->options.anyone || serving->options.tokens || tokens_count(serving->tokens))
+		return 0;
+	if (first_token_make(serving->options.manifest->folder, http_address(serving->http), &serving->first, err))
+		return -1;
+	return tokens_add(serving->tokens, serving->first.sha256, err);
+}
+
+static void end_first_token(struct serving *serving)
+{
+	first_token_remove(&serving->first);
+}
+
 /* In this order, and ended in the other one: the requests come last and go first. */
 static const struct part {
 	int (*start)(struct serving *serving, struct error *err);
@@ -106,6 +126,7 @@ static const struct part {
         {start_service, end_service},
         {start_endpoints, end_endpoints},
         {start_http, NULL},
+        {start_first_token, end_first_token},
 };
 #define PARTS ((int)(sizeof parts / sizeof *parts))
 
@@ -129,6 +150,21 @@ struct serving *serving_start(const struct serving_options *options, struct erro
 const char *serving_address(const struct serving *serving)
 {
 	return http_address(serving->http);
+}
+
+bool serving_is_tls(const struct serving *serving)
+{
+	return http_is_tls(serving->http);
+}
+
+bool serving_is_service(const struct serving *serving)
+{
+	return serving->service;
+}
+
+const struct first_token *serving_first_token(const struct serving *serving)
+{
+	return serving->first.file ? &serving->first : NULL;
 }
 
 void serving_stop(struct serving *serving, int patience_ms)

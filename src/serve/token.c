@@ -45,7 +45,9 @@ struct token_set { /* the tokens of one reading of one file */
 struct tokens {
 	pthread_mutex_t lock;
 	struct token_set *fixed, *read; /* the manifest's; the file's, or NULL */
-	struct token_set *anyone;
+	struct token_set *anyone, *added; /* of a service without tokens */
+	struct spec_token anyone_spec, added_spec;
+	char added_sha256[65];
 	char *file;
 	struct stamp stamp;
 	int64_t looked_ms;
@@ -148,20 +150,18 @@ static struct token_set *set_read(const char *file, const struct token_set *befo
 	return set;
 }
 
-static struct token_set *set_anyone(struct error *err)
+/* May ask everything that the pools allow. Its texts are constants. */
+static struct spec_token all_rights(const char *name, const char *sha256)
 {
-	static char name[] = "anyone", none[] = "";
-	static const struct spec_token spec = {
-	        .name = name,
-	        .sha256 = none,
+	return (struct spec_token){
+	        .name = (char *)(uintptr_t)name,
+	        .sha256 = (char *)(uintptr_t)sha256,
 	        .query = true,
 	        .max_rows = 100000000,
 	        .max_ms = INT64_C(24) * 3600 * 1000,
 	        .memory_bytes = INT64_C(1) << 40,
 	        .rate_ms = 1000,
 	};
-
-	return set_new(&spec, 1, NULL, err);
 }
 
 struct tokens *tokens_new(const struct manifest *manifest, const char *file, struct error *err)
@@ -174,7 +174,8 @@ struct tokens *tokens_new(const struct manifest *manifest, const char *file, str
 	}
 	pthread_mutex_init(&tokens->lock, NULL);
 	tokens->fixed = set_new(manifest->tokens, manifest->token_count, NULL, err);
-	tokens->anyone = tokens->fixed ? set_anyone(err) : NULL;
+	tokens->anyone_spec = all_rights("anyone", "");
+	tokens->anyone = tokens->fixed ? set_new(&tokens->anyone_spec, 1, NULL, err) : NULL;
 	if (tokens->anyone && file) {
 		tokens->file = strdup(file);
 		stamp_look(&tokens->stamp, file);
@@ -196,9 +197,18 @@ void tokens_free(struct tokens *tokens)
 	set_release(tokens->fixed);
 	set_release(tokens->read);
 	set_release(tokens->anyone);
+	set_release(tokens->added);
 	pthread_mutex_destroy(&tokens->lock);
 	free(tokens->file);
 	free(tokens);
+}
+
+int tokens_add(struct tokens *tokens, const char *sha256, struct error *err)
+{
+	memcpy(tokens->added_sha256, sha256, sizeof tokens->added_sha256);
+	tokens->added_spec = all_rights("first", tokens->added_sha256);
+	tokens->added = set_new(&tokens->added_spec, 1, NULL, err);
+	return tokens->added ? 0 : -1;
 }
 
 /* Reads the file again where it changed. Called with the lock. */
@@ -300,6 +310,7 @@ const struct token *tokens_find(struct tokens *tokens, const char *authorization
 	look(tokens);
 	compare_all(tokens->read, sha256, &found);
 	compare_all(tokens->fixed, sha256, &found);
+	compare_all(tokens->added, sha256, &found);
 	retain(found);
 	pthread_mutex_unlock(&tokens->lock);
 	return found;

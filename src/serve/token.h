@@ -24,6 +24,8 @@ struct token;
 struct tokens *tokens_new(const struct manifest *manifest, const char *file, struct error *err);
 void tokens_free(struct tokens *tokens);
 int tokens_count(struct tokens *tokens);
+/* One more, which may ask everything: the one that a service without any makes (first_token.h). Before any is found. */
+int tokens_add(struct tokens *tokens, const char *sha256, struct error *err);
 
 /* The token behind "Bearer ..." (RFC 6750); NULL: not one that is known. Retained for the caller. */
 const struct token *tokens_find(struct tokens *tokens, const char *authorization);
