@@ -8,22 +8,6 @@
 
 #define LAST_BYTES_MAX ((size_t)6000) /* a cursor stands in a URL */
 
-/* DECIMAL(12,2) and TIMESTAMP WITH TIME ZONE are; a list, a struct, a map are not. */
-static bool has_order(const char *type)
-{
-	static const char *const nested[] = {"[", "STRUCT", "MAP", "UNION", "JSON", "VARIANT"};
-
-	for (size_t i = 0; i < COUNT_OF(nested); i++)
-		if (strstr(type, nested[i]) && strncmp(type, "ENUM", 4) != 0)
-			return false;
-	return *type;
-}
-
-static void append_value(struct buffer *out, const struct page_key *keys, int at)
-{
-	buffer_printf(out, "CAST($" PAGE_PARAMETER "%d AS %s)", at + 1, keys[at].type);
-}
-
 /* Behind the place, by key `at` and those after it. */
 static void append_behind(struct buffer *out, const struct page_key *keys, int key_count, int at)
 {
@@ -37,16 +21,14 @@ static void append_behind(struct buffer *out, const struct page_key *keys, int k
 	if (keys[at].after) {
 		buffer_sql_name(out, keys[at].name);
 		buffer_text(out, " > ");
-		append_value(out, keys, at);
-		buffer_text(out, " OR ");
+		buffer_printf(out, "$" PAGE_PARAMETER "%d OR ", at + 1);
 	}
 	buffer_sql_name(out, keys[at].name);
 	buffer_text(out, " IS NULL");
 	if (!last && keys[at].after) {
 		buffer_text(out, " OR (");
 		buffer_sql_name(out, keys[at].name);
-		buffer_text(out, " = ");
-		append_value(out, keys, at);
+		buffer_printf(out, " = $" PAGE_PARAMETER "%d", at + 1);
 	}
 	if (!last) {
 		buffer_text(out, " AND ");
@@ -59,11 +41,6 @@ static void append_behind(struct buffer *out, const struct page_key *keys, int k
 int page_sql(const char *sql, const struct page_key *keys, int key_count, bool begins, int64_t rows, struct buffer *out,
              struct error *err)
 {
-	for (int i = 0; i < key_count; i++)
-		if (!has_order(keys[i].type))
-			return error_set(err, ERROR_INVALID, 0,
-			                 "the column %.64s is of type %.64s, which gives pages no order", keys[i].name,
-			                 keys[i].type);
 	buffer_text(out, "SELECT * FROM (\n");
 	buffer_append(out, sql, sql_statement_size(sql));
 	buffer_text(out, "\n) AS tarn_page");

@@ -6,7 +6,8 @@
  * last number. One row more than a page has is asked for: whether it is there says whether there is a next page.
  *
  * Invariants:
- *  1. The place is given by parameters ($tarn_after_1...), as texts that are cast to the types of the key's columns.
+ *  1. The place is given by parameters ($tarn_after_1...), as texts that DuckDB takes for what the key's columns are
+ *     (QUERY_VALUE_TEXT), and never stands in SQL.
  *  2. Two rows of one key on both sides of a page's end are an error: one of them would never be seen.
  *
  * Life cycle: page_sql, then page_row for each row that the query has, then page_next.
@@ -25,12 +26,11 @@
 
 struct page_key {
 	const char *name; /* as in the SELECT, case aside */
-	const char *type; /* DuckDB's name of it */
 	int column; /* its place among the SELECT's */
 	const char *after; /* the value's text; NULL: it is null there */
 };
 
-/* begins: there is no place yet, it is the first page. INVALID: a key's column is nested. */
+/* begins: there is no place yet, it is the first page. A NULL of the place has no parameter. */
 int page_sql(const char *sql, const struct page_key *keys, int key_count, bool begins, int64_t rows, struct buffer *out,
              struct error *err);
 
