@@ -7,9 +7,6 @@
 #ifndef TARN_CLI_QUERY_WRITE_H
 #define TARN_CLI_QUERY_WRITE_H
 
-#include <stddef.h>
-
-#include "base/buffer.h"
 #include "base/error.h"
 #include "cli/output.h"
 #include "lake/query.h"
@@ -22,10 +19,5 @@ int query_write_csv(struct query *query, struct output_file *output, struct erro
 int query_write_json(struct query *query, struct output_file *output, struct error *err);
 int query_write_arrow(struct query *query, struct output_file *output, struct error *err);
 int query_write_parquet(struct query *query, struct output_file *output, struct error *err);
-
-/* A field of RFC 4180, quoted where it must be; NULL is empty and an empty text is "". */
-void csv_field(struct buffer *out, const struct query_cell *cell);
-/* A JSON value of a cell. */
-void json_value(struct buffer *out, const struct query_cell *cell, enum query_type type);
 
 #endif

@@ -422,31 +422,40 @@ static int describe_stream(struct duck_stream *stream, struct error *err)
 	return failure ? duck_fail_data(failure, err) : 0;
 }
 
-struct duck_stream *duck_stream_open(struct duck_connection *connection, const char *sql, struct error *err)
+struct duck_stream *duck_stream_of(duckdb_result result, struct error *err)
 {
 	struct duck_stream *stream = calloc(1, sizeof *stream);
-	duckdb_prepared_statement statement = NULL;
-	int failed;
 
 	if (!stream) {
+		duckdb_destroy_result(&result);
 		error_no_memory(err);
 		return NULL;
 	}
+	stream->result = result;
+	if (!describe_stream(stream, err))
+		return stream;
+	duck_stream_close(stream);
+	return NULL;
+}
+
+struct duck_stream *duck_stream_open(struct duck_connection *connection, const char *sql, struct error *err)
+{
+	duckdb_prepared_statement statement = NULL;
+	duckdb_result result = {0};
+	int failed;
+
 	if (duckdb_prepare(connection->handle, sql, &statement) == DuckDBError) {
 		duck_fail(DUCKDB_ERROR_BINDER, duckdb_prepare_error(statement), err);
 		duckdb_destroy_prepare(&statement);
-		free(stream);
 		return NULL;
 	}
-	failed = duckdb_execute_prepared_streaming(statement, &stream->result) == DuckDBError;
+	failed = duckdb_execute_prepared_streaming(statement, &result) == DuckDBError;
 	duckdb_destroy_prepare(&statement);
-	if (failed)
-		duck_fail((int)duckdb_result_error_type(&stream->result), duckdb_result_error(&stream->result), err);
-	if (failed || describe_stream(stream, err)) {
-		duck_stream_close(stream);
-		return NULL;
-	}
-	return stream;
+	if (!failed)
+		return duck_stream_of(result, err);
+	duck_fail((int)duckdb_result_error_type(&result), duckdb_result_error(&result), err);
+	duckdb_destroy_result(&result);
+	return NULL;
 }
 
 const struct ArrowSchema *duck_stream_schema(struct duck_stream *stream)

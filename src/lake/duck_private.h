@@ -22,6 +22,10 @@ int duck_fail_data(duckdb_error_data data, struct error *err);
 /* Where all that DuckDB tells of the type is in the words: "Constraint Error: ...". */
 int duck_fail_in_words(const char *message, struct error *err);
 
+struct duck_stream;
+/* Takes the result, of a streamed statement, also where it fails. */
+struct duck_stream *duck_stream_of(duckdb_result result, struct error *err);
+
 enum duck_class duck_class_of(duckdb_logical_type type);
 
 #endif

@@ -1,38 +1,16 @@
-#include "lake/query.h"
-
 #include <duckdb.h>
+#include <inttypes.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-#include "base/buffer.h"
 #include "base/log.h"
 #include "base/owned.h"
 #include "lake/duck.h"
 #include "lake/duck_private.h"
-
-struct query {
-	struct duck_connection *connection;
-	char *sql; /* as given; owned */
-	char *from; /* what may stand in FROM query(...); NULL: the statement may not; owned */
-	bool explain;
-	struct query_column *columns;
-	bool *json_text; /* of a column: the text is JSON already */
-	bool *arrow_text; /* of a column: Arrow gets it as text */
-	int column_count;
-	bool json;
-
-	/* From query_start on. */
-	bool started, has_result;
-	duckdb_result result;
-	duckdb_data_chunk chunk; /* of a streamed result */
-	idx_t row, row_count; /* in the chunk, or in the whole result where `from` is NULL */
-	struct query_cell *cells;
-	char **owned_cells; /* of one row, where `from` is NULL: DuckDB's */
-	struct buffer fixed; /* space for JSON that has to be changed */
-};
+#include "lake/duck_query_private.h"
 
 /* Where nothing is like it, DuckDB offers a table of its own. */
 static void drop_strange_candidate(char *message)
@@ -46,7 +24,7 @@ static void drop_strange_candidate(char *message)
 }
 
 /* DuckDB's sentence, with the candidates that it offers on further lines but without its picture of the statement. */
-static int fail(int type, const char *message, struct error *err)
+int query_fail(int type, const char *message, struct error *err)
 {
 	size_t size;
 
@@ -71,10 +49,12 @@ static int fail(int type, const char *message, struct error *err)
 	return -1;
 }
 
-static int fail_result(duckdb_result *result, struct error *err)
+int query_fail_result(duckdb_result *result, struct error *err)
 {
-	return fail((int)duckdb_result_error_type(result), duckdb_result_error(result), err);
+	return query_fail((int)duckdb_result_error_type(result), duckdb_result_error(result), err);
 }
+
+/* ---- columns */
 
 /* The alias of a type's name, "JSON", is all that tells JSON from text. */
 static bool is_json(duckdb_logical_type type)
@@ -112,146 +92,94 @@ static enum query_type type_of(duckdb_type type)
 	}
 }
 
-/* ENUM would be a dictionary, which the writer does not write; of the others Arrow would get less than there is. */
-static bool is_text_in_arrow(duckdb_type type)
+static int describe_column(struct query *query, int index, const char *name, duckdb_logical_type type,
+                           struct error *err)
 {
-	return type == DUCKDB_TYPE_ENUM || type == DUCKDB_TYPE_BIT || type == DUCKDB_TYPE_TIME_TZ ||
-	       type == DUCKDB_TYPE_BIGNUM || type == DUCKDB_TYPE_VARIANT;
+	OWNED_BUFFER struct buffer type_name = {0}, arrow_name = {0};
+	struct query_column *column = &query->columns[index];
+	struct query_plan *plan = &query->plans[index];
+
+	buffer_init(&type_name, 1 << 20);
+	buffer_init(&arrow_name, 1 << 20);
+	duck_type_name(type, &type_name);
+	plan->is_json = is_json(type);
+	plan->is_direct = duck_text_can(type);
+	column->type = plan->is_json ? QUERY_NESTED : type_of(duckdb_get_type_id(type));
+	column->name = strdup(name ? name : "");
+	column->type_name = strdup(buffer_string(&type_name));
+	if (duck_arrow_type_name(type, &arrow_name) && !(plan->arrow_type = strdup(buffer_string(&arrow_name))))
+		return error_no_memory(err);
+	if (!column->name || !column->type_name || !buffer_ok(&type_name) || !buffer_ok(&arrow_name))
+		return error_no_memory(err);
+	return 0;
 }
 
-/* Names and types as the statement gives them, before it is put into another one. */
-static int describe(struct query *query, duckdb_prepared_statement statement, struct error *err)
+static int new_columns(struct query *query, idx_t count, struct error *err)
 {
-	int count = (int)duckdb_prepared_statement_column_count(statement);
+	query->columns = calloc(count + 1, sizeof *query->columns);
+	query->plans = calloc(count + 1, sizeof *query->plans);
+	return query->columns && query->plans ? 0 : error_no_memory(err);
+}
 
-	query->columns = calloc((size_t)count + 1, sizeof *query->columns);
-	query->json_text = calloc((size_t)count + 1, sizeof *query->json_text);
-	query->arrow_text = calloc((size_t)count + 1, sizeof *query->arrow_text);
-	query->cells = calloc((size_t)count + 1, sizeof *query->cells);
-	query->owned_cells = calloc((size_t)count + 1, sizeof *query->owned_cells);
-	if (!query->columns || !query->json_text || !query->arrow_text || !query->cells || !query->owned_cells)
-		return error_no_memory(err);
-	for (query->column_count = 0; query->column_count < count; query->column_count++) {
-		struct query_column *column = &query->columns[query->column_count];
-		const char *name = duckdb_prepared_statement_column_name(statement, (idx_t)query->column_count);
-		duckdb_logical_type type =
-		        duckdb_prepared_statement_column_logical_type(statement, (idx_t)query->column_count);
+/* Names and types as the statement gives them. Of values that are not known yet, these may be unknown, too. */
+static int describe_statement(struct query *query, struct error *err)
+{
+	idx_t count = duckdb_prepared_statement_column_count(query->statement);
+	bool unknown = query->parameter_count && !count;
+	int failed;
 
-		column->name = strdup(name ? name : "");
-		column->type = type_of(duckdb_get_type_id(type));
-		query->json_text[query->column_count] = is_json(type);
-		query->arrow_text[query->column_count] = is_text_in_arrow(duckdb_get_type_id(type));
-		if (query->json_text[query->column_count])
-			column->type = QUERY_NESTED;
+	for (idx_t i = 0; query->parameter_count && i < count; i++)
+		unknown |= duckdb_prepared_statement_column_type(query->statement, i) == DUCKDB_TYPE_INVALID;
+	if (unknown)
+		return 0;
+	failed = new_columns(query, count, err);
+	for (idx_t i = 0; !failed && i < count; i++) {
+		const char *name = duckdb_prepared_statement_column_name(query->statement, i);
+		duckdb_logical_type type = duckdb_prepared_statement_column_logical_type(query->statement, i);
+
+		query->column_count++;
+		failed = describe_column(query, (int)i, name, type, err);
 		duckdb_free((void *)(uintptr_t)name);
 		duckdb_destroy_logical_type(&type);
-		if (!column->name)
-			return error_no_memory(err);
 	}
-	return 0;
+	query->described = !failed;
+	return failed;
 }
 
-/* What stands before the first word: white space and comments. */
-static size_t skip_blank(const char *sql)
+static int describe_result(struct query *query, struct error *err)
 {
-	size_t at = 0;
+	idx_t count = duckdb_column_count(&query->result);
+	int failed = new_columns(query, count, err);
 
-	for (;;) {
-		const char *end;
+	for (idx_t i = 0; !failed && i < count; i++) {
+		duckdb_logical_type type = duckdb_column_logical_type(&query->result, i);
 
-		at += strspn(sql + at, " \t\r\n\f\v");
-		if (!strncmp(sql + at, "--", 2)) {
-			at += strcspn(sql + at, "\n");
-		} else if (!strncmp(sql + at, "/*", 2) && (end = strstr(sql + at + 2, "*/"))) {
-			at = (size_t)(end + 2 - sql);
-		} else {
-			return at;
-		}
+		query->column_count++;
+		failed = describe_column(query, (int)i, duckdb_column_name(&query->result, i), type, err);
+		duckdb_destroy_logical_type(&type);
 	}
+	query->described = !failed;
+	return failed;
 }
 
-/* FROM query('the statement'): DuckDB parses it again there, so that neither its last ; nor a comment nor two columns
- * of one name matter. */
-static void append_from(const struct query *query, struct buffer *sql)
-{
-	buffer_text(sql, " FROM query(");
-	buffer_sql_text(sql, query->from);
-	buffer_text(sql, ") AS q(");
-	for (int i = 0; i < query->column_count; i++)
-		buffer_printf(sql, "%sc%d", i ? ", " : "", i);
-	buffer_char(sql, ')');
-}
-
-static void append_select(const struct query *query, bool json, struct buffer *sql)
-{
-	buffer_text(sql, "SELECT ");
-	for (int i = 0; i < query->column_count; i++) {
-		bool as_json = json && query->columns[i].type == QUERY_NESTED && !query->json_text[i];
-
-		buffer_printf(sql, "%sCAST(%s(c%d) AS VARCHAR)", i ? ", " : "", as_json ? "to_json" : "", i);
-	}
-	append_from(query, sql);
-}
-
-static bool can_prepare(struct query *query, const char *sql)
-{
-	duckdb_prepared_statement statement = NULL;
-	bool can = duckdb_prepare(query->connection->handle, sql, &statement) == DuckDBSuccess;
-
-	duckdb_destroy_prepare(&statement);
-	return can;
-}
-
-/* Finds out whether the statement may stand in FROM: a SELECT in all its forms, DESCRIBE, SHOW and SUMMARIZE may; CALL
- * may as FROM; PRAGMA and EXPLAIN may not. */
-static int find_from(struct query *query, duckdb_statement_type type, struct error *err)
-{
-	OWNED_BUFFER struct buffer sql = {0};
-	size_t at = skip_blank(query->sql);
-
-	buffer_init(&sql, BUFFER_DEFAULT_MAXIMUM);
-	if (type == DUCKDB_STATEMENT_TYPE_EXPLAIN)
-		query->explain = true;
-	if (type == DUCKDB_STATEMENT_TYPE_SELECT)
-		query->from = strdup(query->sql);
-	else if (type == DUCKDB_STATEMENT_TYPE_CALL && !strncasecmp(query->sql + at, "CALL", 4))
-		query->from = asprintf(&query->from, "FROM%s", query->sql + at + 4) < 0 ? NULL : query->from;
-	else
-		return 0;
-	if (!query->from)
-		return error_no_memory(err);
-	append_select(query, false, &sql);
-	if (!buffer_ok(&sql))
-		return error_no_memory(err);
-	if (!can_prepare(query, buffer_string(&sql))) {
-		free(query->from);
-		query->from = NULL;
-	}
-	return 0;
-}
+/* ---- opening */
 
 static int bind(struct query *query, duckdb_extracted_statements statements, idx_t count, struct error *err)
 {
-	duckdb_prepared_statement statement = NULL;
-	int failed;
-
 	if (!count && duckdb_extract_statements_error(statements))
-		return fail(DUCKDB_ERROR_PARSER, duckdb_extract_statements_error(statements), err);
+		return query_fail(DUCKDB_ERROR_PARSER, duckdb_extract_statements_error(statements), err);
 	if (!count)
 		return error_set(err, ERROR_INVALID, 0, "there is no statement");
 	if (count != 1)
 		return error_set(err, ERROR_INVALID, 0,
 		                 "one statement would be right, these are %d (a PIVOT without IN (...) counts as two)",
 		                 (int)count);
-	if (duckdb_prepare_extracted_statement(query->connection->handle, statements, 0, &statement) == DuckDBError)
-		failed = fail(DUCKDB_ERROR_BINDER, duckdb_prepare_error(statement), err);
-	else if (duckdb_nparams(statement))
-		failed = error_set(err, ERROR_INVALID, 0, "the statement has parameters: write their values into it");
-	else
-		failed = describe(query, statement, err) ||
-		         find_from(query, duckdb_prepared_statement_type(statement), err);
-	duckdb_destroy_prepare(&statement);
-	return failed ? -1 : 0;
+	if (duckdb_prepare_extracted_statement(query->connection->handle, statements, 0, &query->statement) ==
+	    DuckDBError)
+		return query_fail(DUCKDB_ERROR_BINDER, duckdb_prepare_error(query->statement), err);
+	query->type = duckdb_prepared_statement_type(query->statement);
+	query->explain = query->type == DUCKDB_STATEMENT_TYPE_EXPLAIN;
+	return query_find_parameters(query, err) || describe_statement(query, err) ? -1 : 0;
 }
 
 struct query *query_open(struct duck_connection *connection, const char *sql, struct error *err)
@@ -266,7 +194,6 @@ struct query *query_open(struct duck_connection *connection, const char *sql, st
 		error_no_memory(err);
 		return NULL;
 	}
-	buffer_init(&query->fixed, BUFFER_DEFAULT_MAXIMUM);
 	query->connection = connection;
 	count = duckdb_extract_statements(connection->handle, sql, &statements);
 	failed = bind(query, statements, count, err);
@@ -278,32 +205,33 @@ struct query *query_open(struct duck_connection *connection, const char *sql, st
 	return query;
 }
 
-static void free_row(struct query *query)
-{
-	for (int i = 0; query->owned_cells && i < query->column_count; i++) {
-		duckdb_free(query->owned_cells[i]);
-		query->owned_cells[i] = NULL;
-	}
-}
-
 void query_close(struct query *query)
 {
 	if (!query)
 		return;
-	free_row(query);
 	if (query->chunk)
 		duckdb_destroy_data_chunk(&query->chunk);
 	if (query->started)
 		duckdb_destroy_result(&query->result);
-	for (int i = 0; i < query->column_count; i++)
+	for (int i = 0; i < query->column_count; i++) {
 		free(query->columns[i].name);
-	buffer_release(&query->fixed);
+		free(query->columns[i].type_name);
+		free(query->plans[i].arrow_type);
+		if (query->texts)
+			duck_text_release(&query->texts[i]);
+		if (query->fixed)
+			buffer_release(&query->fixed[i]);
+	}
+	query_release_parameters(query);
+	duckdb_destroy_prepare(&query->statement);
 	free(query->columns);
-	free(query->json_text);
-	free(query->arrow_text);
+	free(query->plans);
+	free(query->texts);
+	free(query->data);
+	free(query->validity);
 	free(query->cells);
-	free(query->owned_cells);
-	free(query->from);
+	free(query->space);
+	free(query->fixed);
 	free(query->sql);
 	free(query);
 }
@@ -323,73 +251,139 @@ bool query_is_explain(const struct query *query)
 	return query->explain;
 }
 
-/* Streams the statement inside another one that casts. */
-static int start_select(struct query *query, struct error *err)
+/* ---- starting */
+
+int query_execute(struct query *query, duckdb_prepared_statement statement, duckdb_result *result, struct error *err)
 {
-	duckdb_prepared_statement statement = NULL;
-	OWNED_BUFFER struct buffer sql = {0};
+	if (query_bind_all(query, statement, err))
+		return -1;
+	if (duckdb_execute_prepared_streaming(statement, result) != DuckDBError)
+		return 0;
+	query_fail_result(result, err);
+	duckdb_destroy_result(result);
+	return -1;
+}
+
+static int execute_plainly(struct query *query, struct error *err)
+{
+	if (query_execute(query, query->statement, &query->result, err))
+		return -1;
+	query->started = true;
+	query->has_result = duckdb_result_return_type(query->result) == DUCKDB_RESULT_TYPE_QUERY_RESULT;
+	return 0;
+}
+
+int query_describe(struct query *query, struct error *err)
+{
+	int failed;
+
+	if (query->described)
+		return 0;
+	if (execute_plainly(query, err))
+		return -1;
+	failed = describe_result(query, err);
+	duckdb_destroy_result(&query->result);
+	query->started = false;
+	return failed;
+}
+
+static bool is_cast(const struct query *query, int column)
+{
+	return !query->plans[column].is_direct;
+}
+
+static bool needs_casts(const struct query *query)
+{
+	for (int i = 0; i < query->column_count; i++)
+		if (is_cast(query, i))
+			return true;
+	return false;
+}
+
+static int execute_with_casts(struct query *query, struct error *err)
+{
+	duckdb_prepared_statement statement;
+	OWNED_BUFFER struct buffer head = {0};
+	int failed;
+
+	buffer_init(&head, BUFFER_DEFAULT_MAXIMUM);
+	buffer_text(&head, "SELECT ");
+	for (int i = 0; i < query->column_count; i++) {
+		bool as_json = query->json && query->columns[i].type == QUERY_NESTED;
+
+		buffer_text(&head, i ? ", " : "");
+		if (is_cast(query, i))
+			buffer_printf(&head, "CAST(%s(c%d) AS VARCHAR)", as_json ? "to_json" : "", i);
+		else
+			buffer_printf(&head, "c%d", i);
+	}
+	buffer_text(&head, " FROM ");
+	if (!buffer_ok(&head))
+		return error_no_memory(err);
+	statement = query_prepare_around(query, buffer_string(&head), NULL, err);
+	if (!statement)
+		return query->type == DUCKDB_STATEMENT_TYPE_SELECT
+		               ? -1
+		               : error_set(
+		                         err, ERROR_INVALID, 0,
+		                         "a column of this statement cannot be shown: ask a table or a table function "
+		                         "with FROM");
+	failed = query_execute(query, statement, &query->result, err);
+	duckdb_destroy_prepare(&statement);
+	query->started = query->has_result = !failed;
+	return failed;
+}
+
+static int prepare_cells(struct query *query, struct error *err)
+{
+	size_t count = (size_t)query->column_count + 1;
 	int failed = 0;
 
-	buffer_init(&sql, BUFFER_DEFAULT_MAXIMUM);
-	append_select(query, query->json, &sql);
-	if (!buffer_ok(&sql))
+	query->texts = calloc(count, sizeof *query->texts);
+	query->data = calloc(count, sizeof *query->data);
+	query->validity = calloc(count, sizeof *query->validity);
+	query->cells = calloc(count, sizeof *query->cells);
+	query->space = calloc(count, DUCK_TEXT_BYTES);
+	query->fixed = calloc(count, sizeof *query->fixed);
+	if (!query->texts || !query->data || !query->validity || !query->cells || !query->space || !query->fixed)
 		return error_no_memory(err);
-	if (duckdb_prepare(query->connection->handle, buffer_string(&sql), &statement) == DuckDBError) {
-		failed = fail(DUCKDB_ERROR_BINDER, duckdb_prepare_error(statement), err);
-	} else {
-		query->started = true;
-		if (duckdb_execute_prepared_streaming(statement, &query->result) == DuckDBError)
-			failed = fail_result(&query->result, err);
+	for (int i = 0; !failed && i < query->column_count; i++) {
+		duckdb_logical_type type = duckdb_column_logical_type(&query->result, (idx_t)i);
+
+		buffer_init(&query->fixed[i], BUFFER_DEFAULT_MAXIMUM);
+		failed = duck_text_init(&query->texts[i], type, err);
+		duckdb_destroy_logical_type(&type);
 	}
-	duckdb_destroy_prepare(&statement);
-	query->has_result = !failed;
 	return failed;
 }
 
 int query_start(struct query *query, bool json, struct error *err)
 {
 	query->json = json;
-	if (query->from)
-		return start_select(query, err);
-	query->started = true;
-	if (duckdb_query(query->connection->handle, query->sql, &query->result) == DuckDBError)
-		return fail_result(&query->result, err);
-	query->has_result = duckdb_result_return_type(query->result) == DUCKDB_RESULT_TYPE_QUERY_RESULT;
-	query->row_count = query->has_result ? duckdb_row_count(&query->result) : 0;
-	return 0;
-}
-
-/* A row of a result that lies in memory whole: PRAGMA, EXPLAIN. */
-static int next_plain(struct query *query, struct error *err)
-{
-	if (query->row == query->row_count)
-		return 0;
-	free_row(query);
-	for (int i = 0; i < query->column_count; i++) {
-		char *text = duckdb_value_varchar(&query->result, (idx_t)i, query->row);
-
-		if (!text && !duckdb_value_is_null(&query->result, (idx_t)i, query->row))
-			return error_set(err, ERROR_INVALID, 0,
-			                 "the column %s of this statement cannot be shown: ask a table or a "
-			                 "table function with FROM",
-			                 query->columns[i].name);
-		query->owned_cells[i] = text;
-		query->cells[i] = (struct query_cell){text, text ? strlen(text) : 0};
+	if (!query->described) {
+		if (execute_plainly(query, err) || describe_result(query, err))
+			return -1;
+		if (!needs_casts(query))
+			return prepare_cells(query, err);
+		duckdb_destroy_result(&query->result);
+		query->started = false;
 	}
-	query->row++;
-	return 1;
+	if (needs_casts(query) ? execute_with_casts(query, err) : execute_plainly(query, err))
+		return -1;
+	return query->has_result ? prepare_cells(query, err) : 0;
 }
+
+/* ---- rows */
 
 /* JSON has neither NaN nor Infinity, which DuckDB writes bare: outside of strings they become null. */
-static void fix_json(struct query *query, struct query_cell *cell)
+static int fix_json(struct buffer *out, struct query_cell *cell, struct error *err)
 {
 	static const char *const wrong[] = {"-Infinity", "Infinity", "-NaN", "NaN"};
 	const char *end = cell->text + cell->size;
-	struct buffer *out = &query->fixed;
 	bool in_string = false;
 
 	if (!memmem(cell->text, cell->size, "NaN", 3) && !memmem(cell->text, cell->size, "Infinity", 8))
-		return;
+		return 0;
 	buffer_clear(out);
 	for (const char *c = cell->text; c < end; c++) {
 		size_t length = 0;
@@ -408,106 +402,141 @@ static void fix_json(struct query *query, struct query_cell *cell)
 		else if (*c == '"')
 			in_string = !in_string;
 	}
+	*cell = (struct query_cell){buffer_string(out), out->size};
+	return buffer_ok(out) ? 0 : error_no_memory(err);
 }
 
-/* The row at query->row of the chunk. A text that had to be fixed is kept in owned_cells until the next row. */
-static int take_row(struct query *query, struct error *err)
+static int next_chunk(struct query *query, struct error *err)
 {
-	free_row(query);
+	const char *reason;
+
+	if (query->chunk)
+		duckdb_destroy_data_chunk(&query->chunk);
+	query->row = query->row_count = 0;
+	query->chunk = duckdb_fetch_chunk(query->result);
+	if (!query->chunk) {
+		reason = duckdb_result_error(&query->result);
+		return reason ? query_fail((int)duckdb_result_error_type(&query->result), reason, err) : 0;
+	}
+	query->row_count = duckdb_data_chunk_get_size(query->chunk);
 	for (int i = 0; i < query->column_count; i++) {
 		duckdb_vector vector = duckdb_data_chunk_get_vector(query->chunk, (idx_t)i);
-		uint64_t *validity = duckdb_vector_get_validity(vector);
-		duckdb_string_t *text = (duckdb_string_t *)duckdb_vector_get_data(vector) + query->row;
-		struct query_cell *cell = &query->cells[i];
 
-		*cell = (struct query_cell){0};
-		if (validity && !duckdb_validity_row_is_valid(validity, query->row))
-			continue;
-		*cell = (struct query_cell){duckdb_string_t_data(text), duckdb_string_t_length(*text)};
-		if (!query->json || query->columns[i].type != QUERY_NESTED)
-			continue;
-		buffer_clear(&query->fixed);
-		fix_json(query, cell);
-		if (!query->fixed.size)
-			continue;
-		query->owned_cells[i] = buffer_ok(&query->fixed) ? duckdb_malloc(query->fixed.size) : NULL;
-		if (!query->owned_cells[i])
-			return error_no_memory(err);
-		memcpy(query->owned_cells[i], query->fixed.data, query->fixed.size);
-		*cell = (struct query_cell){query->owned_cells[i], query->fixed.size};
+		query->data[i] = duckdb_vector_get_data(vector);
+		query->validity[i] = duckdb_vector_get_validity(vector);
 	}
-	query->row++;
 	return 1;
 }
 
 int query_next(struct query *query, const struct query_cell **ret_cells, struct error *err)
 {
+	idx_t row;
+
 	*ret_cells = query->cells;
 	if (!query->has_result)
 		return 0;
-	if (!query->from)
-		return next_plain(query, err);
 	while (query->row == query->row_count) {
-		const char *reason;
+		int got = next_chunk(query, err);
 
-		if (query->chunk)
-			duckdb_destroy_data_chunk(&query->chunk);
-		query->chunk = duckdb_fetch_chunk(query->result);
-		if (!query->chunk) {
-			reason = duckdb_result_error(&query->result);
-			return reason ? fail((int)duckdb_result_error_type(&query->result), reason, err) : 0;
-		}
-		query->row = 0;
-		query->row_count = duckdb_data_chunk_get_size(query->chunk);
+		if (got <= 0)
+			return got;
 	}
-	return take_row(query, err);
+	row = query->row++;
+	for (int i = 0; i < query->column_count; i++) {
+		const uint64_t *validity = query->validity[i];
+		struct query_cell *cell = &query->cells[i];
+
+		if (validity && !(validity[row / 64] >> (row % 64) & 1)) {
+			*cell = (struct query_cell){0};
+			continue;
+		}
+		duck_text_cell(&query->texts[i], query->data[i], row, query->space + (size_t)i * DUCK_TEXT_BYTES, cell);
+		if (query->json && query->columns[i].type == QUERY_NESTED && fix_json(&query->fixed[i], cell, err))
+			return -1;
+	}
+	return 1;
 }
 
-static void append_arrow_select(const struct query *query, struct buffer *sql)
+/* ---- Arrow and Parquet */
+
+static void append_arrow_select(const struct query *query, struct buffer *head)
 {
-	buffer_text(sql, "SELECT ");
+	buffer_text(head, "SELECT ");
 	for (int i = 0; i < query->column_count; i++) {
-		buffer_printf(sql, query->arrow_text[i] ? "%sCAST(c%d AS VARCHAR) AS " : "%sc%d AS ", i ? ", " : "", i);
-		buffer_sql_name(sql, query->columns[i].name);
+		const char *type = query->plans[i].arrow_type;
+
+		buffer_text(head, i ? ", " : "");
+		buffer_printf(head, type ? "CAST(c%d AS " : "c%d", i);
+		buffer_text(head, type ? type : "");
+		buffer_text(head, type ? ") AS " : " AS ");
+		buffer_sql_name(head, query->columns[i].name);
 	}
-	append_from(query, sql);
+	buffer_text(head, " FROM ");
 }
 
 struct duck_stream *query_arrow(struct query *query, struct error *err)
 {
-	OWNED_BUFFER struct buffer sql = {0};
+	duckdb_prepared_statement statement = query->statement;
+	OWNED_BUFFER struct buffer head = {0};
+	struct duck_stream *stream = NULL;
+	duckdb_result result = {0};
 	bool as_it_is = true;
 
+	if (query_describe(query, err))
+		return NULL;
 	for (int i = 0; i < query->column_count; i++)
-		as_it_is &= !query->arrow_text[i];
-	if (as_it_is || !query->from)
-		return duck_stream_open(query->connection, query->sql, err);
-	buffer_init(&sql, BUFFER_DEFAULT_MAXIMUM);
-	append_arrow_select(query, &sql);
-	if (buffer_ok(&sql))
-		return duck_stream_open(query->connection, buffer_string(&sql), err);
-	error_no_memory(err);
-	return NULL;
+		as_it_is &= !query->plans[i].arrow_type;
+	if (!as_it_is) {
+		buffer_init(&head, BUFFER_DEFAULT_MAXIMUM);
+		append_arrow_select(query, &head);
+		if (!buffer_ok(&head)) {
+			error_no_memory(err);
+			return NULL;
+		}
+		statement = query_prepare_around(query, buffer_string(&head), NULL, err);
+	}
+	if (statement && !query_execute(query, statement, &result, err))
+		stream = duck_stream_of(result, err);
+	if (!as_it_is)
+		duckdb_destroy_prepare(&statement);
+	return stream;
 }
 
-int query_copy_parquet(struct query *query, const char *path, struct error *err)
+int query_copy_parquet(struct query *query, const char *path, int64_t max_rows, int64_t *ret_rows, struct error *err)
 {
-	OWNED_BUFFER struct buffer sql = {0};
+	OWNED_BUFFER struct buffer tail = {0};
+	duckdb_prepared_statement statement;
+	duckdb_result result = {0};
+	int failed;
 
-	if (!query->from)
+	if (query->type != DUCKDB_STATEMENT_TYPE_SELECT)
 		return error_set(err, ERROR_INVALID, 0, "only the rows of a SELECT can be Parquet");
-	buffer_init(&sql, BUFFER_DEFAULT_MAXIMUM);
-	buffer_text(&sql, "COPY (FROM query(");
-	buffer_sql_text(&sql, query->from);
-	buffer_text(&sql, ")) TO ");
-	buffer_sql_text(&sql, path);
-	buffer_text(&sql, " (FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false)");
-	if (!buffer_ok(&sql))
+	buffer_init(&tail, 1 << 16);
+	if (max_rows)
+		buffer_printf(&tail, " LIMIT %" PRId64 ")", max_rows + 1);
+	buffer_text(&tail, " TO ");
+	buffer_sql_text(&tail, path);
+	buffer_text(&tail, " (FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false)");
+	if (!buffer_ok(&tail))
 		return error_no_memory(err);
-	return duck_exec(query->connection, buffer_string(&sql), NULL, err);
+	statement = query_prepare_around(query, max_rows ? "COPY (FROM " : "COPY ", buffer_string(&tail), err);
+	if (!statement)
+		return -1;
+	failed = query_execute(query, statement, &result, err);
+	if (!failed) {
+		*ret_rows = (int64_t)duckdb_rows_changed(&result);
+		duckdb_destroy_result(&result);
+	}
+	duckdb_destroy_prepare(&statement);
+	return failed;
 }
 
 void query_interrupt(struct duck_connection *connection)
 {
 	duckdb_interrupt(connection->handle);
+}
+
+void query_stop(const struct query *query)
+{
+	query_interrupt(query->connection);
 }

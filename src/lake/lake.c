@@ -318,6 +318,11 @@ bool lake_has_snapshots(const struct lake *lake)
 	return lake->catalog->backend.type != BACKEND_FILE;
 }
 
+bool lake_session_has_snapshots(const struct lake_session *session)
+{
+	return lake_has_snapshots(session->lake);
+}
+
 bool lake_has_many_writers(const struct lake *lake)
 {
 	return lake->catalog->backend.type == BACKEND_POSTGRES;

@@ -62,6 +62,7 @@ bool lake_has_snapshots(const struct lake *lake);
 /* True where several processes may write: each lane then has an offsets table of its own. */
 bool lake_has_many_writers(const struct lake *lake);
 
+bool lake_session_has_snapshots(const struct lake_session *session);
 struct lake_session *lake_session_new(struct lake *lake, struct error *err);
 void lake_session_free(struct lake_session *session);
 /* An idle connection's first failure after the catalog server went away heals by itself; a broken attach does not. */

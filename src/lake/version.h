@@ -15,6 +15,7 @@
 #ifndef TARN_LAKE_VERSION_H
 #define TARN_LAKE_VERSION_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/error.h"
@@ -39,5 +40,7 @@ int version_now(struct version *version, int64_t *ret_snapshot, struct error *er
  */
 int version_of_table(struct version *version, const char *schema, const char *table, int64_t snapshot,
                      int64_t *ret_changed, struct error *err);
+/* What DuckLake says of a snapshot ("inserted_into_table:4,altered_table:5"): is the table's content another one? */
+bool version_changes_touch(const char *changes, int64_t table_id);
 
 #endif

@@ -47,7 +47,4 @@ int version_postgres_table(struct version_postgres *postgres, const char *schema
 int version_postgres_changes(struct version_postgres *postgres, int64_t after, int64_t until, version_take *take,
                              void *context, struct error *err);
 
-/* What a DuckLake says of a snapshot ("inserted_into_table:4,altered_table:5"): is the table's content another one? */
-bool version_changes_touch(const char *changes, int64_t table_id);
-
 #endif

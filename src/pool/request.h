@@ -15,7 +15,7 @@
 
 enum request_op {
 	REQUEST_QUERY, /* `sql`, guarded, its rows in `format` */
-	REQUEST_DESCRIBE, /* JSON for a language model and the console: tables that may be read, their columns... */
+	REQUEST_DESCRIBE, /* JSON for a language model: tables that may be read, their columns... (describe.h) */
 	REQUEST_OVERVIEW, /* JSON for the console: tables, snapshots, quarantine, pipelines; those that may be read */
 };
 

@@ -3,11 +3,12 @@
  *
  * CSV: RFC 4180 with a header line, LF; NULL is empty, an empty text is "". JSON: RFC 8259, one list of objects (or one
  * object, or an envelope); NDJSON: an object a line. NaN and Infinity are null, or what null_as says. Arrow: an IPC
- * stream. Parquet: a file, which DuckDB writes to a descriptor. docs/types.md says what becomes of each type.
+ * stream. Parquet: a file, which DuckDB writes to a pipe. docs/types.md says what becomes of each type.
  *
  * Invariants:
- *  1. What is held is one chunk of rows and at most a block of bytes: put is called as they come.
- *  2. A stream that ends in an error has no end: no closing bracket, no Arrow EOS.
+ *  1. What is held is one chunk of rows and at most a block of bytes (of Parquet a row group): put is called as they
+ *     come, on the caller's thread.
+ *  2. A stream that ends in an error has no end: no closing bracket, no Arrow EOS, no Parquet footer.
  *
  * Errors: -1 with *err of the query, or with what `put` left in it.
  */
@@ -23,6 +24,10 @@
 #include "lake/query.h"
 #include "spec/spec.h"
 
+/* Parquet is written through a pipe on the first free descriptor from here on: a DuckDB without access to files needs
+ * /dev/fd/250 in its allowed_paths, and writes one answer at a time. */
+#define WRITE_PARQUET_FD 250
+
 struct write_sink {
 	void *context;
 	int (*put)(void *context, const void *bytes, size_t size, struct error *err); /* 0, or -1 with *err */
@@ -30,7 +35,7 @@ struct write_sink {
 
 struct write_options {
 	enum answer_format format;
-	int64_t max_rows; /* 0: any; one more is an error: *ret_too_many */
+	int64_t max_rows; /* 0: any; one more is an error: too_many */
 	const struct spec_property
 	        *null_as; /* column or *, JSON that stands for NULL, NaN and Infinity; of JSON and NDJSON */
 	int null_as_count;

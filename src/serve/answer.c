@@ -17,7 +17,8 @@ struct answer {
 	struct served *served;
 	struct lease *lease;
 	struct answer_facts facts;
-	char *content_type, *columns, *next;
+	char *content_type, *columns, *tables; /* of START */
+	char *next; /* of END */
 	int64_t began_us, handed_us;
 	bool over; /* its END was read, or it failed */
 	const char *outcome;
@@ -106,6 +107,7 @@ static int take_start(struct answer *answer, const struct buffer *payload)
 	answer->content_type = type ? strdup(type) : NULL;
 	answer->facts.content_type = answer->content_type;
 	answer->facts.columns = answer->columns = list_of(yyjson_obj_get(root, "columns"));
+	answer->facts.tables = answer->tables = list_of(yyjson_obj_get(root, "tables"));
 	answer->facts.started_us = clock_monotonic_us() - answer->began_us;
 	yyjson_doc_free(document);
 	return answer->content_type ? 0 : -1;
@@ -302,6 +304,7 @@ void answer_close(struct answer *answer)
 	audit_finish(answer->service->audit, facts.query, &end);
 	free(answer->content_type);
 	free(answer->columns);
+	free(answer->tables);
 	free(answer->next);
 	free(answer);
 }
@@ -327,7 +330,7 @@ int answer_collect(struct answer *answer, struct buffer *out, size_t max_bytes, 
 		more = -1;
 	}
 	*ret_facts = answer_facts(answer);
-	ret_facts->content_type = ret_facts->columns = ret_facts->next = NULL;
+	ret_facts->content_type = ret_facts->columns = ret_facts->tables = ret_facts->next = NULL;
 	answer_close(answer);
 	return more;
 }

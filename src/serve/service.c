@@ -154,6 +154,11 @@ struct served *service_served(const struct service *service, const struct spec_c
 	return &service->served[catalog - service->options.manifest->catalogs];
 }
 
+struct audit *service_audit(const struct service *service)
+{
+	return service->audit;
+}
+
 struct pool *service_pool(const struct service *service, const struct spec_catalog *catalog)
 {
 	return service_served(service, catalog)->pool;

@@ -45,6 +45,8 @@ const struct manifest *service_manifest(const struct service *service);
 const struct spec_catalog *service_catalog(const struct service *service, const char *name);
 struct pool *service_pool(const struct service *service, const struct spec_catalog *catalog);
 struct version *service_version(const struct service *service, const struct spec_catalog *catalog);
+struct audit;
+struct audit *service_audit(const struct service *service);
 /* Brings the gauges of the pools up to date. */
 void service_metrics(struct service *service);
 /* Whether each pool that keeps warm workers has one; appends which has none. */
@@ -81,8 +83,8 @@ struct answer_facts {
 	int64_t took_us; /* from the request until now, or to its end */
 	bool one_shot;
 	int64_t rows, bytes; /* so far; rows are known at the end */
-	const char *content_type; /* borrowed, as the next two */
-	const char *columns; /* of START: a JSON list of {"name", "type"}; NULL: none */
+	const char *content_type; /* borrowed, as the next ones */
+	const char *columns, *tables; /* of START, as JSON: [{"name", "type"}], ["main.t"]; NULL: not told */
 	const char *next; /* of END, of a page: the last row's key (query/page.h); NULL: no next page */
 };
 

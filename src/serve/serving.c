@@ -6,6 +6,7 @@
 
 #include "base/metrics.h"
 #include "base/owned.h"
+#include "serve/console.h"
 #include "serve/endpoint.h"
 #include "serve/http.h"
 #include "serve/routes.h"
@@ -36,6 +37,17 @@ static int start_tokens(struct serving *serving, struct error *err)
 static void end_tokens(struct serving *serving)
 {
 	tokens_free(serving->tokens);
+}
+
+static int start_console(struct serving *serving, struct error *err)
+{
+	serving->console = console_new(err);
+	return serving->console ? 0 : -1;
+}
+
+static void end_console(struct serving *serving)
+{
+	console_free(serving->console);
 }
 
 static int start_service(struct serving *serving, struct error *err)
@@ -125,6 +137,7 @@ static const struct part {
         {start_tokens, end_tokens},
         {start_service, end_service},
         {start_endpoints, end_endpoints},
+        {start_console, end_console},
         {start_http, NULL},
         {start_first_token, end_first_token},
 };

@@ -13,6 +13,7 @@
 #include "serve/first_token.h"
 #include "spec/spec.h"
 
+struct console;
 struct tokens;
 struct http_server;
 struct service;
@@ -38,8 +39,10 @@ struct serving {
 	struct http_server *http;
 	struct tokens *tokens;
 	struct first_token first;
-	struct endpoints *endpoints; /* NULL: probes alone */
-	struct service *service; /* NULL: probes alone */
+	struct service *service; /* NULL, as the next ones: probes alone */
+	struct endpoints *endpoints;
+	struct asker *asker;
+	struct console *console;
 	/* The state of each part stands here: its start and its end are rows of `parts` in serving.c. */
 };
 

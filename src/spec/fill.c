@@ -35,6 +35,7 @@ static bool is_text(enum field_type type)
 	case TYPE_SQL:
 	case TYPE_SCHEDULE:
 	case TYPE_ENDPOINT:
+	case TYPE_BASE_URL:
 	case TYPE_BUCKET:
 	case TYPE_PREFIX:
 	case TYPE_URL_PATH:

@@ -72,6 +72,7 @@ const int field_count = (int)COUNT_OF(fields);
 #define STORES_SQL sizeof(char *)
 #define STORES_SCHEDULE sizeof(char *)
 #define STORES_ENDPOINT sizeof(char *)
+#define STORES_BASE_URL sizeof(char *)
 #define STORES_BUCKET sizeof(char *)
 #define STORES_PREFIX sizeof(char *)
 #define STORES_URL_PATH sizeof(char *)

@@ -267,6 +267,7 @@ struct spec_assistant {
 	bool sample_values;
 	int64_t timeout_ms;
 	int max_tokens;
+	int64_t prompt_bytes; /* the most of what it is told of the tables */
 	struct spec_position position;
 };
 

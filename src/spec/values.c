@@ -420,6 +420,22 @@ const char *value_endpoint(const char *text)
 	return NULL;
 }
 
+const char *value_base_url(const char *text)
+{
+	size_t scheme = !strncmp(text, "https://", 8) ? 8 : !strncmp(text, "http://", 7) ? 7 : 0;
+	size_t host = scheme + strcspn(text + scheme, "/");
+	char endpoint[256];
+
+	if (host >= sizeof endpoint)
+		return "has a host that is too long";
+	memcpy(endpoint, text, host);
+	endpoint[host] = 0;
+	for (const char *c = text + host; *c; c++)
+		if (!is_letter(*c) && !is_digit(*c) && !strchr("._-/", *c))
+			return "has a character that its path may not have";
+	return value_endpoint(endpoint);
+}
+
 /* Amazon S3 User Guide, "General purpose bucket naming rules". */
 const char *value_bucket(const char *text)
 {

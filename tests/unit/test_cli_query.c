@@ -118,6 +118,7 @@ static void writes_arrow_and_parquet(void)
 {
 	char file[300], sql[400];
 	struct query *query;
+	int64_t rows;
 
 	/* An IPC stream begins with the continuation marker. */
 	CHECK(!memcmp(asked("FROM t;", query_write_arrow), "\xff\xff\xff\xff", 4));
@@ -125,7 +126,8 @@ static void writes_arrow_and_parquet(void)
 	snprintf(file, sizeof file, "%s/x.parquet", folder);
 	query = query_open(lake_connection(session), "FROM t -- all", &err);
 	CHECK(query);
-	CHECK_INT(query_copy_parquet(query, file, &err), 0);
+	CHECK_INT(query_copy_parquet(query, file, 0, &rows, &err), 0);
+	CHECK_INT(rows, 3);
 	query_close(query);
 	snprintf(sql, sizeof sql, "SELECT count(*) AS n FROM '%s'", file);
 	CHECK_TEXT(asked(sql, query_write_csv), "n\n3\n");
