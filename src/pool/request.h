@@ -61,7 +61,6 @@ struct request {
 	int parameter_count;
 	enum answer_format format;
 	bool object; /* JSON: the one row, NOT_FOUND where there is none */
-	bool envelope; /* JSON: {"rows": [...], "next": cursor or null} instead of [...] */
 	struct spec_property *null_as; /* column or *, JSON; for NULL, NaN and Infinity */
 	int null_as_count;
 	int64_t snapshot; /* -1: the newest */
