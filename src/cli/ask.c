@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/owned.h"
 #include "cli/cli.h"
+#include "query/write.h"
 #include "cli/display.h"
 #include "cli/query_write.h"
 #include "cli/table.h"
@@ -119,7 +120,7 @@ static int add_row(void *context, const struct ask_cell *cells, int count)
 	}
 	for (int i = 0; i < count; i++) {
 		buffer_text(shown->csv, i ? "," : "");
-		csv_field(shown->csv, &(struct query_cell){cells[i].text, cells[i].size});
+		write_csv_field(shown->csv, &(struct query_cell){cells[i].text, cells[i].size});
 	}
 	buffer_char(shown->csv, '\n');
 	return 0;
@@ -136,7 +137,7 @@ static int add_header(void *context, const char *const *names, int count)
 	}
 	for (int i = 0; i < count; i++) {
 		buffer_text(shown->csv, i ? "," : "");
-		csv_field(shown->csv, &(struct query_cell){names[i], strlen(names[i])});
+		write_csv_field(shown->csv, &(struct query_cell){names[i], strlen(names[i])});
 	}
 	buffer_char(shown->csv, '\n');
 	return 0;

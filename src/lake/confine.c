@@ -19,6 +19,8 @@ int lake_confine(struct lake_session *session, int threads, struct error *err)
 	if (duck_execf(connection, err, "SET threads = %d", threads) ||
 	    duck_exec(connection, "SET allow_community_extensions = false", NULL, err) ||
 	    duck_exec(connection, buffer_string(&sql), NULL, err) ||
+	    /* A Parquet answer's pipe (query/write.h). */
+	    duck_exec(connection, "SET allowed_paths = ['/dev/fd/250']", NULL, err) ||
 	    duck_exec(connection, "SET enable_external_access = false", NULL, err) ||
 	    duck_exec(connection, "SET lock_configuration = true", NULL, err))
 		return error_wrap(err, "DuckDB cannot be locked");
