@@ -45,6 +45,11 @@ struct lake_options {
 struct lake *lake_open(const struct spec_catalog *catalog, const struct lake_options *options, struct error *err);
 void lake_close(struct lake *lake);
 /*
+ * SQLite's -wal and -shm are removed by whoever closes the catalog last, and made by whoever opens it first: who may make
+ * no files must have them stay. Before lake_open, and until the descriptor is closed (-1: this catalog has none).
+ */
+int lake_hold_files(const struct spec_catalog *catalog, int *ret_fd, struct error *err);
+/*
  * Locks DuckDB for good: no file, folder, URL, extension or other database is opened any more but the lake's own data,
  * nor is a setting changed; with `threads` threads from now on. The lake's catalog is open already, and stays.
  */

@@ -144,22 +144,24 @@ static void make(struct hot *hot, struct lake_session *session, struct copy *cop
 
 #define METADATA "__ducklake_metadata_lake."
 
-/* Each copy's table at the snapshot: its id, -1: there is none. */
+/* Each copy's table at the snapshot: its id, -1: there is none. *ret_there: there is such a snapshot. */
 static int find_ids(const struct hot *hot, struct lake_session *session, int64_t snapshot, int64_t *ids,
-                    struct error *err)
+                    bool *ret_there, struct error *err)
 {
 	OWNED_BUFFER struct buffer sql = {0};
 	OWNED_DUCK_ROWS struct duck_rows rows = {0};
 
 	buffer_init(&sql, 65536);
 	buffer_printf(&sql,
-	              "SELECT s.schema_name, t.table_name, t.table_id FROM " METADATA "ducklake_table t JOIN " METADATA
+	              "SELECT s.schema_name, t.table_name, t.table_id, (SELECT max(snapshot_id) FROM " METADATA
+	              "ducklake_snapshot) FROM " METADATA "ducklake_table t JOIN " METADATA
 	              "ducklake_schema s USING (schema_id) WHERE t.begin_snapshot <= %" PRId64
-	              " AND (t.end_snapshot IS NULL OR t.end_snapshot > %" PRId64 ") AND (s.end_snapshot IS NULL OR "
-	              "s.end_snapshot > %" PRId64 ")",
-	              snapshot, snapshot, snapshot);
+	              " AND (t.end_snapshot IS NULL OR t.end_snapshot > %" PRId64 ") AND s.begin_snapshot <= %" PRId64
+	              " AND (s.end_snapshot IS NULL OR s.end_snapshot > %" PRId64 ")",
+	              snapshot, snapshot, snapshot, snapshot);
 	if (duck_query(lake_connection(session), buffer_string(&sql), &rows, err))
 		return -1;
+	*ret_there = rows.row_count && duck_cell_int(&rows, 0, 3) >= snapshot;
 	for (int i = 0; i < hot->count; i++) {
 		ids[i] = -1;
 		for (int64_t r = 0; r < rows.row_count; r++)
@@ -215,14 +217,17 @@ int hot_renew(struct hot *hot, struct lake_session *session, int64_t snapshot, s
 {
 	OWNED_DUCK_ROWS struct duck_rows rows = {0};
 	OWNED_FREE int64_t *ids = calloc((size_t)hot->count + 1, sizeof *ids);
-	bool whole = false;
+	bool whole = false, there = false;
 
 	if (!hot->count || snapshot <= hot->looked_at)
 		return 0;
 	if (!ids)
 		return error_no_memory(err);
-	if (find_ids(hot, session, snapshot, ids, err) ||
-	    (hot->looked_at >= 0 && read_changes(session, hot->looked_at, snapshot, &rows, &whole, err)))
+	if (find_ids(hot, session, snapshot, ids, &there, err))
+		return -1;
+	if (!there)
+		return 0;
+	if (hot->looked_at >= 0 && read_changes(session, hot->looked_at, snapshot, &rows, &whole, err))
 		return -1;
 	for (int i = 0; i < hot->count; i++)
 		renew_one(hot, session, &hot->copies[i], ids[i], snapshot, whole && !is_touched(&rows, ids[i]));

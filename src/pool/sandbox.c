@@ -120,7 +120,8 @@ static int restrict_files(const struct sandbox *sandbox, int version, struct err
 		if (allow_path(ruleset, sandbox->read[i], FS_READ_FILE | FS_READ_FOLDER, err))
 			return -1;
 	for (int i = 0; i < sandbox->read_write_count; i++)
-		if (allow_path(ruleset, sandbox->read_write[i], FS_READ_FILE | FS_WRITE_FILE, err))
+		if (allow_path(ruleset, sandbox->read_write[i],
+		               (FS_READ_FILE | FS_WRITE_FILE | FS_TRUNCATE) & rights.fs, err))
 			return -1;
 	if (version >= 4 && allow_ports(ruleset, sandbox, err))
 		return -1;

@@ -48,7 +48,10 @@ static int threads_of(const struct spec_pool *pool)
 static int open_lake(struct worker *worker, struct error *err)
 {
 	struct lake_options options = {.confined = true, .memory_bytes = memory_of_duck(worker->options->pool)};
+	int held; /* until the process ends */
 
+	if (lake_hold_files(worker->catalog, &held, err))
+		return -1;
 	worker->lake = lake_open(worker->catalog, &options, err);
 	if (!worker->lake)
 		return -1;

@@ -50,6 +50,17 @@ static void drop_offers(char *message)
 		*offer = 0;
 }
 
+/* " at version 7!": whoever asked for no snapshot knows of none. */
+static void drop_version(char *message)
+{
+	char *at = strstr(message, " at version "), *end = at ? at + strlen(" at version ") : NULL;
+
+	if (!at)
+		return;
+	end += strspn(end, "0123456789");
+	memmove(at, end, strlen(end) + 1);
+}
+
 void worker_clean(const struct worker *worker, struct error *err)
 {
 	drop_kind(err->message);
@@ -57,6 +68,7 @@ void worker_clean(const struct worker *worker, struct error *err)
 	/* Tables are named as they were asked for, not by where they are read. */
 	for (char *at; (at = strstr(err->message, "lake.main."));)
 		memmove(at, at + strlen("lake.main."), strlen(at + strlen("lake.main.")) + 1);
+	drop_version(err->message);
 	log_mask(err->message);
 	if (names_place(worker, err->message))
 		say(err, "the query fails on something of the server's, which has it in its log");

@@ -81,6 +81,8 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
 	http_request_free(request);
 }
 
+static void on_log(void *context, const char *format, va_list args) __attribute__((format(printf, 2, 0)));
+
 static void on_log(void *context, const char *format, va_list args)
 {
 	char text[512];
