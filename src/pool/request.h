@@ -68,7 +68,8 @@ struct request {
 	int table_count; /* -1: all but schema tarn */
 	int64_t max_rows, max_ms, memory_bytes; /* 0: the worker's own */
 	/* Pages (query/page.h): the SELECT's rows in the order of `page_key`, behind the cursor's values, page_rows of
-	 * them; FRAME_END has "next", the last row's key as a JSON list, where there are more. */
+	 * them; FRAME_END has "next", the last row's key as a JSON list, where there are more. Without a key: the
+	 * first page_rows, in the SELECT's own order. */
 	char **page_key;
 	int page_key_count;
 	int64_t page_rows;

@@ -175,7 +175,7 @@ static int run(struct sending *sending, struct query *query, struct worker_page 
 	        .null_as = request->null_as,
 	        .null_as_count = request->null_as_count,
 	        .object = request->object,
-	        .row = page ? worker_page_row : NULL,
+	        .row = page && request->page_key_count ? worker_page_row : NULL,
 	        .row_context = page,
 	};
 	struct write_sink sink = {sending, put};
@@ -258,8 +258,8 @@ static void run_guarded(struct worker *worker, const struct request *request, st
 	if (statement)
 		sql = buffer_string(&statement->pinned);
 	if (!failed)
-		failed = request->page_key_count ? run_page(sending, sql, &result, &end->err)
-		                                 : run_all(sending, sql, &result, &end->err);
+		failed = request->page_rows > 0 ? run_page(sending, sql, &result, &end->err)
+		                                : run_all(sending, sql, &result, &end->err);
 	stop = watch_end(&worker->watch);
 	tell(sending, failed, stop, &result, end);
 }

@@ -48,13 +48,12 @@ int page_sql(const char *sql, const struct page_key *keys, int key_count, bool b
 		buffer_text(out, " WHERE ");
 		append_behind(out, keys, key_count, 0);
 	}
-	buffer_text(out, " ORDER BY ");
 	for (int i = 0; i < key_count; i++) {
-		buffer_text(out, i ? ", " : "");
+		buffer_text(out, i ? ", " : " ORDER BY ");
 		buffer_sql_name(out, keys[i].name);
 		buffer_text(out, " ASC NULLS LAST");
 	}
-	buffer_printf(out, " LIMIT %" PRId64, rows + 1);
+	buffer_printf(out, " LIMIT %" PRId64, key_count ? rows + 1 : rows);
 	return buffer_ok(out) ? 0 : error_no_memory(err);
 }
 

@@ -30,7 +30,8 @@ struct page_key {
 	const char *after; /* the value's text; NULL: it is null there */
 };
 
-/* begins: there is no place yet, it is the first page. A NULL of the place has no parameter. */
+/* begins: there is no place yet, it is the first page. A NULL of the place has no parameter. Without keys: the first
+ * rows, in the SELECT's own order. */
 int page_sql(const char *sql, const struct page_key *keys, int key_count, bool begins, int64_t rows, struct buffer *out,
              struct error *err);
 

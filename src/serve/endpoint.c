@@ -394,23 +394,32 @@ static void reply_stream(struct asked *asked, struct ran *ran)
 
 /* ---- refusals */
 
-/* A table of the manifest's SQL that is not there yet is nobody's mistake who asks. */
-static bool tables_are_missing(struct asked *asked, const struct service_refusal *refusal)
+static void not_yet(struct asked *asked, const char *what, const char *name, const char *is)
+{
+	http_add(asked->call->response, "Retry-After", "%d", MISSING_RETRY_S);
+	problem_reply(asked->call->response, asked->call->request, PROBLEM_UNAVAILABLE,
+	              "The answer %s%s, which is %s yet.", what, name, is);
+}
+
+/* A table or model of the manifest's SQL that is not there yet is nobody's mistake who asks. */
+static bool is_too_early(struct asked *asked, const struct service_refusal *refusal)
 {
 	const char *missing;
 
-	if (refusal->kind != REFUSAL_INVALID && refusal->kind != REFUSAL_FORBIDDEN)
+	if (refusal->kind != REFUSAL_INVALID)
 		return false;
+	if (endpoint_lacks_model(asked->endpoint)) {
+		not_yet(asked, "asks a model", "", "not trained");
+		return true;
+	}
 	missing = endpoint_missing(asked->endpoint);
 	if (!missing)
 		return false;
 	if (!strncmp(missing, "main.", 5))
 		missing += 5;
-	if (!strcasestr(refusal->detail, missing) && refusal->kind == REFUSAL_INVALID)
+	if (!strcasestr(refusal->detail, missing))
 		return false;
-	http_add(asked->call->response, "Retry-After", "%d", MISSING_RETRY_S);
-	problem_reply(asked->call->response, asked->call->request, PROBLEM_UNAVAILABLE,
-	              "The answer is made of the table %s, which is not there yet.", missing);
+	not_yet(asked, "is made of the table ", missing, "not there");
 	return true;
 }
 
@@ -418,7 +427,7 @@ static void refuse(struct asked *asked, const struct service_refusal *refusal)
 {
 	struct http_response *response = asked->call->response;
 
-	if (tables_are_missing(asked, refusal))
+	if (is_too_early(asked, refusal))
 		return;
 	if (asked->cursor.key && refusal->kind == REFUSAL_NOT_FOUND) {
 		problem_reply(response, asked->call->request, PROBLEM_GONE,

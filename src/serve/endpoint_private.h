@@ -47,6 +47,8 @@ struct endpoint_version {
 void endpoint_version(struct endpoint *endpoint, int64_t snapshot, struct endpoint_version *ret_version);
 /* The first of its tables that is no table of the lake (a view, or not there), or NULL. */
 const char *endpoint_missing(struct endpoint *endpoint);
+/* It asks a model, and one of its catalog's has no file yet. */
+bool endpoint_lacks_model(const struct endpoint *endpoint);
 
 /* ---- one request */
 

@@ -79,15 +79,17 @@ static struct answer *start(const struct asked *asked, struct service_refusal *r
 	return answer;
 }
 
-/* {"rows": [...], "next": "..." or null} of [...]. */
+/* {"rows": [...], "next": "..." or null} of [...], which has a line's end. */
 static int wrap_page(struct kept *kept)
 {
 	OWNED_BUFFER struct buffer page = {0};
 
+	if (!kept->body.size)
+		return -1;
 	buffer_init(&page, BUFFER_DEFAULT_MAXIMUM);
-	buffer_text(&page, "{\"rows\":");
-	buffer_append(&page, kept->body.data, kept->body.size);
-	buffer_text(&page, ",\"next\":");
+	buffer_text(&page, "{\"rows\": ");
+	buffer_append(&page, kept->body.data, kept->body.size - (kept->body.data[kept->body.size - 1] == '\n'));
+	buffer_text(&page, ", \"next\": ");
 	if (kept->next)
 		buffer_printf(&page, "\"%s\"", kept->next);
 	else

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/hash.h"
 #include "base/owned.h"
@@ -121,6 +122,17 @@ const char *endpoint_missing(struct endpoint *endpoint)
 		if (!table_changed(version, endpoint->reads.tables[i], snapshot, &changed))
 			return endpoint->reads.tables[i];
 	return NULL;
+}
+
+bool endpoint_lacks_model(const struct endpoint *endpoint)
+{
+	const struct manifest *manifest = endpoint->all->manifest;
+
+	for (int i = 0; i < manifest->pipeline_count && endpoint->reads.models; i++)
+		if (manifest->pipelines[i].catalog == endpoint->spec->catalog && manifest->pipelines[i].model.file &&
+		    access(manifest->pipelines[i].model.file, F_OK))
+			return true;
+	return false;
 }
 
 void endpoint_etag(const struct asked *asked, int64_t version, char ret_etag[ETAG_SIZE])
