@@ -9,8 +9,9 @@
 
 #define SQL_BYTES_MAX ((size_t)17 << 20)
 
-static int not_a_cursor(struct error *err)
+static int not_a_cursor(struct worker_page *page, struct error *err)
 {
+	page->wrong = true;
 	return error_set(err, ERROR_INVALID, 0, "the cursor is none of this endpoint's");
 }
 
@@ -21,7 +22,7 @@ static int take_place(struct worker_page *page, struct error *err)
 	yyjson_val *values = yyjson_doc_get_root(page->place);
 
 	if (!yyjson_is_arr(values) || (int)yyjson_arr_size(values) != request->page_key_count)
-		return not_a_cursor(err);
+		return not_a_cursor(page, err);
 	for (int i = 0; i < request->page_key_count; i++) {
 		yyjson_val *value = yyjson_arr_get(values, (size_t)i);
 		struct request_parameter *parameter = &page->bound.parameters[page->bound.parameter_count];
@@ -30,7 +31,7 @@ static int take_place(struct worker_page *page, struct error *err)
 		if (yyjson_is_null(value))
 			continue;
 		if (!yyjson_is_str(value))
-			return not_a_cursor(err);
+			return not_a_cursor(page, err);
 		parameter->type = -1;
 		parameter->json = yyjson_val_write(value, 0, NULL);
 		if (!parameter->json || asprintf(&parameter->name, PAGE_PARAMETER "%d", i + 1) < 0) {
@@ -87,9 +88,10 @@ int worker_page_row(void *context, const struct query_cell *cells, struct error 
 {
 	struct worker_page *page = context;
 
-	if (!page->found && find_columns(page, err))
-		return -1;
-	return page_row(&page->page, cells, err);
+	int one = page->found || !find_columns(page, err) ? page_row(&page->page, cells, err) : -1;
+
+	page->wrong = one < 0;
+	return one;
 }
 
 void worker_page_end(struct worker_page *page)

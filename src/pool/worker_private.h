@@ -128,6 +128,7 @@ struct worker_page {
 	struct page page;
 	const struct query *query; /* borrowed; set before the first row */
 	bool found; /* the keys' columns */
+	bool wrong; /* what failed is the page's, and *err says what */
 };
 
 /* Ended by the caller in any case. */

@@ -22,7 +22,7 @@ struct sending {
 	int64_t since_ms; /* when the first of them came */
 	bool started; /* START was sent */
 	bool lost; /* the server is gone */
-	bool wrong_parameters;
+	bool wrong_parameters, wrong_page;
 	char *next; /* JSON; of a page: the last row's key */
 };
 
@@ -213,6 +213,7 @@ static int run_page(struct sending *sending, const char *sql, struct write_resul
 		sending->next = strdup(page_next(&page.page));
 		failed = sending->next ? 0 : error_no_memory(err);
 	}
+	sending->wrong_page = page.wrong;
 	query_close(query);
 	worker_page_end(&page);
 	return failed;
@@ -236,6 +237,8 @@ static void tell(struct sending *sending, int failed, enum stop stop, const stru
 		       "the answer has more rows than are allowed: a LIMIT, or a sum, would be right");
 	else if (sending->wrong_parameters)
 		end->refusal = REFUSAL_PARAMETERS;
+	else if (sending->wrong_page && stop == STOP_NONE)
+		end->refusal = REFUSAL_INVALID;
 	else if (failed && !sending->lost)
 		end->refusal = worker_refusal(sending->worker, stop, &end->err);
 	else if (sending->request->object && !result->rows)
