@@ -265,6 +265,18 @@ static bool open_to_all(yyjson_mut_doc *document)
 	return yyjson_mut_obj_put(root, yyjson_mut_str(document, "security"), yyjson_mut_arr(document));
 }
 
+/* SQL of one's own, and questions where there is a model that answers them. */
+static void drop_questions(yyjson_mut_doc *document, const struct manifest *manifest, const struct token *token)
+{
+	yyjson_mut_val *paths = yyjson_mut_obj_get(yyjson_mut_doc_get_root(document), "paths");
+	bool may_query = token && token_spec(token)->query;
+
+	if (!may_query)
+		yyjson_mut_obj_remove_key(paths, "/query");
+	if (!may_query || !manifest->assistant_count)
+		yyjson_mut_obj_remove_key(paths, "/sql");
+}
+
 void endpoints_openapi(struct endpoints *endpoints, const struct token *token, bool anyone, struct buffer *out)
 {
 	const struct docs_file *fixed = &docs_files[DOCS_OPENAPI];
@@ -274,6 +286,8 @@ void endpoints_openapi(struct endpoints *endpoints, const struct token *token, b
 	char *text = NULL;
 	size_t size = 0;
 
+	if (whole)
+		drop_questions(document, endpoints->manifest, token);
 	for (int i = 0; i < endpoints->count && whole; i++)
 		if (is_shown(endpoints->list[i].spec, token, anyone))
 			whole = add_path(document, &endpoints->list[i]);
