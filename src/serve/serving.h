@@ -18,6 +18,7 @@ struct console;
 struct tokens;
 struct http_server;
 struct service;
+struct endpoints;
 
 struct serving_options {
 	const struct manifest *manifest; /* borrowed until serving_stop */
@@ -39,7 +40,8 @@ struct serving {
 	struct http_server *http;
 	struct tokens *tokens;
 	struct first_token first;
-	struct service *service; /* NULL: probes alone */
+	struct service *service; /* NULL, as the next ones: probes alone */
+	struct endpoints *endpoints;
 	struct asker *asker;
 	struct console *console;
 	/* The state of each part stands here: its start and its end are rows of `parts` in serving.c. */

@@ -35,6 +35,8 @@ static bool take_digits(const char **text, int64_t *ret)
 	return true;
 }
 
+#define LEAST_DIGITS "9223372036854775808" /* of INT64_MIN, which has no positive */
+
 const char *value_integer(const char *text, int64_t *ret)
 {
 	bool negative = *text == '-';
@@ -43,6 +45,10 @@ const char *value_integer(const char *text, int64_t *ret)
 
 	if (!is_digit(*at))
 		return "is not a whole number";
+	if (negative && !strcmp(at + strspn(at, "0"), LEAST_DIGITS)) {
+		*ret = INT64_MIN;
+		return NULL;
+	}
 	if (!take_digits(&at, &value))
 		return "is too large";
 	if (*at)

@@ -275,18 +275,29 @@ static void writes_one_object(void)
 	CHECK_INT(taken.puts, 0);
 }
 
-static void put_next(void *context, struct buffer *out)
+/* Rows until the one whose first value is context's; "x" is no row at all. */
+static int until(void *context, const struct query_cell *cells, struct error *error)
 {
-	buffer_printf(out, ", \"next\": %lld", (long long)*(int64_t *)context);
+	if (cells[0].size == 1 && *cells[0].text == 'x')
+		return error_set(error, ERROR_INVALID, 0, "no such row");
+	return cells[0].size != 1 || *cells[0].text != *(const char *)context;
 }
 
-static void writes_an_envelope(void)
+static void shows_each_row_first(void)
 {
-	struct write_options options = {.format = ANSWER_JSON, .tail = put_next, .tail_context = &result.rows};
+	char end[] = "3";
+	struct write_options options = {.format = ANSWER_JSON, .row = until, .row_context = end};
+	const char *sql = "SELECT unnest(['1', '2', '3', '4']) AS a";
 
-	CHECK_TEXT(text_of("SELECT 1 AS a UNION ALL SELECT 2 ORDER BY 1", &options),
-	           "{\"rows\": [{\"a\": 1},\n {\"a\": 2}], \"next\": 2}\n");
-	CHECK_TEXT(text_of("SELECT 1 AS a WHERE false", &options), "{\"rows\": [], \"next\": 0}\n");
+	CHECK_TEXT(text_of(sql, &options), "[{\"a\": \"1\"},\n {\"a\": \"2\"}]\n");
+	CHECK_INT(result.rows, 2);
+	options.format = ANSWER_NDJSON;
+	CHECK_TEXT(text_of(sql, &options), "{\"a\": \"1\"}\n{\"a\": \"2\"}\n");
+	options.format = ANSWER_CSV;
+	CHECK_TEXT(text_of(sql, &options), "a\n1\n2\n");
+	CHECK_TEXT(text_of("SELECT '3' AS a", &options), "a\n");
+	CHECK(!text_of("SELECT 'x' AS a", &options));
+	CHECK_TEXT(err.message, "no such row");
 }
 
 static const char many[] = "SELECT range AS i, 'row ' || range AS s FROM range(100000)";
@@ -386,7 +397,7 @@ int main(int argc, char **argv)
 	failed = CHECK_MAIN(argc, argv, TEST(binds_values), TEST(casts_times), TEST(binds_inside_another_statement),
 	                    TEST(is_not_injected), TEST(tells_what_is_wrong_with_parameters), TEST(bounds_parameters),
 	                    TEST(writes_csv), TEST(writes_json), TEST(replaces_nulls), TEST(writes_one_object),
-	                    TEST(writes_an_envelope), TEST(bounds_rows), TEST(has_no_end_after_an_error),
+	                    TEST(shows_each_row_first), TEST(bounds_rows), TEST(has_no_end_after_an_error),
 	                    TEST(ends_with_its_sink), TEST(puts_blocks), TEST(refuses_what_has_no_rows));
 	buffer_release(&taken.bytes);
 	duck_disconnect(connection);
