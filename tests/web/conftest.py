@@ -95,7 +95,8 @@ def chromium():
 def page(chromium, served):
     """Nobody is signed in, nothing is remembered, and nothing stands in the log. At the end nothing must stand there that the test
     did not ask about (page.log()), and nothing may have been fetched from elsewhere."""
-    chromium.open(served.url)
+    if not chromium.url().startswith(served.url):
+        chromium.open(served.url)
     chromium.run("sessionStorage.clear(); localStorage.clear()")
     chromium.open("about:blank")
     chromium.look_like(1440, 900, "light")
