@@ -153,29 +153,36 @@ bool text_is_utf8(const char *text, size_t size)
 	return true;
 }
 
+static void append_escaped(struct buffer *buffer, unsigned char c)
+{
+	if (c == '"' || c == '\\')
+		buffer_printf(buffer, "\\%c", c);
+	else if (c == '\n')
+		buffer_text(buffer, "\\n");
+	else
+		buffer_printf(buffer, "\\u%04x", c);
+}
+
 void buffer_json_text(struct buffer *buffer, const char *text, size_t size)
 {
 	const unsigned char *s = (const unsigned char *)text;
+	size_t from = 0, i = 0; /* what lies between goes as it is */
 
 	buffer_char(buffer, '"');
-	for (size_t i = 0; i < size;) {
-		size_t length = utf8_sequence(s + i, size - i);
+	while (i < size) {
+		size_t length = s[i] < 0x80 ? 1 : utf8_sequence(s + i, size - i);
 
-		if (!length) {
-			buffer_text(buffer, "\xef\xbf\xbd");
-			i++;
-		} else if (length == 1 && (s[i] < 0x20 || s[i] == '"' || s[i] == '\\' || s[i] == 0x7f)) {
-			if (s[i] == '"' || s[i] == '\\')
-				buffer_printf(buffer, "\\%c", s[i]);
-			else if (s[i] == '\n')
-				buffer_text(buffer, "\\n");
-			else
-				buffer_printf(buffer, "\\u%04x", s[i]);
-			i++;
-		} else {
-			buffer_append(buffer, text + i, length);
+		if (length && (length > 1 || (s[i] >= 0x20 && s[i] != '"' && s[i] != '\\' && s[i] != 0x7f))) {
 			i += length;
+			continue;
 		}
+		buffer_append(buffer, text + from, i - from);
+		if (length)
+			append_escaped(buffer, s[i]);
+		else
+			buffer_text(buffer, "\xef\xbf\xbd");
+		from = ++i;
 	}
+	buffer_append(buffer, text + from, size - from);
 	buffer_char(buffer, '"');
 }

@@ -95,22 +95,29 @@ static enum query_type type_of(duckdb_type type)
 static int describe_column(struct query *query, int index, const char *name, duckdb_logical_type type,
                            struct error *err)
 {
-	OWNED_BUFFER struct buffer type_name = {0}, arrow_name = {0};
+	OWNED_BUFFER struct buffer type_name = {0};
 	struct query_column *column = &query->columns[index];
 	struct query_plan *plan = &query->plans[index];
 
 	buffer_init(&type_name, 1 << 20);
-	buffer_init(&arrow_name, 1 << 20);
 	duck_type_name(type, &type_name);
 	plan->is_json = is_json(type);
 	plan->is_direct = duck_text_can(type);
 	column->type = plan->is_json ? QUERY_NESTED : type_of(duckdb_get_type_id(type));
 	column->name = strdup(name ? name : "");
 	column->type_name = strdup(buffer_string(&type_name));
-	if (duck_arrow_type_name(type, &arrow_name) && !(plan->arrow_type = strdup(buffer_string(&arrow_name))))
+	if (!column->name || !column->type_name || !buffer_ok(&type_name))
 		return error_no_memory(err);
-	if (!column->name || !column->type_name || !buffer_ok(&type_name) || !buffer_ok(&arrow_name))
-		return error_no_memory(err);
+	for (int form = 0; form < DUCK_FORM_COUNT; form++) {
+		OWNED_BUFFER struct buffer cast = {0};
+
+		buffer_init(&cast, 1 << 20);
+		if (!duck_form_type_name(type, (enum duck_form)form, &cast))
+			continue;
+		plan->casts[form] = buffer_ok(&cast) ? strdup(buffer_string(&cast)) : NULL;
+		if (!plan->casts[form])
+			return error_no_memory(err);
+	}
 	return 0;
 }
 
@@ -216,7 +223,8 @@ void query_close(struct query *query)
 	for (int i = 0; i < query->column_count; i++) {
 		free(query->columns[i].name);
 		free(query->columns[i].type_name);
-		free(query->plans[i].arrow_type);
+		for (int form = 0; form < DUCK_FORM_COUNT; form++)
+			free(query->plans[i].casts[form]);
 		if (query->texts)
 			duck_text_release(&query->texts[i]);
 		if (query->fixed)
@@ -260,6 +268,8 @@ int query_execute(struct query *query, duckdb_prepared_statement statement, duck
 	if (duckdb_execute_prepared_streaming(statement, result) != DuckDBError)
 		return 0;
 	query_fail_result(result, err);
+	if (duckdb_result_error_type(result) == DUCKDB_ERROR_CONVERSION)
+		query_blame_parameter(query, err);
 	duckdb_destroy_result(result);
 	return -1;
 }
@@ -320,7 +330,7 @@ static int execute_with_casts(struct query *query, struct error *err)
 	buffer_text(&head, " FROM ");
 	if (!buffer_ok(&head))
 		return error_no_memory(err);
-	statement = query_prepare_around(query, buffer_string(&head), NULL, err);
+	statement = query_prepare_around(query, buffer_string(&head), true, "", err);
 	if (!statement)
 		return query->type == DUCKDB_STATEMENT_TYPE_SELECT
 		               ? -1
@@ -455,88 +465,4 @@ int query_next(struct query *query, const struct query_cell **ret_cells, struct 
 			return -1;
 	}
 	return 1;
-}
-
-/* ---- Arrow and Parquet */
-
-static void append_arrow_select(const struct query *query, struct buffer *head)
-{
-	buffer_text(head, "SELECT ");
-	for (int i = 0; i < query->column_count; i++) {
-		const char *type = query->plans[i].arrow_type;
-
-		buffer_text(head, i ? ", " : "");
-		buffer_printf(head, type ? "CAST(c%d AS " : "c%d", i);
-		buffer_text(head, type ? type : "");
-		buffer_text(head, type ? ") AS " : " AS ");
-		buffer_sql_name(head, query->columns[i].name);
-	}
-	buffer_text(head, " FROM ");
-}
-
-struct duck_stream *query_arrow(struct query *query, struct error *err)
-{
-	duckdb_prepared_statement statement = query->statement;
-	OWNED_BUFFER struct buffer head = {0};
-	struct duck_stream *stream = NULL;
-	duckdb_result result = {0};
-	bool as_it_is = true;
-
-	if (query_describe(query, err))
-		return NULL;
-	for (int i = 0; i < query->column_count; i++)
-		as_it_is &= !query->plans[i].arrow_type;
-	if (!as_it_is) {
-		buffer_init(&head, BUFFER_DEFAULT_MAXIMUM);
-		append_arrow_select(query, &head);
-		if (!buffer_ok(&head)) {
-			error_no_memory(err);
-			return NULL;
-		}
-		statement = query_prepare_around(query, buffer_string(&head), NULL, err);
-	}
-	if (statement && !query_execute(query, statement, &result, err))
-		stream = duck_stream_of(result, err);
-	if (!as_it_is)
-		duckdb_destroy_prepare(&statement);
-	return stream;
-}
-
-int query_copy_parquet(struct query *query, const char *path, int64_t max_rows, int64_t *ret_rows, struct error *err)
-{
-	OWNED_BUFFER struct buffer tail = {0};
-	duckdb_prepared_statement statement;
-	duckdb_result result = {0};
-	int failed;
-
-	if (query->type != DUCKDB_STATEMENT_TYPE_SELECT)
-		return error_set(err, ERROR_INVALID, 0, "only the rows of a SELECT can be Parquet");
-	buffer_init(&tail, 1 << 16);
-	if (max_rows)
-		buffer_printf(&tail, " LIMIT %" PRId64 ")", max_rows + 1);
-	buffer_text(&tail, " TO ");
-	buffer_sql_text(&tail, path);
-	buffer_text(&tail, " (FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false)");
-	if (!buffer_ok(&tail))
-		return error_no_memory(err);
-	statement = query_prepare_around(query, max_rows ? "COPY (FROM " : "COPY ", buffer_string(&tail), err);
-	if (!statement)
-		return -1;
-	failed = query_execute(query, statement, &result, err);
-	if (!failed) {
-		*ret_rows = (int64_t)duckdb_rows_changed(&result);
-		duckdb_destroy_result(&result);
-	}
-	duckdb_destroy_prepare(&statement);
-	return failed;
-}
-
-void query_interrupt(struct duck_connection *connection)
-{
-	duckdb_interrupt(connection->handle);
-}
-
-void query_stop(const struct query *query)
-{
-	query_interrupt(query->connection);
 }

@@ -37,8 +37,8 @@ static size_t skip_blank(const char *sql)
 	}
 }
 
-static void append_around(const struct query *query, const char *head, const char *tail, size_t from, size_t size,
-                          struct buffer *sql)
+static void append_around(const struct query *query, const char *head, bool columns, const char *tail, size_t from,
+                          size_t size, struct buffer *sql)
 {
 	bool call = query->type == DUCKDB_STATEMENT_TYPE_CALL;
 
@@ -48,14 +48,11 @@ static void append_around(const struct query *query, const char *head, const cha
 	buffer_append(sql, query->sql + from, size - from);
 	/* A remark at the end would swallow the bracket. */
 	buffer_text(sql, "\n)");
-	if (tail) {
-		buffer_text(sql, tail);
-		return;
-	}
-	buffer_text(sql, " AS q(");
-	for (int i = 0; i < query->column_count; i++)
+	buffer_text(sql, columns ? " AS q(" : "");
+	for (int i = 0; columns && i < query->column_count; i++)
 		buffer_printf(sql, "%sc%d", i ? ", " : "", i);
-	buffer_char(sql, ')');
+	buffer_text(sql, columns ? ")" : "");
+	buffer_text(sql, tail);
 }
 
 static duckdb_prepared_statement prepare_one(struct query *query, const struct buffer *sql, struct error *err)
@@ -84,7 +81,7 @@ static size_t semicolon_before(const char *sql, size_t size)
 	return size ? size - 1 : 0;
 }
 
-duckdb_prepared_statement query_prepare_around(struct query *query, const char *head, const char *tail,
+duckdb_prepared_statement query_prepare_around(struct query *query, const char *head, bool columns, const char *tail,
                                                struct error *err)
 {
 	bool call = query->type == DUCKDB_STATEMENT_TYPE_CALL;
@@ -101,7 +98,7 @@ duckdb_prepared_statement query_prepare_around(struct query *query, const char *
 	buffer_init(&sql, BUFFER_DEFAULT_MAXIMUM);
 	for (int i = 0; !statement && size > from && i < CUTS_MAX; i++) {
 		buffer_clear(&sql);
-		append_around(query, head, tail, from, size, &sql);
+		append_around(query, head, columns, tail, from, size, &sql);
 		if (!buffer_ok(&sql)) {
 			error_no_memory(err);
 			return NULL;

@@ -8,14 +8,15 @@
 
 struct query_parameter {
 	char *name; /* owned */
+	char *type; /* that the statement needs in its place; NULL: any, or unknown; owned */
 	duckdb_value value; /* NULL: it has none yet; owned */
-	bool is_text;
+	char *text; /* of a text; owned */
 };
 
 struct query_plan { /* of a column */
 	bool is_json; /* the text is JSON already */
 	bool is_direct; /* duck_text_cell writes it */
-	char *arrow_type; /* what it is cast to for Arrow; NULL: it goes as it is; owned */
+	char *casts[DUCK_FORM_COUNT]; /* the type that it is cast to; NULL: it goes as it is; owned */
 };
 
 struct query {
@@ -58,10 +59,12 @@ int query_find_parameters(struct query *query, struct error *err);
 void query_release_parameters(struct query *query);
 /* Each has a value, and they are bound to the statement by name. */
 int query_bind_all(struct query *query, duckdb_prepared_statement statement, struct error *err);
+/* A statement failed on a conversion: where a parameter's text is what cannot be converted, *err says so. */
+void query_blame_parameter(struct query *query, struct error *err);
 
-/* duck_query_around.c: prepares HEAD FROM (the statement) AS q(c0, c1...), or with `tail` instead of that. NULL: the
- * statement cannot stand there. */
-duckdb_prepared_statement query_prepare_around(struct query *query, const char *head, const char *tail,
+/* duck_query_around.c: prepares HEAD (the statement) AS q(c0, c1...) TAIL; without columns, HEAD (the statement) TAIL.
+ * NULL: the statement cannot stand there. */
+duckdb_prepared_statement query_prepare_around(struct query *query, const char *head, bool columns, const char *tail,
                                                struct error *err);
 
 #endif

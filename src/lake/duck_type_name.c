@@ -1,5 +1,5 @@
-/* duck_type_name.c - the names of DuckDB's types, which its C API does not tell, whole and with what Arrow lacks as
- * VARCHAR. */
+/* duck_type_name.c - the names of DuckDB's types, which its C API does not tell, whole and with what a form
+ * lacks as another type. */
 #include <string.h>
 
 #include "base/owned.h"
@@ -7,7 +7,8 @@
 
 struct naming {
 	struct buffer *out;
-	bool for_arrow;
+	const char *(*cast)(duckdb_type type); /* NULL: none */
+	bool lists; /* instead of arrays: a NULL among them is written so that other readers fail on it */
 	bool changed;
 };
 
@@ -50,10 +51,34 @@ static const struct {
 
 /* ENUM would be a dictionary, which the IPC writer does not write; of the others Arrow would get less than there is, or
  * bytes that only DuckDB reads. */
-static bool is_text_in_arrow(duckdb_type type)
+static const char *cast_for_arrow(duckdb_type type)
 {
-	return type == DUCKDB_TYPE_ENUM || type == DUCKDB_TYPE_BIT || type == DUCKDB_TYPE_TIME_TZ ||
-	       type == DUCKDB_TYPE_BIGNUM || type == DUCKDB_TYPE_VARIANT || type == DUCKDB_TYPE_UHUGEINT;
+	switch (type) {
+	case DUCKDB_TYPE_ENUM:
+	case DUCKDB_TYPE_BIT:
+	case DUCKDB_TYPE_TIME_TZ:
+	case DUCKDB_TYPE_BIGNUM:
+	case DUCKDB_TYPE_VARIANT:
+	case DUCKDB_TYPE_UHUGEINT: return "VARCHAR";
+	default: return NULL;
+	}
+}
+
+/* DuckDB writes whole numbers of 128 bits as doubles, intervals without their microseconds (and none below zero), times
+ * without their zone, and unions not at all. */
+static const char *cast_for_parquet(duckdb_type type)
+{
+	switch (type) {
+	case DUCKDB_TYPE_HUGEINT: return "DECIMAL(38,0)";
+	case DUCKDB_TYPE_UHUGEINT:
+	case DUCKDB_TYPE_INTERVAL:
+	case DUCKDB_TYPE_TIME_TZ:
+	case DUCKDB_TYPE_BIT:
+	case DUCKDB_TYPE_BIGNUM:
+	case DUCKDB_TYPE_VARIANT:
+	case DUCKDB_TYPE_UNION: return "VARCHAR";
+	default: return NULL;
+	}
 }
 
 static void name_of(struct naming *n, duckdb_logical_type type);
@@ -102,7 +127,11 @@ static void name_nested(struct naming *n, duckdb_logical_type type)
 		break;
 	case DUCKDB_TYPE_ARRAY:
 		name_child(n, duckdb_array_type_child_type(type));
-		buffer_printf(n->out, "[%d]", (int)duckdb_array_type_array_size(type));
+		if (n->lists)
+			buffer_text(n->out, "[]");
+		else
+			buffer_printf(n->out, "[%d]", (int)duckdb_array_type_array_size(type));
+		n->changed |= n->lists;
 		break;
 	case DUCKDB_TYPE_MAP:
 		buffer_text(n->out, "MAP(");
@@ -125,15 +154,16 @@ static void name_of(struct naming *n, duckdb_logical_type type)
 	duckdb_type id = duckdb_get_type_id(type);
 	char *alias = duckdb_logical_type_get_alias(type);
 	bool json = alias && !strcmp(alias, "JSON");
+	const char *cast = n->cast ? n->cast(id) : NULL;
 
 	duckdb_free(alias);
 	if (json) {
 		buffer_text(n->out, "JSON");
 		return;
 	}
-	if (n->for_arrow && is_text_in_arrow(id)) {
+	if (cast) {
 		n->changed = true;
-		buffer_text(n->out, "VARCHAR");
+		buffer_text(n->out, cast);
 		return;
 	}
 	if (id == DUCKDB_TYPE_ENUM) {
@@ -153,9 +183,11 @@ void duck_type_name(duckdb_logical_type type, struct buffer *out)
 	name_of(&(struct naming){.out = out}, type);
 }
 
-bool duck_arrow_type_name(duckdb_logical_type type, struct buffer *out)
+bool duck_form_type_name(duckdb_logical_type type, enum duck_form form, struct buffer *out)
 {
-	struct naming n = {.out = out, .for_arrow = true};
+	struct naming n = {.out = out,
+	                   .cast = form == DUCK_FORM_ARROW ? cast_for_arrow : cast_for_parquet,
+	                   .lists = form == DUCK_FORM_PARQUET};
 
 	name_of(&n, type);
 	return n.changed;

@@ -68,6 +68,7 @@ struct request {
 	char **tables; /* patterns (SCHEMA.TABLE with *) that may be read */
 	int table_count; /* -1: all but schema tarn */
 	int64_t max_rows, max_ms, memory_bytes; /* 0: the worker's own */
+	int64_t first_rows; /* JSON and NDJSON: these alone, and the END says whether there are more; 0: all */
 	/* Pages: the SELECT's rows in the order of `page_key`, behind the cursor's values (JSON), page_rows of them;
 	 * without a key in the order of the SELECT, the first page_rows. */
 	char **page_key;

@@ -100,8 +100,10 @@ static int close_in(struct worker *worker, struct error *err)
 	if (!worker->options->without_sandbox && sandbox_enter(&places.sandbox, err))
 		return -1;
 	wipe_environment();
+	worker->watch.connection = worker->connection;
+	worker->watch.parser = lake_connection(worker->parser);
 	return lake_confine(worker->session, threads_of(worker->options->pool), err) ||
-	       watch_start(&worker->watch, worker->connection, worker->options->fd, err);
+	       watch_start(&worker->watch, worker->options->fd, err);
 }
 
 /* ---- answering */
@@ -113,6 +115,8 @@ static int send_end(struct worker *worker, const struct answer_end *end, int64_t
 	buffer_init(&json, 65536);
 	buffer_printf(&json, "{\"rows\":%lld,\"ms\":%lld,\"memory\":%lld", (long long)end->rows, (long long)ms,
 	              (long long)watch_memory(&worker->watch));
+	if (end->more)
+		buffer_text(&json, ",\"more\":true");
 	if (end->refusal) {
 		buffer_text(&json, ",\"error\":");
 		buffer_json_text(&json, refusal_name(end->refusal), strlen(refusal_name(end->refusal)));

@@ -133,13 +133,15 @@ static void add_store(struct worker_places *places, const struct spec_catalog *c
 	add_certificates(places);
 }
 
+/* SQLite has its other files beside the file that a symbolic link leads to. */
 static void add_sqlite(struct worker_places *places, const char *path)
 {
 	struct sandbox *sandbox = &places->sandbox;
-	const char *shared = keep_text(places, path, "-shm");
+	OWNED_FREE char *real = realpath(path, NULL);
+	const char *shared = keep_text(places, real ? real : path, "-shm");
 
 	add_read(places, path);
-	add_read(places, keep_text(places, path, "-wal"));
+	add_read(places, keep_text(places, real ? real : path, "-wal"));
 	if (shared)
 		sandbox->read_write[sandbox->read_write_count++] = shared;
 }

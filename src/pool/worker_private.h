@@ -39,7 +39,7 @@ struct watch {
 	pthread_mutex_t lock;
 	pthread_cond_t begun;
 	pthread_t thread;
-	struct duck_connection *connection;
+	struct duck_connection *connection, *parser; /* what is interrupted */
 	int fd; /* the server's */
 	int statm; /* /proc/self/statm, opened before the sandbox; -1: there is none */
 	bool running;
@@ -66,7 +66,8 @@ struct worker {
 
 /* ---- worker_watch.c */
 
-int watch_start(struct watch *watch, struct duck_connection *connection, int fd, struct error *err);
+/* Its connections, and statm, are filled in already. */
+int watch_start(struct watch *watch, int fd, struct error *err);
 /* 0: no bound. */
 void watch_begin(struct watch *watch, int64_t max_ms, int64_t memory_bytes);
 /* From here on nothing is interrupted. Why it was, if it was. */
@@ -109,6 +110,7 @@ int worker_bind(struct query *query, const struct request *request, struct error
 struct answer_end {
 	enum refusal refusal; /* REFUSAL_NONE */
 	struct error err; /* its message */
+	bool more; /* rows than were asked for */
 	bool about_names; /* the message repeats words of the statement and names, no value of a table */
 	int64_t rows;
 	bool lost; /* the server is gone */

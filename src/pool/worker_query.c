@@ -44,7 +44,7 @@ static int choose_snapshot(struct worker *worker, const struct request *request,
 		*ret_snapshot = 0;
 		if (request->snapshot <= 0)
 			return 0;
-		return error_set(err, ERROR_INVALID, 0, "this lake keeps no snapshots");
+		return error_set(err, ERROR_INVALID, 0, "No snapshot found: this lake keeps none");
 	}
 	if (request->snapshot >= 0) {
 		*ret_snapshot = request->snapshot;
@@ -73,16 +73,19 @@ static int pin(struct sending *sending, struct statement *statement, struct erro
 		return 0;
 	buffer_clear(&statement->pinned);
 	statement->pinned_at = -2;
-	if (pin_sql(&statement->found, lake_connection(worker->parser), &how, &statement->pinned, NULL, err))
+	if (pin_sql(&statement->found, sending->request->sql, lake_connection(worker->parser), &how, &statement->pinned,
+	            err))
 		return -1;
 	statement->pinned_at = sending->snapshot;
 	statement->pinned_hot = hot_generation(worker->hot);
 	return 0;
 }
 
-static enum refusal refuse_verdict(const struct statement *statement, struct error *err)
+static enum refusal refuse_verdict(const struct worker *worker, const struct statement *statement, struct error *err)
 {
 	*err = statement->refusal;
+	if (statement->verdict == GUARD_FAILED || strstr(err->message, "Allocation failure"))
+		return worker_refusal(worker, STOP_NONE, err);
 	switch (statement->verdict) {
 	case GUARD_SYNTAX: return REFUSAL_SYNTAX;
 	case GUARD_FORBIDDEN: return REFUSAL_FORBIDDEN;
@@ -318,6 +321,7 @@ static int run(struct sending *sending, struct query *query, struct write_result
 	struct write_options options = {
 	        .format = request->format,
 	        .max_rows = request->max_rows,
+	        .first_rows = request->first_rows,
 	        .null_as = request->null_as,
 	        .null_as_count = request->null_as_count,
 	        .object = request->object,
@@ -366,6 +370,7 @@ static void tell(struct sending *sending, int failed, enum stop stop, const stru
                  struct answer_end *end)
 {
 	end->rows = result->rows;
+	end->more = result->more;
 	end->lost = sending->lost;
 	if (result->too_many)
 		refuse(end, REFUSAL_ROWS,
@@ -379,51 +384,62 @@ static void tell(struct sending *sending, int failed, enum stop stop, const stru
 		refuse(end, REFUSAL_NOT_FOUND, "there is no such row");
 }
 
-static void run_guarded(struct worker *worker, const struct request *request, struct sending *sending,
-                        struct statement *statement, struct answer_end *end)
+/* The guard, too, takes time and memory. Without one any statement is as good as another. */
+static int check(struct sending *sending, struct statement **ret_statement, struct answer_end *end)
 {
-	struct write_result result = {0};
-	const char *sql = request->sql;
-	enum stop stop;
-	int failed = 0;
+	struct worker *worker = sending->worker;
+	struct statement *statement;
 
-	watch_begin(&worker->watch, request->max_ms, request->memory_bytes);
-	if (!hot_knows(worker->hot, sending->snapshot))
-		failed = hot_renew(worker->hot, worker->session, sending->snapshot, &end->err);
-	if (!failed && statement)
-		failed = pin(sending, statement, &end->err);
-	if (statement)
-		sql = buffer_string(&statement->pinned);
-	if (!failed)
-		failed = open_and_run(sending, sql, &result, &end->err);
-	stop = watch_end(&worker->watch);
-	tell(sending, failed, stop, &result, end);
+	*ret_statement = NULL;
+	if (worker->options->without_guard)
+		return 0;
+	statement = statements_get(worker->statements, lake_connection(worker->parser), sending->request, &end->err);
+	if (!statement) {
+		end->refusal = REFUSAL_INTERNAL;
+		return -1;
+	}
+	if (statement->verdict != GUARD_PASSES) {
+		end->refusal = refuse_verdict(worker, statement, &end->err);
+		return -1;
+	}
+	*ret_statement = statement;
+	sending->statement = statement;
+	return 0;
+}
+
+static int run_checked(struct sending *sending, struct statement *statement, struct write_result *result,
+                       struct error *err)
+{
+	struct worker *worker = sending->worker;
+
+	if (choose_snapshot(worker, sending->request, &sending->snapshot, err))
+		return -1;
+	if (!hot_knows(worker->hot, sending->snapshot) &&
+	    hot_renew(worker->hot, worker->session, sending->snapshot, err))
+		return -1;
+	if (!statement)
+		return open_and_run(sending, sending->request->sql, result, err);
+	if (pin(sending, statement, err))
+		return -1;
+	return open_and_run(sending, buffer_string(&statement->pinned), result, err);
 }
 
 void worker_query(struct worker *worker, const struct request *request, struct answer_end *end)
 {
 	struct sending sending = {.worker = worker, .request = request};
-	struct statement *statement = NULL;
+	struct write_result result = {0};
+	struct statement *statement;
+	enum stop stop;
+	int failed;
 
-	if (!worker->options->without_guard) {
-		statement = statements_get(worker->statements, lake_connection(worker->parser), request, &end->err);
-		if (!statement) {
-			end->refusal = REFUSAL_INTERNAL;
-			return;
-		}
-		if (statement->verdict != GUARD_PASSES) {
-			end->refusal = refuse_verdict(statement, &end->err);
-			return;
-		}
-	}
-	if (choose_snapshot(worker, request, &sending.snapshot, &end->err)) {
-		end->refusal = end->err.kind == ERROR_INVALID ? REFUSAL_NOT_FOUND
-		                                              : worker_refusal(worker, STOP_NONE, &end->err);
-		return;
-	}
 	buffer_init(&sending.block, FRAME_BYTES_MAX * 4);
-	sending.statement = statement;
-	run_guarded(worker, request, &sending, statement, end);
+	watch_begin(&worker->watch, request->max_ms, request->memory_bytes);
+	failed = check(&sending, &statement, end) || run_checked(&sending, statement, &result, &end->err);
+	stop = watch_end(&worker->watch);
+	if (!end->refusal)
+		tell(&sending, failed, stop, &result, end);
+	else if (stop)
+		end->refusal = worker_refusal(worker, stop, &end->err);
 	buffer_release(&sending.block);
 	free(sending.next);
 }

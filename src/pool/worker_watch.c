@@ -57,6 +57,7 @@ static void check(struct watch *watch)
 		return;
 	atomic_store(&watch->ended, true);
 	query_interrupt(watch->connection);
+	query_interrupt(watch->parser);
 }
 
 /* Under the lock, which it gives up while it waits. A REQUEST that lies there already would end the wait at once; then
@@ -86,13 +87,12 @@ static void *run(void *context)
 	return NULL;
 }
 
-int watch_start(struct watch *watch, struct duck_connection *connection, int fd, struct error *err)
+int watch_start(struct watch *watch, int fd, struct error *err)
 {
 	int failed;
 
 	pthread_mutex_init(&watch->lock, NULL);
 	pthread_cond_init(&watch->begun, NULL);
-	watch->connection = connection;
 	watch->fd = fd;
 	failed = pthread_create(&watch->thread, NULL, run, watch);
 	if (failed)

@@ -2,8 +2,10 @@
  * pin.h - a statement that the guard let pass, so that all of it is read from one snapshot, which is known.
  *
  * Each table gets its catalog and schema in full, and AT (VERSION => n); one of which there is a copy in memory that is
- * true at n is that copy. What DuckDB then sees is the statement's tree, changed and written as SQL again, so that a
- * table's name in a text, a comment or a WITH is nothing to be wrong about.
+ * true at n is that copy. That is done to the statement's tree, so that a table's name in a text, a remark or a WITH is
+ * nothing to be wrong about; and to its text, at the places that the tree's nodes came from, for a column without a
+ * name is called by its text. Where DuckDB does not read the changed text as the changed tree, the tree is written as
+ * SQL.
  *
  * A view that is read AT a version is made of what its tables were then.
  */
@@ -25,8 +27,8 @@ struct pin {
 	void *context;
 };
 
-/* May be done again and again, each time for another snapshot. ret_lake (may be NULL): tables that are no copies. */
-int pin_sql(struct guard_found *found, struct duck_connection *parser, const struct pin *pin, struct buffer *out,
-            int *ret_lake, struct error *err);
+/* sql: what was checked. May be done again and again, each time for another snapshot. */
+int pin_sql(struct guard_found *found, const char *sql, struct duck_connection *parser, const struct pin *pin,
+            struct buffer *out, struct error *err);
 
 #endif

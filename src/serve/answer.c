@@ -133,6 +133,7 @@ static int take_end(struct answer *answer, const struct buffer *payload, struct 
 	bool failed = error || !yyjson_is_obj(root);
 
 	answer->facts.rows = yyjson_get_sint(yyjson_obj_get(root, "rows"));
+	answer->facts.more = yyjson_get_bool(yyjson_obj_get(root, "more"));
 	if (failed)
 		refuse_as(refusal, refusal_find(yyjson_get_str(error)), message ? message : "The query failed.");
 	if (failed)

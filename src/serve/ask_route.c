@@ -57,7 +57,8 @@ static bool read_question(struct call *call, yyjson_val *root, struct ask_questi
 	yyjson_val *name;
 
 	if (!yyjson_is_obj(root))
-		return refuse(call, PROBLEM_BAD_REQUEST, "The body must be a JSON object, such as {\"question\": \"how many?\"}.");
+		return refuse(call, PROBLEM_BAD_REQUEST,
+		              "The body must be a JSON object, such as {\"question\": \"how many?\"}.");
 	iter = yyjson_obj_iter_with(root);
 	while ((name = yyjson_obj_iter_next(&iter)))
 		if (!read_member(call, name, question, &catalog))

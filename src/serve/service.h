@@ -83,6 +83,7 @@ struct answer_facts {
 	int64_t took_us; /* from the request until now, or to its end */
 	bool one_shot;
 	int64_t rows, bytes; /* so far; rows are known at the end */
+	bool more; /* known at the end: there are more rows than the request's first_rows */
 	const char *content_type; /* borrowed */
 	const char *columns, *tables; /* of START, as JSON: [{"name", "type"}], ["main.t"]; borrowed; NULL: not told */
 };

@@ -184,9 +184,12 @@ const char *value_cpu(const char *text, int64_t *ret_millis)
 		*ret_millis = number;
 		return NULL;
 	}
-	if (*text == '.')
-		for (text++; is_digit(*text) && digits < 3; digits++)
+	if (*text == '.') {
+		if (!is_digit(*++text))
+			return "is no number of cores";
+		for (; is_digit(*text) && digits < 3; digits++)
 			fraction = fraction * 10 + (*text++ - '0');
+	}
 	if (*text)
 		return is_digit(*text) ? "is finer than a thousandth of a core" : "is no number of cores";
 	for (; digits < 3; digits++)

@@ -304,10 +304,34 @@ REMARKS = """
 - A dictionary's or run's values may be of any type that the table above has without children.
 - Names are compared without case: two columns or fields `a` and `A` are refused, and so is an empty name.
 
-## Answers of types that no message brings
+## Answers: every type in every format
 
-HUGEINT is decimal128(38, 0). ENUM, BIT, BIGNUM, VARIANT and TIME WITH TIME ZONE are utf8, as DuckDB writes them; inside another
-type an ENUM is refused: cast it to VARCHAR.
+`tarn query --format` and the service give the same bytes; tests/interop/test_query_formats.py compares each with pyarrow,
+DuckDB, pandas, polars and Python's csv and json. The rules hold wherever in a type another one stands (an ENUM in a list, a BIT
+in a struct).
+
+| DuckDB type | Arrow | Parquet | CSV | JSON, NDJSON |
+|---|---|---|---|---|
+| whole numbers up to 64 bits, FLOAT, DOUBLE, BOOLEAN, VARCHAR, BLOB, DATE, TIME, TIMESTAMP in its forms, TIME_NS, UUID, LIST, STRUCT, MAP | the table above | DuckDB's own | its text | number, boolean, text, list, object |
+| DECIMAL | decimal128 | decimal | its text; DECIMAL(3,3) is `.123` | number; `0.123` |
+| HUGEINT | decimal128(38, 0), also of 39 digits | decimal(38, 0); 39 digits are an error | its text | number |
+| UHUGEINT | utf8 | utf8 | its text | number |
+| ENUM | utf8 | utf8 | its text | text |
+| BIT, BIGNUM, TIME WITH TIME ZONE | utf8, as DuckDB writes them | utf8 | its text | text |
+| VARIANT | utf8, as DuckDB writes its value | utf8 | its text | text |
+| INTERVAL | interval[month, day, nano], which polars has not | utf8 | its text | text |
+| UNION | sparse_union, which pandas and polars have not | utf8 | its text | object of its member: `{"t":"x"}` |
+| ARRAY | fixed_size_list | list | its text | list |
+| JSON | utf8 | utf8 | its text | as it is |
+| GEOMETRY | binary (WKB, geoarrow.wkb) | binary (WKB) | its text (WKT) | text |
+
+- Texts are DuckDB's casts to VARCHAR, but for three doubles, 2^81, 2^91 and 2^807, which DuckDB 1.5.5 writes as other numbers:
+  a DOUBLE column has them right. Inside lists and structs they are as DuckDB writes them.
+- CSV (RFC 4180) has a header line and LF; NULL is empty, an empty text is `""`. NaN and the infinities are `nan`, `inf`, `-inf`.
+- JSON has neither NaN nor Infinity: they are null, or what an endpoint's `nullAs` says, as NULL is. Two columns `a` become `a`
+  and `a_2`. Numbers are written with all of their digits: a reader that makes doubles of them may lose some.
+- Zoned timestamps are Arrow instants in microseconds; as text they are in the session's zone.
+- An answer that ends in an error has no end: no `]`, no end-of-stream marker of Arrow, no footer of Parquet.
 """
 
 

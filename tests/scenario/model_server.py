@@ -15,7 +15,7 @@ class ModelServer:
     def __init__(self, certificate=None, key=None):
         self.requests, self.plan, self.lock = [], ["SELECT 1 AS one"], threading.Lock()
         self.stopping = threading.Event()
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (Handler,), {"model": self}))
+        self.server = Server(("127.0.0.1", 0), type("Handler", (Handler,), {"model": self}))
         self.server.daemon_threads = True
         self.url = f"{'https' if certificate else 'http'}://127.0.0.1:{self.server.server_address[1]}"
         if certificate:
@@ -46,6 +46,10 @@ class ModelServer:
         self.stopping.set()
         self.server.shutdown()
         self.server.server_close()
+
+
+class Server(ThreadingHTTPServer):
+    request_queue_size = 128  # a crowd comes at once
 
 
 class Handler(BaseHTTPRequestHandler):

@@ -178,7 +178,7 @@ def test_a_question_is_answered(both, model):
     system, question = model.prompts()[0]
     assert question == "Question: How many subscribers have a high risk?"
     assert 'table gold_scores (2000 rows) -- "One row a subscriber."' in system and 'e.g. "low", "high"' in system
-    assert "bronze_raw" in system and "quarantine" not in system and "secret-payload" not in system
+    assert "bronze_raw" in system and "table tarn" not in system and "secret-payload" not in system
 
 
 def test_prose_around_the_sql(both, model):
@@ -276,13 +276,14 @@ def test_what_passes_is_tried_again(both, model):
 
 
 def test_what_a_server_does_not_take_is_left_out(both, model):
-    if both.provider == "anthropic":
-        pytest.skip("of chat completions")
     model.say(says.status(400, "invalid_request_error", "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead."),
               says.status(400, "invalid_request_error", "Unsupported value: 'temperature' does not support 0."), GOOD)
-    assert both.ask()[0] == 200
+    status, told = both.ask()
+    if both.provider == "anthropic":  # whose API has no such choice
+        assert (status, told["name"], len(model.requests)) == (502, "model_status", 1)
+        return
     last = model.requests[-1]["body"]
-    assert last["max_completion_tokens"] == 500 and "max_tokens" not in last and "temperature" not in last
+    assert status == 200 and last["max_completion_tokens"] == 500 and "max_tokens" not in last and "temperature" not in last
     model.say(GOOD)
     assert both.ask()[0] == 200 and "temperature" not in model.requests[0]["body"]
 
@@ -330,7 +331,7 @@ def test_an_unsafe_statement_is_refused(service, model, sql):
     model.say(sql)
     status, told = service.ask()
     assert (status, told["name"]) == (422, "unsafe"), told
-    assert told["sql"] and told["reason"] and "/tmp" not in told["reason"] and "passwd" not in told["reason"]
+    assert told["sql"] and told["reason"] and "root:" not in told["reason"]
     assert "secret-payload" not in json.dumps(told) and "results" not in told
     model.say(GOOD)
     assert service.ask()[1]["results"] == [{"n": 500}]
@@ -475,14 +476,16 @@ def test_a_client_that_goes_away_ends_the_request_to_the_model(service, model):
 
 
 def test_a_crowd_is_bounded(service, model):
-    model.say(says.slowly(1.5, GOOD))
+    model.say(GOOD)
+    assert service.ask()[0] == 200  # the tables are known
+    model.say(says.slowly(2.5, GOOD))
     statuses = []
     threads = [threading.Thread(target=lambda: statuses.append(service.ask()[0])) for _ in range(12)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert statuses.count(200) == 8 and statuses.count(503) == 4, statuses
+    assert sorted(statuses) == [200] * 8 + [503] * 4
 
 
 def test_the_audit_log_has_questions_and_queries(service, model):

@@ -8,6 +8,7 @@
 #include "serve/problem.h"
 #include "serve/query_body.h"
 #include "serve/rights.h"
+#include "serve/stamp.h"
 #include "serve/target.h"
 #include "serve/token.h"
 
@@ -124,6 +125,39 @@ static void tells_problems(void)
 	CHECK_INT(problem_of_status(414), PROBLEM_TARGET_SIZE);
 	CHECK_INT(problem_of_status(503), PROBLEM_UNAVAILABLE);
 	CHECK_INT(problem_of_status(599), PROBLEM_FAULT);
+}
+
+/* docs/http.md has each name with its status. */
+static void every_problem_is_documented(void)
+{
+	struct buffer text = {0};
+	struct error err = {0};
+
+	buffer_init(&text, 1 << 20);
+	CHECK_INT(stamp_read(TESTS_FOLDER "/../docs/http.md", &text, &err), 0);
+	for (int i = 0; i < PROBLEM_COUNT + REFUSAL_COUNT; i++) {
+		const char *name = i < PROBLEM_COUNT ? problem_name((enum problem)i)
+		                                     : refusal_name((enum refusal)(i - PROBLEM_COUNT));
+		int status = i < PROBLEM_COUNT ? problem_status((enum problem)i)
+		                               : refusal_status((enum refusal)(i - PROBLEM_COUNT));
+		char cell[64], column[16];
+		const char *row;
+
+		if (i == PROBLEM_COUNT + REFUSAL_NONE)
+			continue;
+		snprintf(cell, sizeof cell, "`%s`", name);
+		snprintf(column, sizeof column, " | %d | ", status);
+		for (row = strstr(buffer_string(&text), "| Name | Status |"); row; row = strchr(row + 1, '\n')) {
+			char line[512];
+
+			snprintf(line, sizeof line, "%.*s", (int)strcspn(row + 1, "\n"), row + 1);
+			if (strstr(line, cell) && strstr(line, column))
+				break;
+		}
+		if (!row)
+			CHECK_FAIL("%s, %d, is not in docs/http.md", name, status);
+	}
+	buffer_release(&text);
 }
 
 /* ---- the body of /query */
@@ -321,6 +355,7 @@ static void fits_patterns(void)
 int main(int argc, char **argv)
 {
 	return CHECK_MAIN(argc, argv, TEST(accepts_types), TEST(accepts_codings), TEST(encodes_in_parts),
-	                  TEST(tells_problems), TEST(reads_bodies), TEST(refuses_bodies), TEST(refuses_deep_bodies),
-	                  TEST(reads_options), TEST(chooses_formats), TEST(narrows), TEST(fits_patterns));
+	                  TEST(tells_problems), TEST(every_problem_is_documented), TEST(reads_bodies),
+	                  TEST(refuses_bodies), TEST(refuses_deep_bodies), TEST(reads_options), TEST(chooses_formats),
+	                  TEST(narrows), TEST(fits_patterns));
 }
