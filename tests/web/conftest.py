@@ -39,7 +39,7 @@ class Served:
         self.lake.take(60)
         self.lake.transform()
         self.write(model_url)
-        self.process = None
+        self.process = self.reader = None
         self.processes = processes
 
     def write(self, model_url):
@@ -59,8 +59,9 @@ class Served:
 
     def read(self, sql):
         """By DuckDB from PyPI, which knows nothing of Tarn."""
-        with self.lake.connect() as con:
-            return con.execute(sql).fetchall()
+        if self.reader is None:
+            self.reader = self.lake.connect()
+        return self.reader.execute(sql).fetchall()
 
 
 def of(kind, name, spec):
@@ -79,7 +80,10 @@ def model():
 @pytest.fixture(scope="session")
 def served(session_folder, model):
     processes = []
-    yield Served(session_folder, processes, model.url).start()
+    served = Served(session_folder, processes, model.url).start()
+    yield served
+    if served.reader:
+        served.reader.close()
     for process in processes:
         process.end()
 
@@ -95,7 +99,8 @@ def chromium():
 def page(chromium, served):
     """Nobody is signed in, nothing is remembered, and nothing stands in the log. At the end nothing must stand there that the test
     did not ask about (page.log()), and nothing may have been fetched from elsewhere."""
-    chromium.open(served.url)
+    if not chromium.url().startswith(served.url):
+        chromium.open(served.url)
     chromium.run("sessionStorage.clear(); localStorage.clear()")
     chromium.open("about:blank")
     chromium.look_like(1440, 900, "light")

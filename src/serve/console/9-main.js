@@ -191,10 +191,9 @@ function wire() {
     signedOut(null);
   });
   $('catalog').addEventListener('change', (event) => { chooseCatalog(event.target.value); startLoop(); });
-  $('lineage-size').addEventListener('click', (event) => {
-    const actual = $('lineage').classList.toggle('actual');
-    event.target.setAttribute('aria-pressed', String(actual));
-  });
+  const resize = () => $('lineage-size').setAttribute('aria-pressed', String($('lineage').classList.toggle('actual')));
+  $('lineage-size').addEventListener('click', resize);
+  if (window.innerWidth <= 640) resize(); // else nobody could read it
   window.addEventListener('hashchange', () => {
     if (takeFragment()) return location.reload();
     const view = location.hash.slice(1) || 'overview';
