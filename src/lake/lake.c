@@ -114,6 +114,9 @@ static int load_extensions(const struct lake *lake, struct duck_connection *conn
 	for (int i = 0; i < 3 && wanted[i]; i++)
 		if (lake_load_extension(connection, wanted[i], err))
 			return -1;
+	/* It closes connections that are idle for long, by a thread: a worker is not idle for long. */
+	if (lake->options.confined && lake->catalog->backend.type == BACKEND_POSTGRES)
+		return duck_exec(connection, "SET pg_pool_enable_reaper_thread = false", NULL, err);
 	return 0;
 }
 

@@ -45,6 +45,17 @@ static int threads_of(const struct spec_pool *pool)
 	return threads < 1 ? 1 : (int)threads;
 }
 
+/* DuckDB's words for it say who holds the file, and not what to do. */
+static int tell_lock(const struct spec_catalog *catalog, struct error *err)
+{
+	if (!strstr(err->message, "Could not set lock on file"))
+		return -1;
+	return error_set(err, ERROR_TRANSIENT, 0,
+	                 "catalog %s: another process writes it, and a lake with backend %s is read only while nobody "
+	                 "writes: `tarn serve` beside `tarn run` needs backend sqlite or postgres",
+	                 catalog->name, backend_name(catalog->backend.type));
+}
+
 static int open_lake(struct worker *worker, struct error *err)
 {
 	struct lake_options options = {.confined = true, .memory_bytes = memory_of_duck(worker->options->pool)};
@@ -54,7 +65,7 @@ static int open_lake(struct worker *worker, struct error *err)
 		return -1;
 	worker->lake = lake_open(worker->catalog, &options, err);
 	if (!worker->lake)
-		return -1;
+		return tell_lock(worker->catalog, err);
 	worker->session = lake_session_new(worker->lake, err);
 	worker->parser = worker->session ? lake_session_new(worker->lake, err) : NULL;
 	if (!worker->parser || lake_use(worker->session, -1, err))
