@@ -1,7 +1,6 @@
 #include "base/hash.h"
 
 #include <openssl/evp.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 struct hash {
@@ -26,14 +25,35 @@ void hash_add(struct hash *hash, const void *bytes, size_t size)
 	EVP_DigestUpdate(hash->context, bytes, size);
 }
 
+static void digits_of(const unsigned char *digest, unsigned size, char ret_hex[HASH_HEX_SIZE])
+{
+	static const char digits[] = "0123456789abcdef";
+
+	for (unsigned i = 0; i < size && i < HASH_HEX_SIZE / 2; i++) {
+		ret_hex[2 * i] = digits[digest[i] >> 4];
+		ret_hex[2 * i + 1] = digits[digest[i] & 15];
+	}
+	ret_hex[HASH_HEX_SIZE - 1] = 0;
+}
+
 void hash_hex(struct hash *hash, char ret_hex[HASH_HEX_SIZE])
 {
 	unsigned char digest[EVP_MAX_MD_SIZE];
 	unsigned size = 0;
 
 	EVP_DigestFinal_ex(hash->context, digest, &size);
-	for (unsigned i = 0; i < size && i < HASH_HEX_SIZE / 2; i++)
-		snprintf(ret_hex + 2 * (size_t)i, 3, "%02x", digest[i]);
+	digits_of(digest, size, ret_hex);
+}
+
+bool hash_whole(const void *bytes, size_t size, char ret_hex[HASH_HEX_SIZE])
+{
+	unsigned char digest[EVP_MAX_MD_SIZE];
+	unsigned length = 0;
+
+	if (EVP_Digest(bytes, size, digest, &length, EVP_sha256(), NULL) != 1)
+		return false;
+	digits_of(digest, length, ret_hex);
+	return true;
 }
 
 void hash_free(struct hash *hash)

@@ -6,6 +6,7 @@
 #ifndef TARN_BASE_HASH_H
 #define TARN_BASE_HASH_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/error.h"
@@ -19,5 +20,7 @@ void hash_add(struct hash *hash, const void *bytes, size_t size);
 /* Once, after the last part: 64 lower-case digits. */
 void hash_hex(struct hash *hash, char ret_hex[HASH_HEX_SIZE]);
 void hash_free(struct hash *hash);
+/* All at once. False: out of memory. */
+bool hash_whole(const void *bytes, size_t size, char ret_hex[HASH_HEX_SIZE]);
 
 #endif

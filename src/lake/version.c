@@ -222,7 +222,7 @@ static int change_of(struct version *version, const char *schema, const char *ta
 		return -1;
 	if (id < 0) {
 		*ret_changed = snapshot;
-		return 0;
+		return 1;
 	}
 	if (find_change(version, known, id, snapshot, ret_changed, err))
 		return -1;

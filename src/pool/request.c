@@ -155,8 +155,6 @@ void request_write(const struct request *request, struct buffer *out)
 	write_text(out, "format", format_names[request->format]);
 	write_name(out, "object");
 	buffer_text(out, request->object ? "true" : "false");
-	write_name(out, "envelope");
-	buffer_text(out, request->envelope ? "true" : "false");
 	write_null_as(out, request);
 	write_number(out, "snapshot", request->snapshot);
 	if (request->table_count >= 0)
@@ -332,8 +330,6 @@ static int take_member(const char *name, yyjson_val *value, struct request *requ
 		return take_format(value, request, err);
 	if (!strcmp(name, "object"))
 		return take_bool(value, name, &request->object, err);
-	if (!strcmp(name, "envelope"))
-		return take_bool(value, name, &request->envelope, err);
 	if (!strcmp(name, "null_as"))
 		return take_null_as(value, request, err);
 	if (!strcmp(name, "snapshot"))

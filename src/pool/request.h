@@ -61,19 +61,19 @@ struct request {
 	int parameter_count;
 	enum answer_format format;
 	bool object; /* JSON: the one row, NOT_FOUND where there is none */
-	bool envelope; /* JSON: {"rows": [...], "next": cursor or null} instead of [...] */
 	struct spec_property *null_as; /* column or *, JSON; for NULL, NaN and Infinity */
 	int null_as_count;
 	int64_t snapshot; /* -1: the newest */
 	char **tables; /* patterns (SCHEMA.TABLE with *) that may be read */
 	int table_count; /* -1: all but schema tarn */
 	int64_t max_rows, max_ms, memory_bytes; /* 0: the worker's own */
-	/* Pages: the SELECT's rows in the order of `page_key`, behind the cursor's values (JSON), page_rows of them;
-	 * without a key in the order of the SELECT, the first page_rows. */
+	/* Pages (query/page.h): the SELECT's rows in the order of `page_key`, behind the cursor's values, page_rows of
+	 * them; FRAME_END has "next", the last row's key as a JSON list, where there are more. Without a key: the
+	 * first page_rows, in the SELECT's own order. */
 	char **page_key;
 	int page_key_count;
 	int64_t page_rows;
-	char *page_after; /* a JSON list of the key's values; NULL: from the beginning */
+	char *page_after; /* a JSON list of the key's values, texts and nulls; NULL: from the beginning */
 };
 
 /* Everything in it is owned (but a request may also be filled with borrowed texts and only written). */

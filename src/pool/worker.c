@@ -121,6 +121,8 @@ static int send_end(struct worker *worker, const struct answer_end *end, int64_t
 		buffer_text(&json, ",\"message\":");
 		buffer_json_text(&json, end->err.message, strlen(end->err.message));
 	}
+	if (end->next)
+		buffer_printf(&json, ",\"next\":%s", end->next);
 	buffer_char(&json, '}');
 	return frame_write(worker->options->fd, FRAME_END, json.data, json.size, err);
 }
@@ -129,17 +131,22 @@ static int answer(struct worker *worker, const struct request *request, struct e
 {
 	struct answer_end end = {0};
 	int64_t begun_ms = clock_monotonic_ms();
+	int failed;
 
 	switch (request->op) {
 	case REQUEST_QUERY: worker_query(worker, request, &end); break;
 	case REQUEST_DESCRIBE: worker_describe(worker, request, &end); break;
 	case REQUEST_OVERVIEW: worker_overview(worker, request, &end); break;
 	}
-	if (end.lost)
+	if (end.lost) {
+		free(end.next);
 		return 0;
+	}
 	if (end.refusal == REFUSAL_INTERNAL || end.refusal == REFUSAL_LATER)
 		worker->broken = lake_is_broken(worker->lake);
-	return send_end(worker, &end, clock_monotonic_ms() - begun_ms, err);
+	failed = send_end(worker, &end, clock_monotonic_ms() - begun_ms, err);
+	free(end.next);
+	return failed;
 }
 
 static int take_request(struct worker *worker, const struct buffer *payload, struct error *err)

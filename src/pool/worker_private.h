@@ -5,6 +5,7 @@
  *     worker_watch.c     the second thread: while a query runs it hears CANCEL, and ends what takes too much
  *     worker_query.c     guard, pin, run, write
  *     worker_statement.c statements that were asked before
+ *     worker_page.c      one page of a statement's rows
  *     worker_refuse.c    what whoever asked is told of an error
  *     worker_parameters.c its parameters
  *     worker_lake.c      the tables, for a language model (describe.c); the lake, for the console (overview.c)
@@ -17,6 +18,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <yyjson.h>
 
 #include "base/buffer.h"
 #include "lake/lake.h"
@@ -25,6 +27,7 @@
 #include "pool/request.h"
 #include "pool/worker.h"
 #include "query/guard.h"
+#include "query/page.h"
 
 #define HOT_CATALOG "hot"
 
@@ -111,8 +114,29 @@ struct answer_end {
 	enum refusal refusal; /* REFUSAL_NONE */
 	struct error err; /* its message */
 	int64_t rows;
+	char *next; /* of a page: the last row's key, JSON; owned; NULL: there is no next page */
 	bool lost; /* the server is gone */
 };
+
+/* ---- worker_page.c */
+
+struct worker_page {
+	const struct request *request; /* borrowed */
+	struct request bound; /* the request with the place's parameters */
+	struct buffer sql;
+	struct page_key *keys;
+	yyjson_doc *place;
+	struct page page;
+	const struct query *query; /* borrowed; set before the first row */
+	bool found; /* the keys' columns */
+	bool wrong; /* what failed is the page's, and *err says what */
+};
+
+/* Ended by the caller in any case. */
+int worker_page_begin(struct worker_page *page, const struct request *request, const char *sql, struct error *err);
+/* struct write_options.row */
+int worker_page_row(void *context, const struct query_cell *cells, struct error *err);
+void worker_page_end(struct worker_page *page);
 
 void worker_query(struct worker *worker, const struct request *request, struct answer_end *end);
 void worker_describe(struct worker *worker, const struct request *request, struct answer_end *end);

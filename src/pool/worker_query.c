@@ -1,6 +1,5 @@
 #include <stdlib.h>
 #include <string.h>
-#include <yyjson.h>
 
 #include "base/clock.h"
 #include "base/owned.h"
@@ -12,8 +11,6 @@
 #include "query/write.h"
 
 #define SOON_MS 40 /* rows that came are sent then, though a frame is not full */
-/* Of a statement, and what is put around it. */
-#define SQL_BYTES_MAX ((size_t)17 << 20)
 
 struct sending {
 	struct worker *worker;
@@ -25,8 +22,8 @@ struct sending {
 	int64_t since_ms; /* when the first of them came */
 	bool started; /* START was sent */
 	bool lost; /* the server is gone */
-	bool wrong_parameters;
-	char *next; /* JSON; of a page: the cursor of the one behind it */
+	bool wrong_parameters, wrong_page;
+	char *next; /* JSON; of a page: the last row's key */
 };
 
 /* ---- which snapshot */
@@ -156,165 +153,23 @@ static int put(void *context, const void *bytes, size_t size, struct error *err)
 	return send_block(sending, err);
 }
 
-/* ---- pages: rows in the order of their keys, behind the cursor's */
-
-/* As a literal, which DuckDB makes what the key's column is. */
-static void append_value(struct buffer *sql, yyjson_val *value)
-{
-	OWNED_FREE char *text = yyjson_val_write(value, 0, NULL);
-
-	if (yyjson_is_str(value))
-		buffer_sql_text(sql, yyjson_get_str(value));
-	else
-		buffer_text(sql, text ? text : "NULL");
-}
-
-/* NULLs come last, and after each other. */
-static void append_behind(struct buffer *sql, const char *key, yyjson_val *value)
-{
-	if (yyjson_is_null(value)) {
-		buffer_text(sql, "false");
-		return;
-	}
-	buffer_char(sql, '(');
-	buffer_sql_name(sql, key);
-	buffer_text(sql, " > ");
-	append_value(sql, value);
-	buffer_text(sql, " OR ");
-	buffer_sql_name(sql, key);
-	buffer_text(sql, " IS NULL)");
-}
-
-static void append_same(struct buffer *sql, const char *key, yyjson_val *value)
-{
-	buffer_sql_name(sql, key);
-	buffer_text(sql, yyjson_is_null(value) ? " IS NULL" : " = ");
-	if (!yyjson_is_null(value))
-		append_value(sql, value);
-}
-
-static int append_cursor(struct buffer *sql, const struct request *request, yyjson_val *values, struct error *err)
-{
-	if (!yyjson_is_arr(values) || (int)yyjson_arr_size(values) != request->page_key_count)
-		return error_set(err, ERROR_INVALID, 0, "the cursor is none of this endpoint's");
-	buffer_text(sql, " WHERE ");
-	for (int i = 0; i < request->page_key_count; i++) {
-		buffer_text(sql, i ? " OR (" : "(");
-		for (int j = 0; j <= i; j++) {
-			yyjson_val *value = yyjson_arr_get(values, (size_t)j);
-
-			if (yyjson_is_ctn(value))
-				return error_set(err, ERROR_INVALID, 0, "the cursor is none of this endpoint's");
-			buffer_text(sql, j ? " AND " : "");
-			if (j < i)
-				append_same(sql, request->page_key[j], value);
-			else
-				append_behind(sql, request->page_key[j], value);
-		}
-		buffer_char(sql, ')');
-	}
-	return 0;
-}
-
-/* FROM (statement) AS page WHERE behind the cursor ORDER BY keys */
-static int append_page(struct buffer *sql, const char *statement, const struct request *request, struct error *err)
-{
-	yyjson_doc *cursor = NULL;
-	int failed = 0;
-
-	/* The line's end ends a comment that the statement may end with. */
-	buffer_text(sql, " FROM (");
-	buffer_text(sql, statement);
-	buffer_text(sql, "\n) AS page");
-	if (request->page_after) {
-		cursor = yyjson_read(request->page_after, strlen(request->page_after), 0);
-		failed = append_cursor(sql, request, yyjson_doc_get_root(cursor), err);
-		yyjson_doc_free(cursor);
-	}
-	for (int i = 0; i < request->page_key_count; i++) {
-		buffer_text(sql, i ? ", " : " ORDER BY ");
-		buffer_sql_name(sql, request->page_key[i]);
-		buffer_text(sql, " NULLS LAST");
-	}
-	return failed;
-}
-
 /* ---- running */
 
-static struct query *open_query(struct sending *sending, const char *sql, struct error *err)
+static struct query *open_query(struct sending *sending, const struct request *request, const char *sql,
+                                struct error *err)
 {
 	struct query *query = query_open(sending->worker->connection, sql, err);
 
-	if (!query || worker_bind(query, sending->request, err) == 0)
+	if (!query || worker_bind(query, request, err) == 0)
 		return query;
 	sending->wrong_parameters = true;
 	query_close(query);
 	return NULL;
 }
 
-/* The keys of the page's last row, where there is a row behind it. */
-static int find_next(struct sending *sending, const char *page, struct error *err)
-{
-	const struct request *request = sending->request;
-	OWNED_BUFFER struct buffer sql = {0};
-	const struct query_cell *cells;
-	struct query *query;
-	int got;
-
-	buffer_init(&sql, SQL_BYTES_MAX);
-	buffer_text(&sql, "SELECT json_array(");
-	for (int i = 0; i < request->page_key_count; i++) {
-		buffer_text(&sql, i ? ", " : "");
-		buffer_sql_name(&sql, request->page_key[i]);
-	}
-	buffer_char(&sql, ')');
-	buffer_text(&sql, page);
-	buffer_printf(&sql, " LIMIT 2 OFFSET %lld", (long long)request->page_rows - 1);
-	if (!buffer_ok(&sql))
-		return error_no_memory(err);
-	query = open_query(sending, buffer_string(&sql), err);
-	if (!query)
-		return -1;
-	got = query_start(query, true, err) ? -1 : query_next(query, &cells, err);
-	if (got == 1) {
-		sending->next = strndup(cells[0].text, cells[0].size);
-		got = query_next(query, &cells, err);
-		if (got != 1) {
-			free(sending->next);
-			sending->next = NULL;
-		}
-	}
-	query_close(query);
-	return got < 0 ? -1 : 0;
-}
-
-static struct query *open_page(struct sending *sending, const char *statement, struct error *err)
-{
-	OWNED_BUFFER struct buffer page = {0}, sql = {0};
-
-	buffer_init(&page, SQL_BYTES_MAX);
-	buffer_init(&sql, SQL_BYTES_MAX);
-	if (append_page(&page, statement, sending->request, err) ||
-	    (sending->request->page_key_count && find_next(sending, buffer_string(&page), err)))
-		return NULL;
-	buffer_text(&sql, "SELECT *");
-	buffer_text(&sql, buffer_string(&page));
-	buffer_printf(&sql, " LIMIT %lld", (long long)sending->request->page_rows);
-	if (buffer_ok(&page) && buffer_ok(&sql))
-		return open_query(sending, buffer_string(&sql), err);
-	error_no_memory(err);
-	return NULL;
-}
-
-static void append_next(void *context, struct buffer *out)
-{
-	const struct sending *sending = context;
-
-	buffer_text(out, ",\"next\":");
-	buffer_text(out, sending->next ? sending->next : "null");
-}
-
-static int run(struct sending *sending, struct query *query, struct write_result *result, struct error *err)
+/* page: NULL for all rows. */
+static int run(struct sending *sending, struct query *query, struct worker_page *page, struct write_result *result,
+               struct error *err)
 {
 	const struct request *request = sending->request;
 	struct write_options options = {
@@ -323,12 +178,14 @@ static int run(struct sending *sending, struct query *query, struct write_result
 	        .null_as = request->null_as,
 	        .null_as_count = request->null_as_count,
 	        .object = request->object,
-	        .tail = request->envelope ? append_next : NULL,
-	        .tail_context = sending,
+	        .row = page && request->page_key_count ? worker_page_row : NULL,
+	        .row_context = page,
 	};
 	struct write_sink sink = {sending, put};
 
 	sending->query = query;
+	if (page)
+		page->query = query;
 	if (write_rows(query, &options, &sink, result, err))
 		return -1;
 	if (request->object && !result->rows)
@@ -336,17 +193,39 @@ static int run(struct sending *sending, struct query *query, struct write_result
 	return send_block(sending, err);
 }
 
-static int open_and_run(struct sending *sending, const char *sql, struct write_result *result, struct error *err)
+static int run_all(struct sending *sending, const char *sql, struct write_result *result, struct error *err)
 {
-	bool page = sending->request->page_rows > 0;
-	struct query *query = page ? open_page(sending, sql, err) : open_query(sending, sql, err);
-	int failed;
+	struct query *query = open_query(sending, sending->request, sql, err);
+	int failed = query ? run(sending, query, NULL, result, err) : -1;
 
-	if (!query)
-		return -1;
-	failed = run(sending, query, result, err);
 	query_close(query);
 	return failed;
+}
+
+static int run_page(struct sending *sending, const char *sql, struct write_result *result, struct error *err)
+{
+	struct worker_page page;
+	struct query *query = NULL;
+	int failed = worker_page_begin(&page, sending->request, sql, err);
+
+	if (!failed) {
+		query = open_query(sending, &page.bound, buffer_string(&page.sql), err);
+		failed = query ? run(sending, query, &page, result, err) : -1;
+	}
+	if (!failed && page_next(&page.page)) {
+		sending->next = strdup(page_next(&page.page));
+		failed = sending->next ? 0 : error_no_memory(err);
+	}
+	sending->wrong_page = page.wrong;
+	query_close(query);
+	worker_page_end(&page);
+	return failed;
+}
+
+static int run_any(struct sending *sending, const char *sql, struct write_result *result, struct error *err)
+{
+	return sending->request->page_rows > 0 ? run_page(sending, sql, result, err)
+	                                       : run_all(sending, sql, result, err);
 }
 
 static void refuse(struct answer_end *end, enum refusal refusal, const char *message)
@@ -360,12 +239,15 @@ static void tell(struct sending *sending, int failed, enum stop stop, const stru
                  struct answer_end *end)
 {
 	end->rows = result->rows;
+	end->next = TAKE(sending->next);
 	end->lost = sending->lost;
 	if (result->too_many)
 		refuse(end, REFUSAL_ROWS,
 		       "the answer has more rows than are allowed: a LIMIT, or a sum, would be right");
 	else if (sending->wrong_parameters)
 		end->refusal = REFUSAL_PARAMETERS;
+	else if (sending->wrong_page && stop == STOP_NONE)
+		end->refusal = REFUSAL_INVALID;
 	else if (failed && !sending->lost)
 		end->refusal = worker_refusal(sending->worker, stop, &end->err);
 	else if (sending->request->object && !result->rows)
@@ -406,10 +288,10 @@ static int run_checked(struct sending *sending, struct statement *statement, str
 	    hot_renew(worker->hot, worker->session, sending->snapshot, err))
 		return -1;
 	if (!statement)
-		return open_and_run(sending, sending->request->sql, result, err);
+		return run_any(sending, sending->request->sql, result, err);
 	if (pin(sending, statement, err))
 		return -1;
-	return open_and_run(sending, buffer_string(&statement->pinned), result, err);
+	return run_any(sending, buffer_string(&statement->pinned), result, err);
 }
 
 void worker_query(struct worker *worker, const struct request *request, struct answer_end *end)

@@ -44,6 +44,13 @@ int write_count(struct write *w, int64_t rows, struct error *err)
 	return 0;
 }
 
+int write_next(struct write *w, const struct query_cell **ret_cells, struct error *err)
+{
+	int got = query_next(w->query, ret_cells, err);
+
+	return got == 1 && w->options->row ? w->options->row(w->options->row_context, *ret_cells, err) : got;
+}
+
 int write_rows(struct query *query, const struct write_options *options, const struct write_sink *sink,
                struct write_result *ret_result, struct error *err)
 {

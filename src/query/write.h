@@ -2,7 +2,7 @@
  * write.h - the rows of a query as bytes in each form, to wherever they are to go.
  *
  * CSV: RFC 4180 with a header line, LF; NULL is empty, an empty text is "". JSON: RFC 8259, one list of objects (or one
- * object, or an envelope); NDJSON: an object a line. NaN and Infinity are null, or what null_as says. Arrow: an IPC
+ * object); NDJSON: an object a line. NaN and Infinity are null, or what null_as says. Arrow: an IPC
  * stream. Parquet: a file, which DuckDB writes to a pipe. docs/types.md says what becomes of each type.
  *
  * Invariants:
@@ -40,10 +40,10 @@ struct write_options {
 	        *null_as; /* column or *, JSON that stands for NULL, NaN and Infinity; of JSON and NDJSON */
 	int null_as_count;
 	bool object; /* JSON: the first row alone, as an object; none: no bytes, *ret_rows 0 */
-	/* JSON: {"rows": [...]tail} instead of [...]; tail is asked for when all rows are written. NULL: no envelope.
-	 */
-	void (*tail)(void *context, struct buffer *out);
-	void *tail_context;
+	/* CSV, JSON and NDJSON: sees each row before it is written. 1: it is; 0: it is not, and there are no more; -1:
+	 * *err. NULL: all are written. */
+	int (*row)(void *context, const struct query_cell *cells, struct error *err);
+	void *row_context;
 };
 
 struct write_result {

@@ -76,7 +76,7 @@ int write_csv(struct write *w, struct error *err)
 		return -1;
 	write_header(w);
 	count = query_column_count(w->query);
-	while ((got = query_next(w->query, &cells, err)) == 1) {
+	while ((got = write_next(w, &cells, err)) == 1) {
 		if (write_count(w, 1, err))
 			return -1;
 		write_row(w, cells, count);

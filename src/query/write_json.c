@@ -126,8 +126,8 @@ static int write_list(struct write *w, const struct member *members, const struc
 	const struct query_cell *cells;
 	int got;
 
-	buffer_text(&w->out, w->options->tail && layout->end ? "{\"rows\": [" : layout->first);
-	while ((got = query_next(w->query, &cells, err)) == 1) {
+	buffer_text(&w->out, layout->first);
+	while ((got = write_next(w, &cells, err)) == 1) {
 		buffer_text(&w->out, w->result->rows ? layout->between : "");
 		if (write_count(w, 1, err))
 			return -1;
@@ -138,13 +138,7 @@ static int write_list(struct write *w, const struct member *members, const struc
 	}
 	if (got < 0)
 		return -1;
-	if (w->options->tail && layout->end) {
-		buffer_char(&w->out, ']');
-		w->options->tail(w->options->tail_context, &w->out);
-		buffer_text(&w->out, "}\n");
-	} else {
-		buffer_text(&w->out, layout->end ? layout->end : "");
-	}
+	buffer_text(&w->out, layout->end ? layout->end : "");
 	return write_drain(w, true, err);
 }
 
@@ -152,7 +146,7 @@ static int write_list(struct write *w, const struct member *members, const struc
 static int write_first(struct write *w, const struct member *members, struct error *err)
 {
 	const struct query_cell *cells;
-	int got = query_next(w->query, &cells, err);
+	int got = write_next(w, &cells, err);
 
 	if (got <= 0)
 		return got;

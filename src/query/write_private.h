@@ -17,6 +17,9 @@ int write_drain(struct write *w, bool all, struct error *err);
 /* More rows are at hand: -1 where they are too many. */
 int write_count(struct write *w, int64_t rows, struct error *err);
 
+/* The next row that is to be written, as query_next. */
+int write_next(struct write *w, const struct query_cell **ret_cells, struct error *err);
+
 int write_csv(struct write *w, struct error *err);
 int write_json(struct write *w, struct error *err);
 int write_ndjson(struct write *w, struct error *err);

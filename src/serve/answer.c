@@ -18,6 +18,7 @@ struct answer {
 	struct lease *lease;
 	struct answer_facts facts;
 	char *content_type, *columns, *tables; /* of START */
+	char *next; /* of END */
 	int64_t began_us, handed_us;
 	bool over; /* its END was read, or it failed */
 	const char *outcome;
@@ -107,6 +108,12 @@ static int take_lease(struct answer *answer, const struct service_ask *ask, cons
 
 /* ---- frames */
 
+/* A list as JSON, owned by the caller; NULL: it is none. */
+static char *list_of(yyjson_val *list)
+{
+	return yyjson_is_arr(list) ? yyjson_val_write(list, 0, NULL) : NULL;
+}
+
 static int take_start(struct answer *answer, const struct buffer *payload)
 {
 	yyjson_doc *document = yyjson_read(payload->data, payload->size, 0);
@@ -116,8 +123,8 @@ static int take_start(struct answer *answer, const struct buffer *payload)
 	answer->facts.snapshot = yyjson_get_sint(yyjson_obj_get(root, "snapshot"));
 	answer->content_type = type ? strdup(type) : NULL;
 	answer->facts.content_type = answer->content_type;
-	answer->facts.columns = answer->columns = yyjson_val_write(yyjson_obj_get(root, "columns"), 0, NULL);
-	answer->facts.tables = answer->tables = yyjson_val_write(yyjson_obj_get(root, "tables"), 0, NULL);
+	answer->facts.columns = answer->columns = list_of(yyjson_obj_get(root, "columns"));
+	answer->facts.tables = answer->tables = list_of(yyjson_obj_get(root, "tables"));
 	answer->facts.started_us = clock_monotonic_us() - answer->began_us;
 	yyjson_doc_free(document);
 	return answer->content_type ? 0 : -1;
@@ -133,6 +140,7 @@ static int take_end(struct answer *answer, const struct buffer *payload, struct 
 	bool failed = error || !yyjson_is_obj(root);
 
 	answer->facts.rows = yyjson_get_sint(yyjson_obj_get(root, "rows"));
+	answer->facts.next = answer->next = list_of(yyjson_obj_get(root, "next"));
 	if (failed)
 		refuse_as(refusal, refusal_find(yyjson_get_str(error)), message ? message : "The query failed.");
 	yyjson_doc_free(document);
@@ -227,6 +235,19 @@ static bool refuse_catalog(struct service *service, const struct service_ask *as
 	return true;
 }
 
+/* An endpoint's SQL reads what the manifest says, within the bounds of the token. */
+static int narrow(const struct service_ask *ask, struct rights *ret_rights)
+{
+	struct spec_token token;
+
+	if (!ask->token)
+		return rights_narrow(ask->request, NULL, ret_rights);
+	token = *token_spec(ask->token);
+	if (ask->own_rights)
+		token.table_count = 0;
+	return rights_narrow(ask->request, &token, ret_rights);
+}
+
 struct answer *service_run(struct service *service, const struct service_ask *ask, struct service_refusal *ret_refusal)
 {
 	struct answer *answer;
@@ -237,7 +258,7 @@ struct answer *service_run(struct service *service, const struct service_ask *as
 	if (refuse_catalog(service, ask, ret_refusal))
 		return NULL;
 	answer = calloc(1, sizeof *answer);
-	if (!answer || rights_narrow(ask->request, ask->token ? token_spec(ask->token) : NULL, &rights)) {
+	if (!answer || narrow(ask, &rights)) {
 		free(answer);
 		refuse_as(ret_refusal, REFUSAL_INTERNAL, "The server has no memory left.");
 		return NULL;
@@ -303,6 +324,7 @@ void answer_close(struct answer *answer)
 	free(answer->content_type);
 	free(answer->columns);
 	free(answer->tables);
+	free(answer->next);
 	free(answer);
 }
 
@@ -327,7 +349,7 @@ int answer_collect(struct answer *answer, struct buffer *out, size_t max_bytes, 
 		more = -1;
 	}
 	*ret_facts = answer_facts(answer);
-	ret_facts->content_type = ret_facts->columns = ret_facts->tables = NULL;
+	ret_facts->content_type = ret_facts->columns = ret_facts->tables = ret_facts->next = NULL;
 	answer_close(answer);
 	return more;
 }

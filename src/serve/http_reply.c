@@ -260,7 +260,8 @@ static enum encoding choose(struct http_request *request, struct http_response *
 
 	if (!response->compress)
 		return ENCODING_IDENTITY;
-	http_add(response, "Vary", "Accept-Encoding");
+	if (!find_header(&response->headers, "Vary")) /* who has one names this, too */
+		http_add(response, "Vary", "Accept-Encoding");
 	encoding_choose(http_header(request, "Accept-Encoding"), &encoding);
 	if (tag && *tag == '"') {
 		OWNED_FREE char *copy = strndup(tag, strcspn(tag, "\n"));

@@ -57,7 +57,8 @@ const char *service_why_not(const struct service *service, const struct spec_cat
 /* A request to a worker, for whoever holds the token. The texts of `request` are borrowed for the call. */
 struct service_ask {
 	const struct spec_catalog *catalog;
-	const struct token *token; /* NULL: an endpoint for everybody; its rights are the endpoint's */
+	const struct token *token; /* NULL: an endpoint for everybody */
+	bool own_rights; /* an endpoint's SQL: the request's tables count, not the token's; its bounds do */
 	struct request *request; /* its tables and bounds are narrowed to the token's here */
 	const char *route; /* for the audit log: "POST /query", an endpoint's name... */
 	int client_fd; /* -1: none */
@@ -82,8 +83,9 @@ struct answer_facts {
 	int64_t took_us; /* from the request until now, or to its end */
 	bool one_shot;
 	int64_t rows, bytes; /* so far; rows are known at the end */
-	const char *content_type; /* borrowed */
-	const char *columns, *tables; /* of START, as JSON: [{"name", "type"}], ["main.t"]; borrowed; NULL: not told */
+	const char *content_type; /* borrowed, as the next ones */
+	const char *columns, *tables; /* of START, as JSON: [{"name", "type"}], ["main.t"]; NULL: not told */
+	const char *next; /* of END, of a page: the last row's key (query/page.h); NULL: no next page */
 };
 
 /* 1: *block has the next bytes, instead of what was in it; 0: the end; -1: it failed after it began: *ret_refusal. */

@@ -7,6 +7,7 @@
 #include "base/metrics.h"
 #include "base/owned.h"
 #include "serve/console.h"
+#include "serve/endpoint.h"
 #include "serve/http.h"
 #include "serve/routes.h"
 #include "serve/service.h"
@@ -67,6 +68,19 @@ static void end_service(struct serving *serving)
 	service_free(serving->service);
 }
 
+static int start_endpoints(struct serving *serving, struct error *err)
+{
+	if (serving->options.probes_alone)
+		return 0;
+	serving->endpoints = endpoints_new(serving->options.manifest, serving->service, err);
+	return serving->endpoints ? 0 : -1;
+}
+
+static void end_endpoints(struct serving *serving)
+{
+	endpoints_free(serving->endpoints);
+}
+
 /* What became of each response, for /metrics. */
 static void count_response(void *context, const struct http_done *done)
 {
@@ -120,8 +134,8 @@ static const struct part {
 	int (*start)(struct serving *serving, struct error *err);
 	void (*end)(struct serving *serving); /* also of what did not start */
 } parts[] = {
-        {start_tokens, end_tokens}, {start_service, end_service},         {start_console, end_console},
-        {start_http, NULL},         {start_first_token, end_first_token},
+        {start_tokens, end_tokens},   {start_service, end_service}, {start_endpoints, end_endpoints},
+        {start_console, end_console}, {start_http, NULL},           {start_first_token, end_first_token},
 };
 #define PARTS ((int)(sizeof parts / sizeof *parts))
 

@@ -17,6 +17,7 @@ struct console;
 struct tokens;
 struct http_server;
 struct service;
+struct endpoints;
 
 struct serving_options {
 	const struct manifest *manifest; /* borrowed until serving_stop */
@@ -38,9 +39,10 @@ struct serving {
 	struct http_server *http;
 	struct tokens *tokens;
 	struct first_token first;
+	struct service *service; /* NULL, as the next ones: probes alone */
+	struct endpoints *endpoints;
 	struct asker *asker;
 	struct console *console;
-	struct service *service; /* NULL: probes alone */
 	/* The state of each part stands here: its start and its end are rows of `parts` in serving.c. */
 };
 

@@ -98,6 +98,7 @@ const char *field_check(const struct field *field, const char *text)
 	case TYPE_PREFIX: return value_prefix(text);
 	case TYPE_URL_PATH: return value_url_path(text);
 	case TYPE_OBJECT:
+	case TYPE_ANY:
 	case TYPE_MAP:
 	case TYPE_LIST:
 	case TYPE_TEXTS:

@@ -62,6 +62,7 @@ const int field_count = (int)COUNT_OF(fields);
 #define STORES_BOOLEAN sizeof(bool)
 #define STORES_MAP sizeof(struct spec_property *)
 #define STORES_OBJECT 0
+#define STORES_ANY 0
 #define STORES_LIST sizeof(struct spec_column *)
 #define STORES_TEXTS sizeof(char **)
 #define STORES_NUMBER sizeof(char *)

@@ -35,6 +35,8 @@ static bool take_digits(const char **text, int64_t *ret)
 	return true;
 }
 
+#define LEAST_DIGITS "9223372036854775808" /* of INT64_MIN, which has no positive */
+
 const char *value_integer(const char *text, int64_t *ret)
 {
 	bool negative = *text == '-';
@@ -43,6 +45,10 @@ const char *value_integer(const char *text, int64_t *ret)
 
 	if (!is_digit(*at))
 		return "is not a whole number";
+	if (negative && !strcmp(at + strspn(at, "0"), LEAST_DIGITS)) {
+		*ret = INT64_MIN;
+		return NULL;
+	}
 	if (!take_digits(&at, &value))
 		return "is too large";
 	if (*at)
@@ -184,9 +190,12 @@ const char *value_cpu(const char *text, int64_t *ret_millis)
 		*ret_millis = number;
 		return NULL;
 	}
-	if (*text == '.')
-		for (text++; is_digit(*text) && digits < 3; digits++)
+	if (*text == '.') {
+		if (!is_digit(*++text))
+			return "is no number of cores";
+		for (; is_digit(*text) && digits < 3; digits++)
 			fraction = fraction * 10 + (*text++ - '0');
+	}
 	if (*text)
 		return is_digit(*text) ? "is finer than a thousandth of a core" : "is no number of cores";
 	for (; digits < 3; digits++)

@@ -25,7 +25,6 @@ static void all_comes_back(void)
 	        .parameter_count = 2,
 	        .format = ANSWER_NDJSON,
 	        .object = true,
-	        .envelope = true,
 	        .null_as = null_as,
 	        .null_as_count = 2,
 	        .snapshot = 9007199254740993,

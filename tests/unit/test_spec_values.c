@@ -76,6 +76,8 @@ static void integers(void)
 
 	NUMBERS(value_integer, {"0", 0, NULL}, {"-12", -12, NULL}, {"1024", 1024, NULL},
 	        {"9223372036854775807", INT64_MAX, NULL}, {"9223372036854775808", 0, "is too large"},
+	        {"-9223372036854775808", INT64_MIN, NULL}, {"-009223372036854775808", INT64_MIN, NULL},
+	        {"-9223372036854775809", 0, "is too large"}, {"-9223372036854775808x", 0, "is too large"},
 	        {"", 0, "is not a whole number"}, {"-", 0, "is not a whole number"}, {"8x", 0, "is not a whole number"},
 	        {"0x8", 0, "is not a whole number"}, {"8.0", 0, "is not a whole number"},
 	        {"1_000", 0, "is not a whole number"}, {"+1", 0, "is not a whole number"});

@@ -1,0 +1,15 @@
+# Puts the files of /docs and the fixed part of /openapi.json into the program:
+# cmake -DFROM=src/serve/docs -DTO=docs_files.c -P embed.cmake
+cmake_minimum_required(VERSION 3.25)
+set(out "/* Made by src/serve/docs/embed.cmake. */\n#include \"serve/docs_files.h\"\n")
+set(table "")
+foreach(name IN ITEMS docs.html docs.css docs.js openapi.json)
+  string(REPLACE "." "_" id "${name}")
+  file(READ "${FROM}/${name}" hex HEX)
+  file(SHA256 "${FROM}/${name}" hash)
+  string(SUBSTRING "${hash}" 0 16 hash)
+  string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," bytes "${hex}")
+  string(APPEND out "static const unsigned char ${id}[] = {${bytes}0};\n")
+  string(APPEND table "{\"${name}\", (const char *)${id}, sizeof ${id} - 1, \"\\\"${hash}\\\"\"},\n")
+endforeach()
+file(WRITE "${TO}" "${out}const struct docs_file docs_files[DOCS_FILES] = {\n${table}};\n")

@@ -1,0 +1,148 @@
+/* endpoint_version.c - what an answer is made of, and its ETag. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/hash.h"
+#include "base/owned.h"
+#include "serve/endpoint_private.h"
+
+#define REPRESENTATION 1 /* another number where the bytes of answers become others by a change of this program */
+
+/* ---- files beside the lake */
+
+static void append_file(struct buffer *out, const char *path)
+{
+	struct stat file;
+
+	if (!path || stat(path, &file))
+		buffer_text(out, "-;");
+	else
+		buffer_printf(out, "%lld.%lld.%lld.%lld.%ld;", (long long)file.st_dev, (long long)file.st_ino,
+		              (long long)file.st_size, (long long)file.st_mtim.tv_sec, file.st_mtim.tv_nsec);
+}
+
+/* Models' files. */
+static void append_files(const struct endpoint *endpoint, struct buffer *out)
+{
+	const struct manifest *manifest = endpoint->all->manifest;
+	const struct spec_catalog *catalog = endpoint->spec->catalog;
+
+	for (int i = 0; i < manifest->pipeline_count && endpoint->reads.models; i++)
+		if (manifest->pipelines[i].catalog == catalog && manifest->pipelines[i].model.file)
+			append_file(out, manifest->pipelines[i].model.file);
+}
+
+static void stamp_files(const struct endpoint *endpoint, struct endpoint_version *version)
+{
+	OWNED_BUFFER struct buffer files = {0};
+	char digits[HASH_HEX_SIZE];
+
+	version->stamp[0] = 0;
+	buffer_init(&files, BUFFER_DEFAULT_MAXIMUM);
+	append_files(endpoint, &files);
+	if (!files.size)
+		return;
+	if (!buffer_ok(&files) || !hash_whole(buffer_string(&files), files.size, digits))
+		version->keeps = false;
+	else
+		snprintf(version->stamp, sizeof version->stamp, "%.32s", digits);
+}
+
+/* ---- tables */
+
+/* "schema.table" in two. */
+static bool table_changed(struct version *version, const char *name, int64_t snapshot, int64_t *ret_changed)
+{
+	const char *point = strchr(name, '.');
+	char schema[128];
+
+	if (!point || (size_t)(point - name) >= sizeof schema)
+		return false;
+	snprintf(schema, sizeof schema, "%.*s", (int)(point - name), name);
+	return !version_of_table(version, schema, point + 1, snapshot, ret_changed, NULL);
+}
+
+/* False: one of them is no table whose changes are known. */
+static bool tables_changed(struct endpoint *endpoint, struct version *version, int64_t snapshot, int64_t *ret_changed)
+{
+	*ret_changed = 0;
+	for (int i = 0; i < endpoint->reads.table_count; i++) {
+		int64_t changed;
+
+		if (!table_changed(version, endpoint->reads.tables[i], snapshot, &changed))
+			return false;
+		if (changed > *ret_changed)
+			*ret_changed = changed;
+	}
+	return true;
+}
+
+/* A catalog in a DuckDB file can be asked by a worker alone: nobody else tells what changed in it. */
+static bool is_file(const struct endpoint *endpoint)
+{
+	enum backend_type type = endpoint->spec->catalog->backend.type;
+
+	return type == BACKEND_FILE || type == BACKEND_DUCKDB;
+}
+
+void endpoint_version(struct endpoint *endpoint, int64_t snapshot, struct endpoint_version *ret_version)
+{
+	struct version *version = service_version(endpoint->all->service, endpoint->spec->catalog);
+
+	*ret_version = (struct endpoint_version){.snapshot = snapshot};
+	if (snapshot < 0 && (!version || version_now(version, &ret_version->snapshot, NULL))) {
+		ret_version->snapshot = -1;
+		return;
+	}
+	ret_version->keeps = !endpoint->reads.is_volatile && !is_file(endpoint);
+	stamp_files(endpoint, ret_version);
+	if (!ret_version->keeps)
+		return;
+	pthread_mutex_lock(&endpoint->lock);
+	if (endpoint->looked_at != ret_version->snapshot) {
+		endpoint->tables_known = tables_changed(endpoint, version, ret_version->snapshot, &endpoint->changed);
+		endpoint->looked_at = ret_version->snapshot;
+	}
+	ret_version->keeps = endpoint->tables_known;
+	ret_version->version = endpoint->changed;
+	pthread_mutex_unlock(&endpoint->lock);
+}
+
+const char *endpoint_missing(struct endpoint *endpoint)
+{
+	struct version *version = service_version(endpoint->all->service, endpoint->spec->catalog);
+	int64_t snapshot, changed;
+
+	if (!version || version_now(version, &snapshot, NULL))
+		return NULL;
+	for (int i = 0; i < endpoint->reads.table_count; i++)
+		if (!table_changed(version, endpoint->reads.tables[i], snapshot, &changed))
+			return endpoint->reads.tables[i];
+	return NULL;
+}
+
+bool endpoint_lacks_model(const struct endpoint *endpoint)
+{
+	const struct manifest *manifest = endpoint->all->manifest;
+
+	for (int i = 0; i < manifest->pipeline_count && endpoint->reads.models; i++)
+		if (manifest->pipelines[i].catalog == endpoint->spec->catalog && manifest->pipelines[i].model.file &&
+		    access(manifest->pipelines[i].model.file, F_OK))
+			return true;
+	return false;
+}
+
+void endpoint_etag(const struct asked *asked, int64_t version, char ret_etag[ETAG_SIZE])
+{
+	OWNED_BUFFER struct buffer all = {0};
+	char digits[HASH_HEX_SIZE];
+
+	buffer_init(&all, BUFFER_DEFAULT_MAXIMUM);
+	buffer_printf(&all, "%d\n%s\n%s", REPRESENTATION, asked->endpoint->definition, buffer_string(&asked->key));
+	ret_etag[0] = 0;
+	if (buffer_ok(&all) && hash_whole(buffer_string(&all), all.size, digits))
+		snprintf(ret_etag, ETAG_SIZE, "\"%" PRId64 "-%.16s\"", version, digits);
+}
