@@ -36,7 +36,8 @@ int version_now(struct version *version, int64_t *ret_snapshot, struct error *er
  * The newest snapshot at or before `snapshot` in which the table's rows or columns changed (ducklake_snapshot_changes);
  * what was read at one of two snapshots with the same answer is what would be read at the other, whenever they were
  * asked. Snapshots that expired meanwhile may have had changes: behind a gap the first one that is there counts as one.
- * Merges of files change no rows. Returns 1 where it is no table there (a view, or nothing): *ret_changed is `snapshot`.
+ * Merges of files change no rows. Returns 1 where it is no table there (a view, or nothing): *ret_changed is
+ * `snapshot`.
  */
 int version_of_table(struct version *version, const char *schema, const char *table, int64_t snapshot,
                      int64_t *ret_changed, struct error *err);

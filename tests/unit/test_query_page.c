@@ -116,19 +116,21 @@ static void types_keep_their_order(void)
 	           "1';|10;|9;|\xc3\xa4;");
 	CHECK_TEXT(pages_of("SELECT unnest([1.50, 10.25, 9.00])::DECIMAL(5,2) AS id", KEYS({"id", 0, NULL}), 1, 1),
 	           "1.50;|9.00;|10.25;");
-	CHECK_TEXT(pages_of("SELECT DATE '1999-12-31' + range::INTEGER AS id FROM range(3)", KEYS({"id", 0, NULL}), 1, 1),
-	           "1999-12-31;|2000-01-01;|2000-01-02;");
-	CHECK_TEXT(pages_of("SELECT TIMESTAMP '2000-01-01 00:00:00.000001' - to_microseconds(range) AS id FROM range(3)",
-	                    KEYS({"id", 0, NULL}), 1, 2),
-	           "1999-12-31 23:59:59.999999;2000-01-01 00:00:00;|2000-01-01 00:00:00.000001;");
+	CHECK_TEXT(
+	        pages_of("SELECT DATE '1999-12-31' + range::INTEGER AS id FROM range(3)", KEYS({"id", 0, NULL}), 1, 1),
+	        "1999-12-31;|2000-01-01;|2000-01-02;");
+	CHECK_TEXT(
+	        pages_of("SELECT TIMESTAMP '2000-01-01 00:00:00.000001' - to_microseconds(range) AS id FROM range(3)",
+	                 KEYS({"id", 0, NULL}), 1, 2),
+	        "1999-12-31 23:59:59.999999;2000-01-01 00:00:00;|2000-01-01 00:00:00.000001;");
 	CHECK_TEXT(pages_of("SELECT unnest([true, false]) AS id", KEYS({"id", 0, NULL}), 1, 1), "false;|true;");
 }
 
 /* Doubles come back from their texts as they were. */
 static void every_row_once(void)
 {
-	const char *pages = pages_of("SELECT i AS id, sin(i) / 7 AS x FROM range(200) AS r(i)",
-	                             KEYS({"x", 1, NULL}), 1, 7);
+	const char *pages =
+	        pages_of("SELECT i AS id, sin(i) / 7 AS x FROM range(200) AS r(i)", KEYS({"x", 1, NULL}), 1, 7);
 	bool seen[200] = {false};
 	int count = 0;
 
@@ -148,8 +150,9 @@ static void rows_of_one_key_are_told(void)
 	struct page_key *id = KEYS({"id", 0, NULL});
 
 	CHECK(!pages_of("SELECT unnest([1, 2, 2, 3]) AS id", id, 1, 2));
-	CHECK_TEXT(err.message, "two rows have one key, so that pages cannot tell them apart; spec.page.key must name a "
-	                        "row");
+	CHECK_TEXT(err.message,
+	           "two rows have one key, so that pages cannot tell them apart; spec.page.key must name a "
+	           "row");
 	CHECK(!pages_of("SELECT unnest([NULL, NULL]::INTEGER[]) AS id", id, 1, 1));
 	/* within a page nobody is lost */
 	CHECK_TEXT(pages_of("SELECT unnest([1, 1, 2, 3]) AS id", id, 1, 2), "1;1;|2;3;");
