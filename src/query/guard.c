@@ -27,6 +27,7 @@
 
 enum what {
 	PLAIN,
+	NAMES,
 	BLANK,
 	WORD,
 	DATA,
@@ -122,6 +123,34 @@ static int check_data(struct walk *w, const char *member, const struct node *nod
 		failed = check_data(w, member, each, objects);
 	w->depth--;
 	return failed;
+}
+
+/* A DuckLake table has a column that no * shows: the path of the file that a row lies in. A table's own column of that
+ * name cannot be told from it here, but COLUMNS('filename') means that one alone. */
+static int check_name(const struct walk *w, const struct node *name)
+{
+	if (strcasecmp(node_text(name, NULL), "filename") != 0)
+		return 0;
+	return error_set(w->err, ERROR_INVALID, 0,
+	                 "the column filename may not be asked for by name; COLUMNS('filename') is one that the table "
+	                 "itself has");
+}
+
+static int check_names(struct walk *w, const char *member, const struct node *names)
+{
+	struct node_iterator values;
+	const struct node *each;
+	const char *key;
+
+	if (check_data(w, member, names, false) || check_name(w, names))
+		return -1;
+	if (node_form(names) != NODE_LIST)
+		return 0;
+	node_iterate(&values, names);
+	while ((each = node_next(&values, &key)))
+		if (check_name(w, each))
+			return -1;
+	return 0;
 }
 
 /* ---- objects */
@@ -307,6 +336,7 @@ static int check_member(struct walk *w, enum what what, const char *name, const 
 {
 	switch (what) {
 	case PLAIN: return check_data(w, name, value, false);
+	case NAMES: return check_names(w, name, value);
 	case DATA: return check_data(w, name, value, true);
 	case BLANK: return node_is_blank(value) ? 0 : refuse_unknown(w, name);
 	case WORD: return is_word(name, node_text(value, NULL)) ? 0 : refuse_unknown(w, node_text(value, NULL));

@@ -12,7 +12,9 @@
  *     PREPARE, EXECUTE and whatever is no SELECT do not parse as one, or do not pass.
  *  2. A node, member or function that the lists do not have is refused: a new DuckDB brings nothing by itself.
  *  3. The check has no side effects and binds nothing: names are compared as written, case aside.
- *  4. A table that may not be read and one that is not there are refused in the same words.
+ *  4. A table that may not be read and one that is not there are refused in the same words. So is whatever name DuckDB
+ *     could take for a view of its own (duckdb_tables) or for a file (gold.csv), whoever asks.
+ *  5. The statement's size, depth and number of words are bounded before it is parsed: neither time nor stack run out.
  */
 #ifndef TARN_QUERY_GUARD_H
 #define TARN_QUERY_GUARD_H
@@ -25,14 +27,16 @@
 struct duck_connection;
 
 struct guard_rights {
-	const char *const *tables; /* patterns: SCHEMA.TABLE (or TABLE of main), * for any characters, case aside */
+	/* Patterns: SCHEMA.TABLE (or TABLE of main), * for any characters, case aside. Tables of schema tarn are meant
+	 * only by patterns that begin with "tarn." */
+	const char *const *tables;
 	int table_count; /* -1: all but those of schema tarn */
 };
 
 enum guard_verdict {
 	GUARD_PASSES,
-	GUARD_SYNTAX, /* it is not one SELECT that can be parsed */
-	GUARD_FORBIDDEN, /* one sentence in *err: what is not allowed */
+	GUARD_SYNTAX, /* it cannot be parsed, it is too large or deep to be, or it is none or several SELECTs */
+	GUARD_FORBIDDEN, /* it parses, and is not allowed: (part of) it is no SELECT, or is not known to be harmless */
 	GUARD_FAILED, /* the check itself failed */
 };
 
@@ -49,7 +53,9 @@ struct guard_found { /* of a statement that passes */
 	bool travels; /* it has an AT (VERSION =>) or AT (TIMESTAMP =>) of its own */
 };
 
-/* parser: any connection; json_serialize_sql alone is run on it. found: may be NULL; the caller releases it. */
+/* parser: any connection; json_serialize_sql alone is run on it, prepared once (one whose default catalog is a lake
+ * asks that for the function's name, and takes milliseconds more the first time). *err has one sentence for whoever
+ * asked. found: may be NULL; the caller releases it. */
 enum guard_verdict guard_check(struct duck_connection *parser, const char *sql, const struct guard_rights *rights,
                                struct guard_found *found, struct error *err);
 void guard_found_release(struct guard_found *found);

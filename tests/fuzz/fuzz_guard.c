@@ -27,15 +27,16 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+static struct duck *duck;
 static struct duck_connection *parser;
 static duckdb_connection oracle;
 
 static void open_all(void)
 {
 	struct error err;
-	struct duck *duck = duck_open(NULL, NULL, 0, &err);
-	duckdb_database database;
+	static duckdb_database database;
 
+	duck = duck_open(NULL, NULL, 0, &err);
 	parser = duck ? duck_connect(duck, &err) : NULL;
 	if (!parser || duckdb_open(NULL, &database) || duckdb_connect(database, &oracle))
 		abort();
@@ -108,7 +109,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (size > SIZE_MAX_TRIED)
 		return 0;
-	if (!parser)
+	if (!duck)
 		open_all();
 	sql = malloc(size + 1);
 	if (!sql)
