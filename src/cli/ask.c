@@ -13,10 +13,9 @@
 #include "base/log.h"
 #include "base/owned.h"
 #include "cli/cli.h"
-#include "query/write.h"
 #include "cli/display.h"
-#include "cli/query_write.h"
 #include "cli/table.h"
+#include "query/write.h"
 #include "serve/ask.h"
 #include "spec/spec.h"
 
@@ -281,6 +280,9 @@ int cmd_ask(const struct invocation *invocation)
 	struct error err;
 	int status;
 
+	/* Workers come and go, which is nobody's concern here. */
+	if (!option_given(invocation, "log-level"))
+		log_init(!strcmp(option_text(invocation, "log-format"), "json"), LOG_WARN, color_for(stderr));
 	manifest = manifest_load(invocation->positional[0], &err);
 	if (!manifest)
 		return cli_fail(&err);

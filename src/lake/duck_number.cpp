@@ -3,18 +3,10 @@
 
 extern "C" {
 int duck_shortest_double(double value, char *to, int size);
-int duck_shortest_float(float value, char *to, int size);
 }
 
 /* "-1.2345e+07"; the bytes written, 0: there is no room. */
 int duck_shortest_double(double value, char *to, int size)
-{
-	auto result = std::to_chars(to, to + size, value, std::chars_format::scientific);
-
-	return result.ec == std::errc() ? static_cast<int>(result.ptr - to) : 0;
-}
-
-int duck_shortest_float(float value, char *to, int size)
 {
 	auto result = std::to_chars(to, to + size, value, std::chars_format::scientific);
 

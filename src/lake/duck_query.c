@@ -260,6 +260,8 @@ int query_execute(struct query *query, duckdb_prepared_statement statement, duck
 	if (duckdb_execute_prepared_streaming(statement, result) != DuckDBError)
 		return 0;
 	query_fail_result(result, err);
+	if (duckdb_result_error_type(result) == DUCKDB_ERROR_CONVERSION)
+		query_blame_parameter(query, err);
 	duckdb_destroy_result(result);
 	return -1;
 }

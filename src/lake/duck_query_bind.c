@@ -9,6 +9,23 @@
 #include "lake/duck_private.h"
 #include "lake/duck_query_private.h"
 
+/* Before anything is bound: then it would be the value's. */
+static int find_type(struct query *query, int index, struct error *err)
+{
+	duckdb_type id = duckdb_param_type(query->statement, (idx_t)index + 1);
+	OWNED_BUFFER struct buffer name = {0};
+	duckdb_logical_type type;
+
+	if (id == DUCKDB_TYPE_INVALID || id == DUCKDB_TYPE_VARCHAR)
+		return 0;
+	buffer_init(&name, 1 << 16);
+	type = duckdb_param_logical_type(query->statement, (idx_t)index + 1);
+	duck_type_name(type, &name);
+	duckdb_destroy_logical_type(&type);
+	query->parameters[index].type = strdup(buffer_string(&name));
+	return query->parameters[index].type ? 0 : error_no_memory(err);
+}
+
 int query_find_parameters(struct query *query, struct error *err)
 {
 	idx_t count = duckdb_nparams(query->statement);
@@ -26,6 +43,8 @@ int query_find_parameters(struct query *query, struct error *err)
 		duckdb_free((void *)(uintptr_t)name);
 		if (!query->parameters[query->parameter_count].name)
 			return error_no_memory(err);
+		if (find_type(query, query->parameter_count, err))
+			return -1;
 	}
 	return 0;
 }
@@ -34,6 +53,8 @@ void query_release_parameters(struct query *query)
 {
 	for (int i = 0; i < query->parameter_count; i++) {
 		free(query->parameters[i].name);
+		free(query->parameters[i].type);
+		free(query->parameters[i].text);
 		if (query->parameters[i].value)
 			duckdb_destroy_value(&query->parameters[i].value);
 	}
@@ -158,7 +179,8 @@ int query_bind(struct query *query, const char *name, const struct query_value *
 	if (parameter->value)
 		return error_set(err, ERROR_INVALID, 0, "the parameter $%.64s is given twice", name);
 	parameter->value = make(query, name, value, err);
-	parameter->is_text = value->kind == QUERY_VALUE_TEXT;
+	if (value->kind == QUERY_VALUE_TEXT)
+		parameter->text = strndup(value->text, value->size);
 	return parameter->value ? 0 : -1;
 }
 
@@ -174,18 +196,56 @@ int query_bind_place(struct query *query, int place, const struct query_value *v
 	return query_bind(query, name, value, err);
 }
 
-int query_bind_all(struct query *query, duckdb_prepared_statement statement, struct error *err)
+int query_check_bound(const struct query *query, struct error *err)
 {
 	char missing[256];
-	idx_t index;
 
 	list_parameters(query, true, missing, sizeof missing);
-	if (*missing)
-		return error_set(err, ERROR_INVALID, 0, "no value is given for %s", missing);
+	return *missing ? error_set(err, ERROR_INVALID, 0, "no value is given for %s", missing) : 0;
+}
+
+int query_bind_all(struct query *query, duckdb_prepared_statement statement, struct error *err)
+{
+	idx_t index;
+
+	if (query_check_bound(query, err))
+		return -1;
 	for (int i = 0; i < query->parameter_count; i++)
 		if (duckdb_bind_parameter_index(statement, &index, query->parameters[i].name) == DuckDBError ||
 		    duckdb_bind_value(statement, index, query->parameters[i].value) == DuckDBError)
 			return error_set(err, ERROR_INVALID, 0, "the parameter $%.64s cannot be bound",
 			                 query->parameters[i].name);
 	return 0;
+}
+
+static bool can_cast(struct query *query, const struct query_parameter *parameter)
+{
+	OWNED_BUFFER struct buffer sql = {0};
+	duckdb_prepared_statement statement = NULL;
+	duckdb_result result = {0};
+	bool can;
+
+	/* The type is DuckDB's word; the text is bound. */
+	buffer_init(&sql, 1 << 17);
+	buffer_printf(&sql, "SELECT CAST(CAST($1 AS VARCHAR) AS %s)", parameter->type);
+	can = buffer_ok(&sql) &&
+	      duckdb_prepare(query->connection->handle, buffer_string(&sql), &statement) != DuckDBError &&
+	      duckdb_bind_varchar(statement, 1, parameter->text) != DuckDBError &&
+	      duckdb_execute_prepared(statement, &result) != DuckDBError;
+	duckdb_destroy_result(&result);
+	duckdb_destroy_prepare(&statement);
+	return can;
+}
+
+void query_blame_parameter(struct query *query, struct error *err)
+{
+	for (int i = 0; i < query->parameter_count; i++) {
+		const struct query_parameter *parameter = &query->parameters[i];
+
+		if (!parameter->text || !parameter->type || can_cast(query, parameter))
+			continue;
+		error_set(err, ERROR_INVALID, 0, "the parameter $%.64s is no %.64s: %.64s", parameter->name,
+		          parameter->type, parameter->text);
+		return;
+	}
 }

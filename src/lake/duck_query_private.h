@@ -8,8 +8,9 @@
 
 struct query_parameter {
 	char *name; /* owned */
+	char *type; /* that the statement needs in its place; NULL: any, or unknown; owned */
 	duckdb_value value; /* NULL: it has none yet; owned */
-	bool is_text;
+	char *text; /* of a text; owned */
 };
 
 struct query_plan { /* of a column */
@@ -58,6 +59,8 @@ int query_find_parameters(struct query *query, struct error *err);
 void query_release_parameters(struct query *query);
 /* Each has a value, and they are bound to the statement by name. */
 int query_bind_all(struct query *query, duckdb_prepared_statement statement, struct error *err);
+/* A statement failed on a conversion: where a parameter's text is what cannot be converted, *err says so. */
+void query_blame_parameter(struct query *query, struct error *err);
 
 /* duck_query_around.c: prepares HEAD FROM (the statement) AS q(c0, c1...), or with `tail` instead of that. NULL: the
  * statement cannot stand there. */

@@ -26,7 +26,6 @@ bool duck_text_can(duckdb_logical_type type)
 	case DUCKDB_TYPE_UBIGINT:
 	case DUCKDB_TYPE_HUGEINT:
 	case DUCKDB_TYPE_UHUGEINT:
-	case DUCKDB_TYPE_FLOAT:
 	case DUCKDB_TYPE_DOUBLE:
 	case DUCKDB_TYPE_DECIMAL:
 	case DUCKDB_TYPE_DATE:
@@ -45,6 +44,7 @@ int duck_text_init(struct duck_text *text, duckdb_logical_type type, struct erro
 	if (text->type == DUCKDB_TYPE_DECIMAL) {
 		text->is_decimal = true;
 		text->scale = duckdb_decimal_scale(type);
+		text->is_bare = duckdb_decimal_width(type) == text->scale;
 		text->type = duckdb_decimal_internal_type(type);
 		return 0;
 	}
@@ -114,8 +114,8 @@ static void natural(uint64_t value, char *space, struct query_cell *cell)
 	take(cell, digits_of(value, space + DUCK_TEXT_BYTES), space + DUCK_TEXT_BYTES);
 }
 
-/* scale: digits behind the point. */
-static void huge(unsigned __int128 value, bool negative, int scale, char *space, struct query_cell *cell)
+/* scale: digits behind the point. bare: none need stand before it. */
+static void huge(unsigned __int128 value, bool negative, int scale, bool bare, char *space, struct query_cell *cell)
 {
 	char *end = space + DUCK_TEXT_BYTES, *begin = digits_of_huge(value, end);
 
@@ -127,10 +127,9 @@ static void huge(unsigned __int128 value, bool negative, int scale, char *space,
 		memmove(begin - 1, begin, (size_t)before);
 		begin--;
 		begin[before] = '.';
+		if (!before && !bare)
+			*--begin = '0';
 	}
-	/* DECIMAL(3,3) is 0.123 too, as DuckDB has it. */
-	if (*begin == '.')
-		*--begin = '0';
 	if (negative)
 		*--begin = '-';
 	take(cell, begin, end);
@@ -153,7 +152,8 @@ static void decimal(const struct duck_text *text, const void *data, idx_t row, c
 	case DUCKDB_TYPE_BIGINT: value = ((const int64_t *)data)[row]; break;
 	default: value = huge_at(data, row); break;
 	}
-	huge(value < 0 ? -(unsigned __int128)value : (unsigned __int128)value, value < 0, text->scale, space, cell);
+	huge(value < 0 ? -(unsigned __int128)value : (unsigned __int128)value, value < 0, text->scale, text->is_bare,
+	     space, cell);
 }
 
 /* ---- doubles */
@@ -193,7 +193,7 @@ static void spread(const char *scientific, int size, char *space, struct query_c
 	take(cell, space, out);
 }
 
-static void real(double value, bool single, char *space, struct query_cell *cell)
+static void real(double value, char *space, struct query_cell *cell)
 {
 	char scientific[48];
 	int size;
@@ -203,8 +203,7 @@ static void real(double value, bool single, char *space, struct query_cell *cell
 	} else if (isinf(value)) {
 		*cell = value < 0 ? (struct query_cell){"-inf", 4} : (struct query_cell){"inf", 3};
 	} else {
-		size = single ? duck_shortest_float((float)value, scientific, sizeof scientific - 1)
-		              : duck_shortest_double(value, scientific, sizeof scientific - 1);
+		size = duck_shortest_double(value, scientific, sizeof scientific - 1);
 		scientific[size] = 0;
 		spread(scientific, size, space, cell);
 	}
@@ -300,9 +299,9 @@ static void timestamp(int64_t micros, char *space, struct query_cell *cell)
 		return;
 	}
 	out = put_date(space, days, &before_christ);
+	out = put_era(out, before_christ);
 	*out++ = ' ';
-	out = put_time(out, micros - days * MICROS_A_DAY);
-	take(cell, space, put_era(out, before_christ));
+	take(cell, space, put_time(out, micros - days * MICROS_A_DAY));
 }
 
 static void uuid(const void *data, idx_t row, char *space, struct query_cell *cell)
@@ -347,7 +346,7 @@ static void huge_cell(const void *data, idx_t row, char *space, struct query_cel
 {
 	__int128 value = huge_at(data, row);
 
-	huge(value < 0 ? -(unsigned __int128)value : (unsigned __int128)value, value < 0, 0, space, cell);
+	huge(value < 0 ? -(unsigned __int128)value : (unsigned __int128)value, value < 0, 0, false, space, cell);
 }
 
 void duck_text_cell(const struct duck_text *text, const void *data, idx_t row, char *space, struct query_cell *cell)
@@ -373,9 +372,8 @@ void duck_text_cell(const struct duck_text *text, const void *data, idx_t row, c
 	case DUCKDB_TYPE_UINTEGER: natural(((const uint32_t *)data)[row], space, cell); break;
 	case DUCKDB_TYPE_UBIGINT: natural(((const uint64_t *)data)[row], space, cell); break;
 	case DUCKDB_TYPE_HUGEINT: huge_cell(data, row, space, cell); break;
-	case DUCKDB_TYPE_UHUGEINT: huge((unsigned __int128)huge_at(data, row), false, 0, space, cell); break;
-	case DUCKDB_TYPE_FLOAT: real(((const float *)data)[row], true, space, cell); break;
-	case DUCKDB_TYPE_DOUBLE: real(((const double *)data)[row], false, space, cell); break;
+	case DUCKDB_TYPE_UHUGEINT: huge((unsigned __int128)huge_at(data, row), false, 0, false, space, cell); break;
+	case DUCKDB_TYPE_DOUBLE: real(((const double *)data)[row], space, cell); break;
 	case DUCKDB_TYPE_DATE: date(((const int32_t *)data)[row], space, cell); break;
 	case DUCKDB_TYPE_TIME: take(cell, space, put_time(space, ((const int64_t *)data)[row])); break;
 	case DUCKDB_TYPE_TIMESTAMP: timestamp(((const int64_t *)data)[row], space, cell); break;

@@ -36,6 +36,7 @@ struct lake_options {
 	bool writer; /* takes the writer lock, makes the lake where there is none */
 	bool existing; /* a writer makes none: INVALID where there is none */
 	int threads; /* of DuckDB; 0: one a core */
+	bool rests; /* there is one until lake_use_threads says otherwise */
 	int64_t memory_bytes; /* DuckDB's bound; 0: its default */
 	bool confined; /* it writes no file, not even a temporary one, and has no thread of its own until lake_confine
 	                */
@@ -61,6 +62,8 @@ int lake_attach_memory(struct lake_session *session, const char *name, struct er
  * is then left behind; in an embedded catalog that may be a lock, which ends with the process.
  */
 bool lake_is_broken(struct lake *lake);
+/* Of DuckDB, when it has much to do. */
+int lake_threads(const struct lake *lake);
 const struct spec_catalog *lake_catalog(const struct lake *lake);
 /* False for backend file: it has no snapshots. */
 bool lake_has_snapshots(const struct lake *lake);
@@ -71,6 +74,13 @@ bool lake_session_has_snapshots(const struct lake_session *session);
 struct lake_session *lake_session_new(struct lake *lake, struct error *err);
 void lake_session_free(struct lake_session *session);
 /* An idle connection's first failure after the catalog server went away heals by itself; a broken attach does not. */
+
+/*
+ * So many of DuckDB's threads from now on, of all sessions of the lake. Statements that ask the catalog, or that a few
+ * thousand rows are all of, take twice the time and CPU with two threads as with one: DuckDB waits for the other thread
+ * by asking again and again. In a transaction, where the catalog has one writer: nobody else has much to do.
+ */
+int lake_use_threads(struct lake_session *session, int threads, struct error *err);
 
 int lake_begin(struct lake_session *session, struct error *err);
 /* What lake_commit learnt. UNKNOWN: read the offsets again before anything else. */
@@ -85,6 +95,9 @@ int lake_execute_all(struct lake_session *session, const char *const *statements
 /* Is there such a table, as the session's transaction sees it? */
 int lake_has_table(struct lake_session *session, const char *schema, const char *table, bool *ret_exists,
                    struct error *err);
+
+/* Are there all of "lake.a.b, lake.c.d"? Asked by binding them, which is quick. */
+int lake_has_tables(struct lake_session *session, const char *tables, bool *ret_exist, struct error *err);
 
 /* The newest snapshot's id; 0 for backend file. */
 int lake_snapshot(struct lake_session *session, int64_t *ret_snapshot, struct error *err);

@@ -160,6 +160,7 @@ void request_write(const struct request *request, struct buffer *out)
 	if (request->table_count >= 0)
 		write_texts(out, "tables", request->tables, request->table_count);
 	write_number(out, "max_rows", request->max_rows);
+	write_number(out, "first_rows", request->first_rows);
 	write_number(out, "max_ms", request->max_ms);
 	write_number(out, "memory_bytes", request->memory_bytes);
 	write_texts(out, "page_key", request->page_key, request->page_key_count);
@@ -338,6 +339,8 @@ static int take_member(const char *name, yyjson_val *value, struct request *requ
 		return take_texts(value, name, &request->tables, &request->table_count, err);
 	if (!strcmp(name, "max_rows"))
 		return take_number(value, name, 0, &request->max_rows, err);
+	if (!strcmp(name, "first_rows"))
+		return take_number(value, name, 0, &request->first_rows, err);
 	if (!strcmp(name, "max_ms"))
 		return take_number(value, name, 0, &request->max_ms, err);
 	if (!strcmp(name, "memory_bytes"))

@@ -67,6 +67,7 @@ struct request {
 	char **tables; /* patterns (SCHEMA.TABLE with *) that may be read */
 	int table_count; /* -1: all but schema tarn */
 	int64_t max_rows, max_ms, memory_bytes; /* 0: the worker's own */
+	int64_t first_rows; /* JSON and NDJSON: these alone, and the END says whether there are more; 0: all */
 	/* Pages (query/page.h): the SELECT's rows in the order of `page_key`, behind the cursor's values, page_rows of
 	 * them; FRAME_END has "next", the last row's key as a JSON list, where there are more. Without a key: the
 	 * first page_rows, in the SELECT's own order. */

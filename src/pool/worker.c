@@ -113,11 +113,15 @@ static int send_end(struct worker *worker, const struct answer_end *end, int64_t
 	buffer_init(&json, 65536);
 	buffer_printf(&json, "{\"rows\":%lld,\"ms\":%lld,\"memory\":%lld", (long long)end->rows, (long long)ms,
 	              (long long)watch_memory(&worker->watch));
+	if (end->more)
+		buffer_text(&json, ",\"more\":true");
 	if (end->refusal) {
 		buffer_text(&json, ",\"error\":");
 		buffer_json_text(&json, refusal_name(end->refusal), strlen(refusal_name(end->refusal)));
 		buffer_text(&json, ",\"message\":");
 		buffer_json_text(&json, end->err.message, strlen(end->err.message));
+		if (end->about_names)
+			buffer_text(&json, ",\"names\":true");
 	}
 	if (end->next)
 		buffer_printf(&json, ",\"next\":%s", end->next);

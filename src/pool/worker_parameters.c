@@ -93,5 +93,5 @@ int worker_bind(struct query *query, const struct request *request, struct error
 	for (int i = 0; i < request->parameter_count; i++)
 		if (bind_one(query, &request->parameters[i], i + 1, err))
 			return -1;
-	return 0;
+	return query_check_bound(query, err);
 }

@@ -112,6 +112,8 @@ int worker_bind(struct query *query, const struct request *request, struct error
 struct answer_end {
 	enum refusal refusal; /* REFUSAL_NONE */
 	struct error err; /* its message */
+	bool more; /* rows than were asked for */
+	bool about_names; /* the message repeats words of the statement and names, no value of a table */
 	int64_t rows;
 	char *next; /* of a page: the last row's key, JSON; owned; NULL: there is no next page */
 	bool lost; /* the server is gone */

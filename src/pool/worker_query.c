@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/owned.h"
 #include "lake/duck.h"
+#include "lake/failure.h"
 #include "lake/query.h"
 #include "pool/hot.h"
 #include "pool/worker_private.h"
@@ -172,6 +173,7 @@ static int run(struct sending *sending, struct query *query, struct worker_page 
 	struct write_options options = {
 	        .format = request->format,
 	        .max_rows = request->max_rows,
+	        .first_rows = request->first_rows,
 	        .null_as = request->null_as,
 	        .null_as_count = request->null_as_count,
 	        .object = request->object,
@@ -225,12 +227,21 @@ static void refuse(struct answer_end *end, enum refusal refusal, const char *mes
 	error_set(&end->err, ERROR_INVALID, 0, "%s", message);
 }
 
+/* Of the statement's own words and the columns there are: no value of a table stands in such a message. */
+static bool is_about_names(const struct error *err)
+{
+	enum query_failure failure = query_failure_of(err);
+
+	return failure == FAILURE_SYNTAX || failure == FAILURE_NAMES;
+}
+
 /* What became of it. */
 static void tell(struct sending *sending, int failed, enum stop stop, const struct write_result *result,
                  struct answer_end *end)
 {
 	end->rows = result->rows;
 	end->next = TAKE(sending->next);
+	end->more = result->more;
 	end->lost = sending->lost;
 	if (result->too_many)
 		refuse(end, REFUSAL_ROWS,
@@ -239,9 +250,10 @@ static void tell(struct sending *sending, int failed, enum stop stop, const stru
 		end->refusal = REFUSAL_PARAMETERS;
 	else if (sending->wrong_page && stop == STOP_NONE)
 		end->refusal = REFUSAL_INVALID;
-	else if (failed && !sending->lost)
+	else if (failed && !sending->lost) {
+		end->about_names = is_about_names(&end->err);
 		end->refusal = worker_refusal(sending->worker, stop, &end->err);
-	else if (sending->request->object && !result->rows)
+	} else if (sending->request->object && !result->rows)
 		refuse(end, REFUSAL_NOT_FOUND, "there is no such row");
 }
 

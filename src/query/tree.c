@@ -421,19 +421,15 @@ void node_drop_alias(struct tree *tree, struct node *node)
 static int select_sql(struct duck_connection *connection, const char *select, const char *from, const char *prefix,
                       struct buffer *out, struct error *err)
 {
-	OWNED_BUFFER struct buffer json = {0}, query = {0};
+	OWNED_BUFFER struct buffer json = {0};
 	OWNED_DUCK_ROWS struct duck_rows rows = {0};
 	const char *sql;
 
 	buffer_init(&json, SQL_MAXIMUM_BYTES);
-	buffer_init(&query, SQL_MAXIMUM_BYTES);
 	buffer_printf(&json, NODE_BEFORE "%s" NODE_BETWEEN "%s" NODE_AFTER, select, from);
-	buffer_text(&query, "SELECT json_deserialize_sql(CAST(");
-	buffer_sql_text(&query, buffer_string(&json));
-	buffer_text(&query, " AS JSON))");
-	if (!buffer_ok(&json) || !buffer_ok(&query))
+	if (!buffer_ok(&json))
 		return error_no_memory(err);
-	if (duck_query(connection, buffer_string(&query), &rows, err))
+	if (duck_ask(connection, "SELECT json_deserialize_sql(CAST($1 AS JSON))", buffer_string(&json), &rows, err))
 		return -1;
 	sql = duck_cell(&rows, 0, 0);
 	if (strncmp(sql, prefix, strlen(prefix)))

@@ -18,7 +18,18 @@ static bool is_nothing(const struct query_cell *cell, enum query_type type)
 	if (!digit || type != QUERY_NUMBER)
 		return !digit;
 	digit += cell->size > 1 && *digit == '-';
-	return *digit < '0' || *digit > '9';
+	return (*digit < '0' || *digit > '9') && *digit != '.';
+}
+
+/* DuckDB writes DECIMAL(3,3) as .123, and JSON has 0.123. */
+static void write_number(struct buffer *out, const struct query_cell *cell)
+{
+	size_t sign = *cell->text == '-';
+
+	buffer_append(out, cell->text, sign);
+	if (cell->text[sign] == '.')
+		buffer_char(out, '0');
+	buffer_append(out, cell->text + sign, cell->size - sign);
 }
 
 void write_json_value(struct buffer *out, const struct query_cell *cell, enum query_type type)
@@ -27,6 +38,8 @@ void write_json_value(struct buffer *out, const struct query_cell *cell, enum qu
 		buffer_text(out, "null");
 	else if (type == QUERY_TEXT)
 		buffer_json_text(out, cell->text, cell->size);
+	else if (type == QUERY_NUMBER)
+		write_number(out, cell);
 	else
 		buffer_append(out, cell->text, cell->size);
 }
@@ -128,6 +141,9 @@ static int write_list(struct write *w, const struct member *members, const struc
 
 	buffer_text(&w->out, layout->first);
 	while ((got = write_next(w, &cells, err)) == 1) {
+		w->result->more = w->options->first_rows && w->result->rows == w->options->first_rows;
+		if (w->result->more)
+			break;
 		buffer_text(&w->out, w->result->rows ? layout->between : "");
 		if (write_count(w, 1, err))
 			return -1;

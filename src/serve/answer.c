@@ -141,8 +141,11 @@ static int take_end(struct answer *answer, const struct buffer *payload, struct 
 
 	answer->facts.rows = yyjson_get_sint(yyjson_obj_get(root, "rows"));
 	answer->facts.next = answer->next = list_of(yyjson_obj_get(root, "next"));
+	answer->facts.more = yyjson_get_bool(yyjson_obj_get(root, "more"));
 	if (failed)
 		refuse_as(refusal, refusal_find(yyjson_get_str(error)), message ? message : "The query failed.");
+	if (failed)
+		refusal->about_names = yyjson_get_bool(yyjson_obj_get(root, "names"));
 	yyjson_doc_free(document);
 	return failed ? -1 : 0;
 }
@@ -293,6 +296,8 @@ static void count(const struct answer *answer)
 	const struct spec_pool *pool = answer->served->spec;
 
 	metric_add(metrics_find(SCOPE_OUTCOME, pool->name, pool->namespace, answer->outcome), METRIC_QUERY_OUTCOMES, 1);
+	if (!strcmp(answer->outcome, refusal_name(REFUSAL_TIME)))
+		metric_add(answer->served->metrics, METRIC_POOL_TIMEOUTS, 1);
 	metric_add(answer->served->metrics, METRIC_QUERY_ROWS, answer->facts.rows);
 	metric_add(answer->served->metrics, METRIC_QUERY_BYTES, answer->facts.bytes);
 	if (answer->lease)

@@ -11,6 +11,7 @@
 #include "base/owned.h"
 #include "serve/ask_private.h"
 #include "serve/audit.h"
+#include "serve/description.h"
 #include "serve/extract.h"
 #include "serve/llm.h"
 #include "serve/problem.h"
@@ -23,6 +24,7 @@
 
 struct asker {
 	struct service *service;
+	struct descriptions *descriptions;
 	struct llm **models; /* of each of the manifest's assistants */
 	int model_count;
 };
@@ -51,6 +53,11 @@ struct asker *asker_new(struct service *service, struct error *err)
 		error_no_memory(err);
 		return NULL;
 	}
+	asker->descriptions = descriptions_new(err);
+	if (!asker->descriptions) {
+		asker_free(asker);
+		return NULL;
+	}
 	asker->service = service;
 	for (; asker->model_count < manifest->assistant_count; asker->model_count++) {
 		asker->models[asker->model_count] = llm_new(&manifest->assistants[asker->model_count], err);
@@ -68,6 +75,7 @@ void asker_free(struct asker *asker)
 		return;
 	for (int i = 0; i < asker->model_count; i++)
 		llm_free(asker->models[i]);
+	descriptions_free(asker->descriptions);
 	free(asker->models);
 	free(asker);
 }
@@ -202,6 +210,15 @@ static struct service_ask service_ask_of(const struct asking *asking, struct req
 	};
 }
 
+/* A query of a token that has more rows than the token allows would be refused; of a question they are not asked for.
+ */
+static int64_t shown_rows(const struct asking *asking)
+{
+	int64_t most = asking->question->token ? token_spec(asking->question->token)->max_rows : ASK_ROWS_MAX;
+
+	return asking->question->max_rows < most ? asking->question->max_rows : most;
+}
+
 static int describe(struct asking *asking)
 {
 	OWNED_BUFFER struct buffer text = {0};
@@ -211,19 +228,16 @@ static int describe(struct asking *asking)
 	        .assistant = llm_assistant(asking->llm),
 	        .question = asking->question->text,
 	        .now_ms = clock_wall_ms(),
-	        .shown_rows = asking->question->max_rows,
+	        .shown_rows = shown_rows(asking),
 	};
 	int64_t began_ms = clock_monotonic_ms();
 	struct service_refusal refusal = {0};
-	struct answer_facts facts;
-	struct answer *answer;
 	struct error err = {0};
 	int failed;
 
 	tell(asking, "reading what tables there are");
 	buffer_init(&text, DESCRIBE_BYTES_MAX);
-	answer = service_run(asking->asker->service, &ask_, &refusal);
-	failed = answer ? answer_collect(answer, &text, DESCRIBE_BYTES_MAX, &facts, &refusal) : -1;
+	failed = descriptions_get(asking->asker->descriptions, asking->asker->service, &ask_, &text, &refusal);
 	asking->answer->describe_ms = clock_monotonic_ms() - began_ms;
 	if (failed)
 		return refuse_as(asking, &refusal);
@@ -336,6 +350,7 @@ static int run(struct asking *asking, struct service_refusal *ret_refusal)
 	        .op = REQUEST_QUERY,
 	        .format = ANSWER_NDJSON,
 	        .snapshot = -1,
+	        .first_rows = shown_rows(asking),
 	        .tables = asking->told.tables,
 	        .table_count = asking->told.table_count,
 	};
@@ -361,9 +376,11 @@ static int run(struct asking *asking, struct service_refusal *ret_refusal)
 
 static void ask_again(struct asking *asking, const struct service_refusal *refusal)
 {
-	bool by_guard = refusal && (refusal->kind == REFUSAL_SYNTAX || refusal->kind == REFUSAL_FORBIDDEN);
+	/* What the guard says is of the statement alone. */
+	bool about_names = refusal && (refusal->about_names || refusal->kind == REFUSAL_SYNTAX ||
+	                               refusal->kind == REFUSAL_FORBIDDEN);
 
-	prompt_repair(llm_assistant(asking->llm), refusal ? refusal->detail : "", by_guard, &asking->repair);
+	prompt_repair(llm_assistant(asking->llm), refusal ? refusal->detail : "", about_names, &asking->repair);
 	asking->turns[asking->turn_count++] = (struct llm_turn){true, buffer_string(&asking->said)};
 	asking->turns[asking->turn_count++] = (struct llm_turn){false, buffer_string(&asking->repair)};
 }

@@ -13,8 +13,8 @@
 
 /* ---- from a worker */
 
-/* Counts the rows that have come, and cuts behind the last one that is wanted. True: no more are wanted. */
-static bool cut_rows(const struct ask_question *question, struct ask_answer *answer, size_t *seen)
+/* Counts the rows that have come. True: one is beyond the bound of bytes; `seen` is where it begins. */
+static bool is_full(const struct ask_question *question, struct ask_answer *answer, size_t *seen)
 {
 	struct buffer *rows = &answer->rows;
 	const char *end;
@@ -23,14 +23,12 @@ static bool cut_rows(const struct ask_question *question, struct ask_answer *ans
 	while (*seen < rows->size && (end = memchr(rows->data + *seen, '\n', rows->size - *seen))) {
 		size_t next = (size_t)(end + 1 - rows->data);
 
-		if (answer->row_count == question->max_rows || next > question->max_bytes)
-			break;
+		if (next > question->max_bytes)
+			return true;
 		answer->row_count++;
 		*seen = next;
 	}
-	answer->truncated =
-	        *seen < rows->size && (answer->row_count == question->max_rows || rows->size > question->max_bytes);
-	return answer->truncated;
+	return rows->size > question->max_bytes;
 }
 
 static void keep_facts(struct answer *rows, struct ask_answer *answer)
@@ -56,18 +54,15 @@ int ask_read_rows(struct answer *rows, const struct ask_question *question, stru
 	buffer_init(&block, FRAME_BYTES_MAX);
 	buffer_clear(&answer->rows);
 	answer->row_count = 0;
+	answer->truncated = false;
 	keep_facts(rows, answer);
-	while (got == 1 && !cut_rows(question, answer, &seen)) {
+	while (got == 1 && !answer->truncated) {
 		buffer_clear(&block);
 		got = answer_next(rows, &block, refusal);
 		buffer_append(&answer->rows, block.data, block.size);
+		answer->truncated = is_full(question, answer, &seen);
 	}
-	/* The token allows fewer rows than were asked for: these are told all the same, with the word that there are
-	 * more. */
-	if (got < 0 && refusal->kind == REFUSAL_ROWS) {
-		answer->truncated = true;
-		got = 0;
-	}
+	answer->truncated |= answer_facts(rows).more;
 	answer_close(rows);
 	if (!buffer_ok(&answer->rows)) {
 		*refusal = (struct service_refusal){.kind = REFUSAL_INTERNAL,

@@ -24,7 +24,8 @@ struct console *console_new(struct error *err)
 		error_no_memory(err);
 		return NULL;
 	}
-	console->lineage = console_lineage_new(err);
+	console->overviews = console_overviews_new(err);
+	console->lineage = console->overviews ? console_lineage_new(err) : NULL;
 	if (console->lineage)
 		return console;
 	console_free(console);
@@ -35,6 +36,7 @@ void console_free(struct console *console)
 {
 	if (!console)
 		return;
+	console_overviews_free(console->overviews);
 	console_lineage_free(console->lineage);
 	free(console);
 }

@@ -136,6 +136,14 @@ static int prepare(struct transfer *transfer, struct error *err)
 
 /* ---- the answer */
 
+static bool is_connected(CURL *easy)
+{
+	curl_off_t us = 0;
+
+	curl_easy_getinfo(easy, CURLINFO_CONNECT_TIME_T, &us);
+	return us > 0;
+}
+
 static enum fetch_outcome fail(const struct transfer *transfer, CURLcode code, struct error *err)
 {
 	const char *why = *transfer->why ? transfer->why : curl_easy_strerror(code);
@@ -153,27 +161,19 @@ static enum fetch_outcome fail(const struct transfer *transfer, CURLcode code, s
 	case CURLE_COULDNT_RESOLVE_PROXY:
 	case CURLE_COULDNT_RESOLVE_HOST:
 	case CURLE_COULDNT_CONNECT: return FETCH_UNREACHABLE;
-	case CURLE_OPERATION_TIMEDOUT: return FETCH_LATE;
+	/* A connection that is not made in time is the same to the caller as one that is refused. */
+	case CURLE_OPERATION_TIMEDOUT: return is_connected(transfer->easy) ? FETCH_LATE : FETCH_UNREACHABLE;
 	case CURLE_SSL_CONNECT_ERROR:
 	case CURLE_SSL_CACERT_BADFILE:
 	case CURLE_SSL_CERTPROBLEM:
 	case CURLE_SSL_CIPHER:
 	case CURLE_SSL_ISSUER_ERROR:
 	case CURLE_PEER_FAILED_VERIFICATION: return FETCH_UNTRUSTED;
+	case CURLE_UNSUPPORTED_PROTOCOL: return is_connected(transfer->easy) ? FETCH_CUT : FETCH_FAILED;
 	case CURLE_URL_MALFORMAT:
-	case CURLE_UNSUPPORTED_PROTOCOL:
 	case CURLE_FAILED_INIT: return FETCH_FAILED;
 	default: return FETCH_CUT;
 	}
-}
-
-/* A connection that is not made in time is the same to the caller as one that is refused. */
-static bool is_connected(CURL *easy)
-{
-	curl_off_t us = 0;
-
-	curl_easy_getinfo(easy, CURLINFO_CONNECT_TIME_T, &us);
-	return us > 0;
 }
 
 static enum fetch_outcome take_answer(struct transfer *transfer, struct fetch_answer *ret_answer)
@@ -207,12 +207,8 @@ static enum fetch_outcome finish(struct transfer *transfer, struct fetch_answer 
 	while ((message = curl_multi_info_read(transfer->multi, &left)))
 		if (message->msg == CURLMSG_DONE) {
 			CURLcode code = message->data.result;
-			enum fetch_outcome outcome;
 
-			if (!code)
-				return take_answer(transfer, ret_answer);
-			outcome = fail(transfer, code, err);
-			return outcome == FETCH_LATE && !is_connected(transfer->easy) ? FETCH_UNREACHABLE : outcome;
+			return code ? fail(transfer, code, err) : take_answer(transfer, ret_answer);
 		}
 	error_set(err, ERROR_FATAL, 0, "libcurl ended without a result");
 	return FETCH_FAILED;

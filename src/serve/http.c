@@ -16,8 +16,8 @@
 /* Of a connection: its request's head and a chunk of its answer. Ours are the smaller bounds, which are told as
  * problems; libmicrohttpd tells what does not fit here in its own words. */
 #define CONNECTION_BYTES ((size_t)160 << 10)
-#define LINGER_BYTES_MAX ((size_t)4 << 20)
-#define LINGER_MS 1000
+#define LINGER_BYTES_MAX ((size_t)64 << 20)
+#define LINGER_MS 2000
 
 /* A client that still sends its body when its refusal is there may lose that to the reset which a close would send. */
 static void linger(struct link *link)

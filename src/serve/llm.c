@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/owned.h"
 #include "serve/fetch.h"
 #include "serve/llm_provider.h"
@@ -50,6 +51,19 @@ const char *llm_outcome_text(enum llm_outcome outcome)
 	return outcomes[outcome].text;
 }
 
+/* The key can be read on the way, unless that ends on this machine. */
+static void warn_of_plain_key(const struct spec_assistant *assistant)
+{
+	const char *base = assistant->base_url;
+
+	if (!assistant->api_key || !base || strncmp(base, "http://", 7) || !strncmp(base + 7, "127.", 4) ||
+	    !strncmp(base + 7, "localhost", 9))
+		return;
+	log_event(EVENT_CONFIG, FIELDS(LOG_TEXT("assistant", assistant->name)),
+	          "the key of %s goes over http://, where it can be read on the way; https:// would be right",
+	          assistant->name);
+}
+
 struct llm *llm_new(const struct spec_assistant *assistant, struct error *err)
 {
 	OWNED_BUFFER struct buffer url = {0};
@@ -62,6 +76,7 @@ struct llm *llm_new(const struct spec_assistant *assistant, struct error *err)
 		error_no_memory(err);
 		return NULL;
 	}
+	warn_of_plain_key(assistant);
 	llm->assistant = assistant;
 	llm->provider = llm_provider_of(assistant);
 	pthread_mutex_init(&llm->lock, NULL);

@@ -391,23 +391,12 @@ void prompt_told_release(struct prompt_told *told)
 
 /* ---- after a refusal */
 
-/* DuckDB's messages of these kinds are about the statement's own words and the tables' names. */
-static bool is_about_names(const char *detail)
-{
-	static const char *const kinds[] = {"Parser Error", "Binder Error", "Catalog Error"};
-
-	for (size_t i = 0; i < COUNT_OF(kinds); i++)
-		if (!strncmp(detail, kinds[i], strlen(kinds[i])))
-			return true;
-	return false;
-}
-
 void prompt_repair(const struct spec_assistant *assistant, const char *detail, bool about_names, struct buffer *out)
 {
 	buffer_text(out, "That cannot be run. ");
 	if (!*detail) {
 		buffer_text(out, "It is not one statement and nothing else.");
-	} else if (assistant->sample_values || about_names || is_about_names(detail)) {
+	} else if (assistant->sample_values || about_names) {
 		buffer_text(out, "The database says:\n<data>");
 		add_text(out, detail, 1000, false);
 		buffer_text(out, "</data>");

@@ -41,8 +41,8 @@ int prompt_build(const struct prompt_options *options, const char *describe, siz
 void prompt_told_release(struct prompt_told *told);
 
 /*
- * What the model is told when its statement was refused. detail: the worker's sentence; about_names: the guard's, which
- * repeats no value. Where sampleValues is false a sentence that may have a value in it is left out.
+ * What the model is told when its statement was refused. detail: the worker's sentence; about_names: it
+ * repeats no value of a table. Where sampleValues is false a sentence that may have a value in it is left out.
  */
 void prompt_repair(const struct spec_assistant *assistant, const char *detail, bool about_names, struct buffer *out);
 

@@ -56,6 +56,19 @@ static bool is_held(const struct service_options *options, const struct spec_cat
 	return held;
 }
 
+/*
+ * SQLite removes the files beside its database when the last connection ends, and makes them anew with the next one; a
+ * worker's sandbox lets it open those that are there and make none (pool/sandbox.h). From here on this connection keeps
+ * them. A catalog that is not there yet is asked again later.
+ */
+static void hold_files(struct version *version)
+{
+	struct error ignored;
+	int64_t snapshot;
+
+	version_now(version, &snapshot, &ignored);
+}
+
 static int serve(struct served *served, const struct service_options *options, const struct spec_catalog *catalog,
                  struct error *err)
 {
@@ -75,6 +88,8 @@ static int serve(struct served *served, const struct service_options *options, c
 		return 0;
 	}
 	served->version = version_open(catalog, err);
+	if (served->version)
+		hold_files(served->version);
 	served->processes =
 	        served->version ? processes_new(options->manifest->file, named ? named->name : NULL, catalog->name, err)
 	                        : NULL;
@@ -189,7 +204,6 @@ static void put_facts(struct metrics *metrics, const struct pool_facts *facts)
 	metric_put(metrics, METRIC_POOL_DELETED, machine->deleted);
 	metric_put(metrics, METRIC_POOL_SCALED, machine->scaled_up + machine->scaled_down);
 	metric_put(metrics, METRIC_POOL_CIRCUIT, machine->circuit_opened);
-	metric_put(metrics, METRIC_POOL_TIMEOUTS, facts->late);
 	metric_put(metrics, METRIC_POOL_LOST, facts->lost);
 	metric_put(metrics, METRIC_POOL_ONE_SHOTS, machine->one_shots);
 }

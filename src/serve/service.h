@@ -71,6 +71,7 @@ struct service_refusal {
 	int retry_after_s; /* 0: none */
 	const char *name, *title; /* constants: the problem's (problem.def, pool/request.h) */
 	char detail[512];
+	bool about_names; /* the detail repeats names and words of the statement, and no value of a table */
 	int64_t query; /* its id in the audit log; 0: it has none */
 };
 
@@ -83,6 +84,7 @@ struct answer_facts {
 	int64_t took_us; /* from the request until now, or to its end */
 	bool one_shot;
 	int64_t rows, bytes; /* so far; rows are known at the end */
+	bool more; /* known at the end: there are more rows than the request's first_rows */
 	const char *content_type; /* borrowed, as the next ones */
 	const char *columns, *tables; /* of START, as JSON: [{"name", "type"}], ["main.t"]; NULL: not told */
 	const char *next; /* of END, of a page: the last row's key (query/page.h); NULL: no next page */

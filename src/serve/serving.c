@@ -6,6 +6,7 @@
 
 #include "base/metrics.h"
 #include "base/owned.h"
+#include "serve/ask.h"
 #include "serve/console.h"
 #include "serve/endpoint.h"
 #include "serve/http.h"
@@ -48,6 +49,19 @@ static int start_console(struct serving *serving, struct error *err)
 static void end_console(struct serving *serving)
 {
 	console_free(serving->console);
+}
+
+static int start_asker(struct serving *serving, struct error *err)
+{
+	if (!serving->service)
+		return 0;
+	serving->asker = asker_new(serving->service, err);
+	return serving->asker ? 0 : -1;
+}
+
+static void end_asker(struct serving *serving)
+{
+	asker_free(serving->asker);
 }
 
 static int start_service(struct serving *serving, struct error *err)
@@ -134,8 +148,13 @@ static const struct part {
 	int (*start)(struct serving *serving, struct error *err);
 	void (*end)(struct serving *serving); /* also of what did not start */
 } parts[] = {
-        {start_tokens, end_tokens},   {start_service, end_service}, {start_endpoints, end_endpoints},
-        {start_console, end_console}, {start_http, NULL},           {start_first_token, end_first_token},
+        {start_tokens, end_tokens},
+        {start_service, end_service},
+        {start_endpoints, end_endpoints},
+        {start_asker, end_asker},
+        {start_console, end_console},
+        {start_http, NULL},
+        {start_first_token, end_first_token},
 };
 #define PARTS ((int)(sizeof parts / sizeof *parts))
 

@@ -13,6 +13,7 @@
 #include "serve/first_token.h"
 #include "spec/spec.h"
 
+struct asker;
 struct console;
 struct tokens;
 struct http_server;

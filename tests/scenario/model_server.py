@@ -3,6 +3,7 @@ days. It remembers each request. What it says is a plan: one answer a request, t
 text, which becomes the API's own, or a function of the request's handler, which writes what it likes."""
 
 import json
+import ssl
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,12 +12,16 @@ ANTHROPIC, OPENAI = "/v1/messages", "/v1/chat/completions"
 
 
 class ModelServer:
-    def __init__(self):
+    def __init__(self, certificate=None, key=None):
         self.requests, self.plan, self.lock = [], ["SELECT 1 AS one"], threading.Lock()
         self.stopping = threading.Event()
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (Handler,), {"model": self}))
         self.server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+        self.url = f"{'https' if certificate else 'http'}://127.0.0.1:{self.server.server_address[1]}"
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate, key)
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
         threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
 
     def say(self, *plan):

@@ -6,7 +6,7 @@ const BARS_MAX = 60;
 function ticks(low, high, most) {
   if (low > 0 && low < high * 0.6) low = 0;
   if (high < 0 && high > low * 0.6) high = 0;
-  if (low === high) { low -= Math.abs(low) || 1; high += Math.abs(high) || 1; }
+  if (low === high) { low -= Math.abs(low); high += Math.abs(high) || 1; }
   const raw = (high - low) / most, power = 10 ** Math.floor(Math.log10(raw));
   const step = [1, 2, 2.5, 5, 10].map((m) => m * power).find((s) => s >= raw * 0.999);
   const found = [];
@@ -28,11 +28,17 @@ function timeTicks(low, high, most) {
   return found;
 }
 
+// Short ones where those differ, else all digits.
+function tickLabels(steps) {
+  const labels = steps.map(short);
+  return new Set(labels).size === steps.length ? labels : steps.map((step) => step.toLocaleString('en-US', {maximumSignificantDigits: 12}));
+}
+
 // The box that a chart is drawn in, with its horizontal lines. y: value to pixel.
 function frame(width, height, values, zero) {
   const low = Math.min(...values, ...(zero ? [0] : [])), high = Math.max(...values, ...(zero ? [0] : []));
   const steps = ticks(low, high, Math.max(2, Math.floor(height / 48)));
-  const labels = steps.map(short);
+  const labels = tickLabels(steps);
   const left = Math.max(...labels.map((label) => label.length)) * 6.2 + 12;
   const box = {left, right: width - 6, top: 10, bottom: height - 26};
   const y = (value) => box.bottom - (value - steps[0]) / (steps[steps.length - 1] - steps[0]) * (box.bottom - box.top);

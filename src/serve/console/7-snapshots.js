@@ -68,12 +68,23 @@ function selectSnapshot(id) {
   drawTimeline();
 }
 
+// What Tarn's own commits say of themselves.
+function noteOf(snapshot) {
+  let note = null;
+  try {
+    note = JSON.parse(snapshot.note);
+  } catch (_) { /* somebody else's words */ }
+  if (note && typeof note.stream === 'string') return `stream ${note.stream}`;
+  if (note && typeof note.pipeline === 'string') return `pipeline ${note.pipeline}`;
+  return null;
+}
+
 function drawSnapshot() {
   const s = seen.overview.snapshots.find((snapshot) => snapshot.id === chosenSnapshot.id);
   if (!s) return put($('snapshot'));
   const changes = s.changes.map((c) => el('li', {}, el('span', {}, c.what), el('span', {class: 'mono'}, nameOf({schema: c.schema, name: c.table})), typeof c.rows === 'number' && el('span', {class: 'soft'}, count(c.rows, 'row'))));
   put($('snapshot'),
-    el('div', {}, el('b', {}, `Snapshot ${number(s.id)}`), el('div', {class: 'soft'}, utc(s.at).slice(0, 19)), s.author && el('div', {class: 'soft'}, s.author)),
-    el('div', {}, s.message && el('p', {}, s.message), changes.length ? el('ul', {}, changes) : el('p', {class: 'soft'}, 'Nothing changed in it that this token may read.')),
+    el('div', {}, el('b', {}, `Snapshot ${number(s.id)}`), el('div', {class: 'soft'}, utc(s.at).slice(0, 19)), (s.author || s.message) && el('div', {class: 'soft'}, [s.author, noteOf(s) || s.message].filter(Boolean).join(', '))),
+    el('div', {}, changes.length ? el('ul', {}, changes) : el('p', {class: 'soft'}, 'Nothing changed in it that this token may read.')),
     may.query ? el('button', {type: 'button', 'data-key': 'read here', click: () => openQuery(null, false)}, 'Query at this snapshot') : null);
 }

@@ -126,7 +126,7 @@ function queryBody(format) {
 function provenance(response) {
   const part = (name, words) => (response.headers.get(name) === null ? null : words(response.headers.get(name)));
   return [part('Tarn-Snapshot', (v) => `snapshot ${number(Number(v))}`), part('Tarn-Worker', (v) => `worker ${v}`),
-    part('Tarn-Queue-Time', (v) => (Number(v) >= 1 ? `waited ${milliseconds(Number(v))}` : null))].filter(Boolean);
+    part('Tarn-Queue-Ms', (v) => (Number(v) >= 1 ? `waited ${milliseconds(Number(v))}` : null))].filter(Boolean);
 }
 
 function toldOf(answer, response, ms) {
