@@ -2,7 +2,8 @@
 
 Bronze is made once, through a broker, and kept aside; each round then has the layers made in full over ROWS events (1,000,000),
 refreshed after 1 % more, and made in full again, which must give the same rows. Wall and CPU seconds and peak memory of each, of
-the whole process, start and end included. With `small` instead of ROWS: 100,000 events in a control group of 0.1 CPU and 256 MiB
+the whole process, start and end included; refresh_s is the refresh alone. At the end `tarn run` gets 1 % more, and refreshes after
+it: `running`, the refresh alone. With `small` instead of ROWS: 100,000 events in a control group of 0.1 CPU and 256 MiB
 (cgroup v1 or v2, root). Prints a line of JSON.
 """
 
@@ -10,11 +11,13 @@ import json
 import os
 import re
 import shutil
+import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 
 import duckdb
 
@@ -76,8 +79,27 @@ class Bench:
         out.seek(0)
         report = json.load(out)[0]
         return {"how": [m["how"] for m in report["models"]], "s": round(seconds, 2), "cpu_s": round(used.ru_utime + used.ru_stime, 2),
-                "peak_mb": round(used.ru_maxrss * 1024 / 1e6), "model_ms": [m["time"] for m in report["models"]],
+                "refresh_s": report["ms"] / 1000, "peak_mb": round(used.ru_maxrss * 1024 / 1e6), "model_ms": [m["time"] for m in report["models"]],
                 "rows_in": report["models"][0]["rows_in"], "rows_out": [m["rows_out"] for m in report["models"]]}
+
+    def running(self, rows):
+        """A refresh of so many more events by `tarn run`, which refreshes each 20 s: seconds, and CPU seconds of the process."""
+        with open(self.manifest) as manifest, open(f"{self.folder}/telecom/running.yaml", "w") as out:
+            out.write(manifest.read().replace('refresh: {"on": manual}', "refresh: {every: 20s}"))
+        listen = f"127.0.0.1:{free_port()}"
+        process = subprocess.Popen([TARN, "run", f"{self.folder}/telecom/running.yaml", "--listen", listen, "--log-level", "error"])
+        try:
+            watch = Watch(process.pid, listen)
+            watch.until(lambda now: now["refreshes"] >= 1)
+            idle = watch.idle(4)
+            subprocess.run([TARN, "produce", "--brokers", self.broker, "--topic", "telecom-events", "--shape", "telecom", "--format", "json",
+                            "--count", str(rows), "--seed", "3", "--partitions", "4", "-X", "compression.type=lz4", "--log-level", "error"],
+                           stdout=subprocess.DEVNULL, check=True)
+            before = watch.until(lambda now: now["refreshes"] >= 2)
+            return watch.last_refresh(before, idle)
+        finally:
+            process.terminate()
+            process.wait()
 
     def content(self):
         con = duckdb.connect(config={"extension_directory": EXTENSIONS, "autoinstall_known_extensions": "false"})
@@ -87,6 +109,55 @@ class Bench:
             return [con.execute(f"SELECT count(*), sum(CAST(hash(t) AS HUGEINT)) FROM lake.{t} t").fetchone() for t in TABLES]
         finally:
             con.close()
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Watch:
+    """What a `tarn run` says of its refreshes, and what it spends, each 0.1 s."""
+
+    def __init__(self, pid, listen):
+        self.pid, self.listen, self.seen = pid, listen, []
+
+    def look(self):
+        with open(f"/proc/{self.pid}/stat") as stat:
+            fields = stat.read().rsplit(")", 1)[1].split()
+        now = {"at": time.monotonic(), "cpu": (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK"), "refreshes": 0, "spent": 0.0}
+        try:
+            text = urllib.request.urlopen(f"http://{self.listen}/metrics", timeout=5).read().decode()
+        except OSError:
+            text = ""
+        for name, key in (("tarn_refreshes_total", "refreshes"), ("tarn_refresh_duration_seconds_total", "spent")):
+            found = re.search(rf"^{name}{{[^}}]*}} (\S+)", text, re.MULTILINE)
+            if found:
+                now[key] = float(found.group(1))
+        self.seen.append(now)
+        return now
+
+    def until(self, what, seconds=120):
+        """The last that was seen before it was so."""
+        end = time.monotonic() + seconds
+        while not what(self.look()):
+            assert time.monotonic() < end, "tarn run did not refresh"
+            time.sleep(0.1)
+        return self.seen[-2]
+
+    def idle(self, seconds):
+        """CPU seconds a second."""
+        first = self.look()
+        time.sleep(seconds)
+        last = self.look()
+        return (last["cpu"] - first["cpu"]) / (last["at"] - first["at"])
+
+    def last_refresh(self, before, idle):
+        last = self.seen[-1]
+        spent = last["spent"] - before["spent"]
+        start = max((s for s in self.seen if s["at"] <= before["at"] - spent), key=lambda s: s["at"])
+        return {"s": round(spent, 2), "cpu_s": round(last["cpu"] - start["cpu"] - idle * (last["at"] - start["at"]), 2)}
 
 
 class Group:
@@ -119,7 +190,7 @@ def spread(values):
 
 
 def summary(runs):
-    return {key: spread([run[key] for run in runs]) for key in ("s", "cpu_s", "peak_mb")} | {
+    return {key: spread([run[key] for run in runs]) for key in ("s", "cpu_s", "refresh_s", "peak_mb")} | {
         "how": runs[0]["how"], "rows_in": runs[0]["rows_in"], "rows_out": runs[0]["rows_out"], "model_ms": runs[-1]["model_ms"]}
 
 
@@ -138,9 +209,11 @@ def large(bench, rows, rounds):
         assert bench.content() == content, "in full the layers have other rows"
         bench.restore("bronze")
         full.append(bench.transform())
-    ratio = {key: spread([c[key] / a[key] for c, a in zip(change, again)]) for key in ("s", "cpu_s")}
+    ratio = {key: spread([c[key] / a[key] for c, a in zip(change, again)]) for key in ("s", "cpu_s", "refresh_s")}
+    bench.restore("behind")
+    running = bench.running(rows // 100)
     return {"rows": rows, "memory": MEMORY, "full": summary(full), "one_percent": summary(change), "full_again": summary(again),
-            "one_percent_of_full": ratio, "equal": True}
+            "one_percent_of_full": ratio, "running": running, "equal": True}
 
 
 def small(bench, rounds):

@@ -10,11 +10,29 @@ _tarn()
 	COMPREPLY=()
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
-		run|demo|produce|query|transform|lineage|verify|status|doctor|quarantine|model|explain|bench|completion|help|version) command=${COMP_WORDS[i]}; break ;;
+		run|serve|token|demo|produce|query|ask|transform|lineage|verify|status|doctor|quarantine|model|explain|bench|completion|help|version|worker) command=${COMP_WORDS[i]}; break ;;
 		esac
 	done
 	case "$command $before" in
 	"run --listen") :; return ;;
+	"run --tokens") compopt -o default; return ;;
+	"run --tls-cert") compopt -o default; return ;;
+	"run --tls-key") compopt -o default; return ;;
+	"run --audit") compopt -o default; return ;;
+	"serve --listen") :; return ;;
+	"serve --tokens") compopt -o default; return ;;
+	"serve --tls-cert") compopt -o default; return ;;
+	"serve --tls-key") compopt -o default; return ;;
+	"serve --audit") compopt -o default; return ;;
+	"token --token-file") compopt -o default; return ;;
+	"token --catalog"|"token -c") :; return ;;
+	"token --table"|"token -t") :; return ;;
+	"token --endpoint"|"token -e") :; return ;;
+	"token --max-rows") :; return ;;
+	"token --max-duration") :; return ;;
+	"token --memory") :; return ;;
+	"token --rate") :; return ;;
+	"token --per") :; return ;;
 	"demo --count"|"demo -n") :; return ;;
 	"demo --batch") :; return ;;
 	"demo --partitions") :; return ;;
@@ -37,6 +55,9 @@ _tarn()
 	"query --at") :; return ;;
 	"query --at-offset") :; return ;;
 	"query --output"|"query -o") compopt -o default; return ;;
+	"ask --catalog"|"ask -c") :; return ;;
+	"ask --format"|"ask -f") COMPREPLY=($(compgen -W "table csv json" -- "$current")); return ;;
+	"ask --limit"|"ask -n") :; return ;;
 	"transform --only") :; return ;;
 	"transform --format"|"transform -f") COMPREPLY=($(compgen -W "table json" -- "$current")); return ;;
 	"lineage --format"|"lineage -f") COMPREPLY=($(compgen -W "text json svg" -- "$current")); return ;;
@@ -62,15 +83,20 @@ _tarn()
 	"bench --like") :; return ;;
 	"bench --stages") :; return ;;
 	"bench --format"|"bench -f") COMPREPLY=($(compgen -W "table json" -- "$current")); return ;;
+	"worker --pool") :; return ;;
+	"worker --catalog") :; return ;;
 	*" --log-level") COMPREPLY=($(compgen -W "debug info warn error" -- "$current")); return ;;
 	*" --log-format") COMPREPLY=($(compgen -W "auto json" -- "$current")); return ;;
 	*" --color") COMPREPLY=($(compgen -W "auto always never" -- "$current")); return ;;
 	esac
 	case $command in
-	run) options=" --once --listen" ;;
+	run) options=" --once --listen --tokens --anyone --tls-cert --tls-key --audit" ;;
+	serve) options=" --listen --tokens --anyone --tls-cert --tls-key --audit" ;;
+	token) options=" --token-file --catalog -c --table -t --endpoint -e --endpoints-only --max-rows --max-duration --memory --rate --per" ;;
 	demo) options=" --count -n --batch --partitions --seed --keep" ;;
 	produce) options=" --topic -t --brokers -b --shape --format -f --count -n --batch --bad --rate -r --partitions --seed --property -X --pace --report" ;;
 	query) options=" --catalog -c --format -f --at --at-offset --output -o" ;;
+	ask) options=" --catalog -c --format -f --limit -n --sql-only" ;;
 	transform) options=" --full --only --dry-run --format -f" ;;
 	lineage) options=" --format -f --columns --output -o" ;;
 	verify) options=" --topic --format -f" ;;
@@ -83,22 +109,26 @@ _tarn()
 	completion) options="" ;;
 	help) options=" --man --markdown" ;;
 	version) options="" ;;
+	worker) options=" --pool --catalog --one-shot --without-guard --without-sandbox" ;;
 	esac
 	if [[ $current == -* ]]; then
 		COMPREPLY=($(compgen -W "$options --log-level --log-format --color --help -h --version -V" -- "$current"))
 		return
 	fi
 	case $command in
-	""|help) COMPREPLY=($(compgen -W "run demo produce query transform lineage verify status doctor quarantine model explain bench completion help version" -- "$current")) ;;
+	""|help) COMPREPLY=($(compgen -W "run serve token demo produce query ask transform lineage verify status doctor quarantine model explain bench completion help version worker" -- "$current")) ;;
 	completion) COMPREPLY=($(compgen -W "bash zsh fish" -- "$current")) ;;
 	run) compopt -o default ;;
+	serve) compopt -o default ;;
 	demo) compopt -o default ;;
 	query) compopt -o default ;;
+	ask) compopt -o default ;;
 	transform) compopt -o default ;;
 	lineage) compopt -o default ;;
 	verify) compopt -o default ;;
 	status) compopt -o default ;;
 	doctor) compopt -o default ;;
+	worker) compopt -o default ;;
 	quarantine) if [[ $before == quarantine ]]; then COMPREPLY=($(compgen -W "list show replay discard" -- "$current")); else compopt -o default; fi ;;
 	model) if [[ $before == model ]]; then COMPREPLY=($(compgen -W "train evaluate predict explain" -- "$current")); else compopt -o default; fi ;;
 	esac

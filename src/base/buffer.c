@@ -140,6 +140,19 @@ static size_t utf8_sequence(const unsigned char *s, size_t size)
 	return length;
 }
 
+bool text_is_utf8(const char *text, size_t size)
+{
+	const unsigned char *s = (const unsigned char *)text;
+	size_t length;
+
+	for (size_t i = 0; i < size; i += length) {
+		length = utf8_sequence(s + i, size - i);
+		if (!length)
+			return false;
+	}
+	return true;
+}
+
 static void append_escaped(struct buffer *buffer, unsigned char c)
 {
 	if (c == '"' || c == '\\')

@@ -41,6 +41,8 @@ void buffer_sql_name(struct buffer *buffer, const char *name);
 void buffer_sql_text(struct buffer *buffer, const char *text);
 /* A JSON string with its quotes (RFC 8259 section 7). Bytes that are not UTF-8 become U+FFFD. */
 void buffer_json_text(struct buffer *buffer, const char *text, size_t size);
+/* All of it is UTF-8 (RFC 3629). */
+bool text_is_utf8(const char *text, size_t size);
 
 static inline bool buffer_ok(const struct buffer *buffer)
 {

@@ -57,3 +57,8 @@ const char *error_kind_name(enum error_kind kind)
 	}
 	return "UNKNOWN";
 }
+
+bool error_may_pass(const struct error *err)
+{
+	return err->kind == ERROR_CONFLICT || err->kind == ERROR_TRANSIENT;
+}

@@ -14,6 +14,7 @@
 #define TARN_BASE_ERROR_H
 
 #include <stdarg.h>
+#include <stdbool.h>
 
 enum error_kind {
 	ERROR_NONE = 0,
@@ -45,5 +46,8 @@ int error_no_memory(struct error *err);
 
 /* "INVALID", "CORRUPT", ... for logs. Never NULL. */
 const char *error_kind_name(enum error_kind kind);
+
+/* CONFLICT or TRANSIENT: the same may go well when it is tried again. */
+bool error_may_pass(const struct error *err);
 
 #endif

@@ -12,11 +12,62 @@ static const struct {
 } table[METRIC_COUNT] = {
 #define METRIC(id, type, scope, per_unit, name, help) [METRIC_##id] = {name, #type, help, SCOPE_##scope, per_unit},
 #include "base/metrics.def"
-#undef METRIC
 };
 
+static const struct {
+	const char *name, *help;
+	enum metric_scope scope;
+} histograms[HISTOGRAM_COUNT] = {
+#define HISTOGRAM(id, scope, name, help) [HISTOGRAM_##id] = {name, help, SCOPE_##scope},
+#include "base/metrics.def"
+};
+
+static const char *const label_names[SCOPE_COUNT][3] = {
+#define SCOPE_LABELS(id, first, second, third) [SCOPE_##id] = {first, second, third},
+        METRIC_SCOPES(SCOPE_LABELS)
+#undef SCOPE_LABELS
+};
+
+static const int64_t bounds_us[HISTOGRAM_BUCKETS - 1] = {HISTOGRAM_BOUNDS_US};
+
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct metrics *first;
+static struct metrics *first_set;
+
+static bool same(const struct metrics *set, const struct metrics *labels)
+{
+	return set->scope == labels->scope && set->partition == labels->partition &&
+	       !strcmp(set->labels[0], labels->labels[0]) && !strcmp(set->labels[1], labels->labels[1]) &&
+	       !strcmp(set->labels[2], labels->labels[2]);
+}
+
+static bool has_histograms(enum metric_scope scope)
+{
+	for (int i = 0; i < HISTOGRAM_COUNT; i++)
+		if (histograms[i].scope == scope)
+			return true;
+	return false;
+}
+
+static struct metrics *make(const struct metrics *labels)
+{
+	struct metrics *set = calloc(1, sizeof *set);
+
+	if (!set)
+		return NULL;
+	set->scope = labels->scope;
+	set->partition = labels->partition;
+	memcpy(set->labels, labels->labels, sizeof set->labels);
+	if (has_histograms(set->scope)) {
+		set->histograms = calloc(HISTOGRAM_COUNT, sizeof *set->histograms);
+		if (!set->histograms) {
+			free(set);
+			return NULL;
+		}
+	}
+	set->next = first_set;
+	first_set = set;
+	return set;
+}
 
 /* Finds the set with these labels, or makes it. */
 static struct metrics *find(const struct metrics *labels)
@@ -24,69 +75,74 @@ static struct metrics *find(const struct metrics *labels)
 	struct metrics *set;
 
 	pthread_mutex_lock(&lock);
-	for (set = first; set; set = set->next)
-		if (set->scope == labels->scope && set->partition == labels->partition &&
-		    !strcmp(set->name, labels->name) && !strcmp(set->model, labels->model) &&
-		    !strcmp(set->reason, labels->reason))
+	for (set = first_set; set; set = set->next)
+		if (same(set, labels))
 			break;
-	if (!set) {
-		set = calloc(1, sizeof *set);
-		if (set) {
-			set->scope = labels->scope;
-			set->partition = labels->partition;
-			memcpy(set->name, labels->name, sizeof set->name);
-			memcpy(set->model, labels->model, sizeof set->model);
-			memcpy(set->reason, labels->reason, sizeof set->reason);
-			set->next = first;
-			first = set;
-		}
-	}
+	if (!set)
+		set = make(labels);
 	pthread_mutex_unlock(&lock);
 	return set;
+}
+
+static void put_label(char label[160], const char *text)
+{
+	snprintf(label, 160, "%s", text ? text : "");
+}
+
+struct metrics *metrics_find(enum metric_scope scope, const char *first, const char *second, const char *third)
+{
+	struct metrics labels = {.scope = scope};
+
+	put_label(labels.labels[0], first);
+	put_label(labels.labels[1], second);
+	put_label(labels.labels[2], third);
+	return find(&labels);
 }
 
 struct metrics *metrics_set(const char *stream, int partition)
 {
 	struct metrics labels = {.scope = partition < 0 ? SCOPE_STREAM : SCOPE_LANE, .partition = partition};
 
-	snprintf(labels.name, sizeof labels.name, "%s", stream);
+	put_label(labels.labels[0], stream);
 	return find(&labels);
 }
 
 struct metrics *metrics_pipeline_set(const char *pipeline, const char *model, const char *reason)
 {
-	struct metrics labels = {.scope = reason ? SCOPE_REASON : model ? SCOPE_MODEL : SCOPE_PIPELINE};
-
-	snprintf(labels.name, sizeof labels.name, "%s", pipeline);
-	snprintf(labels.model, sizeof labels.model, "%s", model ? model : "");
-	snprintf(labels.reason, sizeof labels.reason, "%s", reason ? reason : "");
-	return find(&labels);
+	return metrics_find(reason ? SCOPE_REASON : model ? SCOPE_MODEL : SCOPE_PIPELINE, pipeline, model, reason);
 }
 
 struct metrics *metrics_expectation_set(const char *pipeline, const char *of, const char *expectation)
 {
-	struct metrics labels = {.scope = SCOPE_EXPECTATION};
-
-	snprintf(labels.name, sizeof labels.name, "%s", pipeline);
-	snprintf(labels.model, sizeof labels.model, "%s", of);
-	snprintf(labels.reason, sizeof labels.reason, "%s", expectation);
-	return find(&labels);
+	return metrics_find(SCOPE_EXPECTATION, pipeline, of, expectation);
 }
 
+void metric_observe(struct metrics *metrics, enum metric_histogram histogram, int64_t us)
+{
+	struct histogram *one = metrics && metrics->histograms ? &metrics->histograms[histogram] : NULL;
+	int bucket = 0;
+
+	if (!one)
+		return;
+	while (bucket < HISTOGRAM_BUCKETS - 1 && us > bounds_us[bucket])
+		bucket++;
+	atomic_fetch_add_explicit(&one->buckets[bucket], 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&one->sum_us, us, memory_order_relaxed);
+}
+
+/* {a="x",b="y", without the brace at the end */
 static void write_labels(struct buffer *out, const struct metrics *set)
 {
-	buffer_text(out, set->scope == SCOPE_STREAM || set->scope == SCOPE_LANE ? "{stream=" : "{pipeline=");
-	buffer_json_text(out, set->name, strlen(set->name));
+	const char *const *names = label_names[set->scope];
+
+	for (int i = 0; i < 3 && names[i]; i++) {
+		if (i && !*set->labels[i])
+			continue;
+		buffer_printf(out, "%s%s=", i ? "," : "{", names[i]);
+		buffer_json_text(out, set->labels[i], strlen(set->labels[i]));
+	}
 	if (set->scope == SCOPE_LANE)
 		buffer_printf(out, ",partition=\"%d\"", set->partition);
-	if (*set->model) {
-		buffer_text(out, set->scope == SCOPE_EXPECTATION ? ",table=" : ",model=");
-		buffer_json_text(out, set->model, strlen(set->model));
-	}
-	if (*set->reason) {
-		buffer_text(out, set->scope == SCOPE_EXPECTATION ? ",expectation=" : ",reason=");
-		buffer_json_text(out, set->reason, strlen(set->reason));
-	}
 }
 
 static void write_sample(struct buffer *out, int metric, struct metrics *set)
@@ -101,15 +157,44 @@ static void write_sample(struct buffer *out, int metric, struct metrics *set)
 		buffer_printf(out, "} %.3f\n", (double)value / table[metric].per_unit);
 }
 
+static void write_histogram(struct buffer *out, int histogram, struct metrics *set)
+{
+	const char *name = histograms[histogram].name;
+	struct histogram *one = &set->histograms[histogram];
+	long long count = 0;
+
+	for (int i = 0; i < HISTOGRAM_BUCKETS; i++) {
+		count += (long long)atomic_load_explicit(&one->buckets[i], memory_order_relaxed);
+		buffer_printf(out, "%s_bucket", name);
+		write_labels(out, set);
+		if (i < HISTOGRAM_BUCKETS - 1)
+			buffer_printf(out, ",le=\"%g\"} %lld\n", (double)bounds_us[i] / 1e6, count);
+		else
+			buffer_printf(out, ",le=\"+Inf\"} %lld\n", count);
+	}
+	buffer_printf(out, "%s_sum", name);
+	write_labels(out, set);
+	buffer_printf(out, "} %.6f\n%s_count", (double)atomic_load(&one->sum_us) / 1e6, name);
+	write_labels(out, set);
+	buffer_printf(out, "} %lld\n", count);
+}
+
 void metrics_write(struct buffer *out)
 {
 	pthread_mutex_lock(&lock);
 	for (int i = 0; i < METRIC_COUNT; i++) {
 		buffer_printf(out, "# HELP %s %s\n# TYPE %s %s\n", table[i].name, table[i].help, table[i].name,
 		              table[i].type);
-		for (struct metrics *set = first; set; set = set->next)
+		for (struct metrics *set = first_set; set; set = set->next)
 			if (set->scope == table[i].scope)
 				write_sample(out, i, set);
+	}
+	for (int i = 0; i < HISTOGRAM_COUNT; i++) {
+		buffer_printf(out, "# HELP %s %s\n# TYPE %s histogram\n", histograms[i].name, histograms[i].help,
+		              histograms[i].name);
+		for (struct metrics *set = first_set; set; set = set->next)
+			if (set->scope == histograms[i].scope)
+				write_histogram(out, i, set);
 	}
 	pthread_mutex_unlock(&lock);
 }

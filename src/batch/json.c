@@ -4,7 +4,6 @@
 #include "batch/json.h"
 
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
@@ -14,31 +13,7 @@
 
 #define ROOM_KEPT ((size_t)2 << 20) /* of the reader's memory, between payloads */
 #define KEY_MAX 255 /* bytes of a key that becomes a column */
-#define SAMPLE_MAX 40 /* bytes of a value that reasons quote */
-
-/* A value of each document, its rule, and the column that it fills. */
-struct cell {
-	struct json_column rule; /* its name is the column's own where there is one, else borrowed */
-	int column; /* -1: the value is not stored */
-	int also; /* another cell of the same key, -1: none */
-	struct place place; /* in the document at hand; value NULL: it has none */
-};
-
-struct json_decoder {
-	struct json_rules rules;
-	struct batch_counters *counters;
-	struct columns columns;
-	struct cell *cells;
-	int cell_count;
-	struct key root;
-	bool infers;
-	int raw, score, reasons, ingested_at; /* columns of Tarn's own, without cells; -1: none */
-	char *room; /* of the reader */
-	size_t room_size;
-	double points; /* that the row at hand lost */
-	const char *text, *end; /* of the document at hand */
-	const char *copy; /* yyjson's, with its texts in place */
-};
+#define NOT_PLAIN_NEXT 15 /* documents */
 
 /* ---- columns */
 
@@ -68,6 +43,17 @@ static int check_name(const struct json_decoder *decoder, const char *name, stru
 	return 0;
 }
 
+static struct allowed *measure_allowed(const struct json_column *rule)
+{
+	struct allowed *allowed = calloc((size_t)rule->allowed_count + 1, sizeof *allowed);
+
+	for (int i = 0; allowed && i < rule->allowed_count; i++) {
+		allowed[i].size = strlen(rule->allowed[i]);
+		allowed[i].head = text_head(rule->allowed[i], allowed[i].size);
+	}
+	return allowed;
+}
+
 /* A cell that the key leads to, and its column. */
 static int add_keyed(struct json_decoder *decoder, const struct json_column *rule, struct key *key, struct error *err)
 {
@@ -86,6 +72,8 @@ static int add_keyed(struct json_decoder *decoder, const struct json_column *rul
 			return -1;
 		cell.rule.name = columns->root.children[cell.column].name;
 	}
+	if (rule->allowed && !(cell.allowed = measure_allowed(rule)))
+		return error_no_memory(err);
 	key->cell = decoder->cell_count++;
 	cells[key->cell] = cell;
 	return 0;
@@ -113,128 +101,6 @@ static int add_own_columns(struct json_decoder *decoder, struct error *err)
 	    add_own(decoder, rules->reasons, JSON_TYPE_COUNT, &decoder->reasons, err))
 		return -1;
 	return add_own(decoder, rules->ingested_at, JSON_TIMESTAMPTZ, &decoder->ingested_at, err);
-}
-
-/* ---- broken rules */
-
-/* The value as reasons quote it: short, and never half of a character. */
-static void sample(yyjson_val *value, char *text, size_t size)
-{
-	const char *from = yyjson_is_raw(value) ? yyjson_get_raw(value) : yyjson_get_str(value);
-	size_t length = from ? yyjson_get_len(value) : 0, kept = length < SAMPLE_MAX ? length : SAMPLE_MAX;
-
-	while (kept < length && kept && ((unsigned char)from[kept] & 0xc0) == 0x80)
-		kept--;
-	*text = 0;
-	if (from)
-		snprintf(text, size, yyjson_is_raw(value) ? " (%.*s%s)" : " ('%.*s%s')", (int)kept, from,
-		         kept < length ? "..." : "");
-}
-
-/* The row lost points; or, where there is no score, its payload is refused. */
-static int broken(struct json_decoder *decoder, double points, const char *reason, struct error *err)
-{
-	if (decoder->score < 0 && decoder->reasons < 0)
-		return error_set(err, ERROR_CORRUPT, 0, "%s", reason);
-	decoder->points += points;
-	if (decoder->reasons >= 0)
-		grow_text(decoder->columns.data[decoder->reasons].elements, reason, strlen(reason));
-	return 0;
-}
-
-static int out_of_range(struct json_decoder *decoder, const struct json_column *rule, yyjson_val *value, double number,
-                        struct error *err)
-{
-	char text[SAMPLE_MAX + 16], reason[512];
-	int used;
-
-	if ((rule->has_minimum || rule->has_maximum) && (!isnan(number) || json_number(value, &number)) &&
-	    ((rule->has_minimum && number < rule->minimum) || (rule->has_maximum && number > rule->maximum))) {
-		sample(value, text, sizeof text);
-		used = snprintf(reason, sizeof reason, "%s is out of range%s:", rule->name, text);
-		if (rule->has_minimum)
-			used += snprintf(reason + used, sizeof reason - (size_t)used, " at least %g", rule->minimum);
-		if (rule->has_maximum)
-			snprintf(reason + used, sizeof reason - (size_t)used, "%s at most %g",
-			         rule->has_minimum ? "," : "", rule->maximum);
-		return broken(decoder, rule->weight * decoder->rules.out_of_range, reason, err);
-	}
-	if (!rule->allowed || !yyjson_is_str(value))
-		return 0;
-	for (int i = 0; i < rule->allowed_count; i++)
-		if (yyjson_equals_strn(value, rule->allowed[i], strlen(rule->allowed[i])))
-			return 0;
-	sample(value, text, sizeof text);
-	snprintf(reason, sizeof reason, "%s is none of its values%s", rule->name, text);
-	return broken(decoder, rule->weight * decoder->rules.out_of_range, reason, err);
-}
-
-/* ---- a row */
-
-/* A column of whole numbers, seen in the table or inferred, and the first other number. */
-static bool widens(const struct json_decoder *decoder, const struct json_column *rule, yyjson_val *value)
-{
-	double number;
-
-	return decoder->infers && rule->type == JSON_BIGINT && yyjson_is_raw(value) && !json_is_whole(value) &&
-	       json_number(value, &number);
-}
-
-static int fill_cell(struct json_decoder *decoder, struct cell *cell, struct error *err)
-{
-	struct growing *data = cell->column < 0 ? NULL : &decoder->columns.data[cell->column];
-	const struct json_column *rule = &cell->rule;
-	struct place place = cell->place;
-	yyjson_val *value = place.value;
-	char text[SAMPLE_MAX + 16], reason[512];
-	double number;
-
-	cell->place.value = NULL;
-	if (!value || yyjson_is_null(value)) {
-		grow_null(data);
-		if (!rule->required)
-			return 0;
-		snprintf(reason, sizeof reason, "%s is missing", rule->name);
-		return broken(decoder, rule->weight * decoder->rules.missing, reason, err);
-	}
-	if (json_put(data, rule, &place, &number))
-		return out_of_range(decoder, rule, value, number, err);
-	if (widens(decoder, rule, value)) {
-		cell->rule.type = JSON_DOUBLE;
-		if (columns_widen(&decoder->columns, cell->column, err))
-			return -1;
-		json_put(data, rule, &place, &number);
-		return 0;
-	}
-	grow_null(data);
-	sample(value, text, sizeof text);
-	snprintf(reason, sizeof reason, "%s is %s%s, not %s", rule->name, json_name(value), text,
-	         json_type_right(rule->type));
-	return broken(decoder, rule->weight * decoder->rules.wrong_type, reason, err);
-}
-
-static int fill_row(struct json_decoder *decoder, const char *text, size_t size, int64_t ingested_us, struct error *err)
-{
-	struct columns *columns = &decoder->columns;
-	double score;
-
-	decoder->points = 0;
-	for (int i = 0; i < decoder->cell_count; i++)
-		if (fill_cell(decoder, &decoder->cells[i], err))
-			return -1;
-	score = decoder->points < 100 ? 100 - decoder->points : 0;
-	if (decoder->raw >= 0)
-		grow_text(&columns->data[decoder->raw], text, size);
-	if (decoder->score >= 0)
-		grow_fixed(&columns->data[decoder->score], &score);
-	if (decoder->reasons >= 0)
-		grow_list_end(&columns->data[decoder->reasons]);
-	if (decoder->ingested_at >= 0)
-		grow_fixed(&columns->data[decoder->ingested_at], &ingested_us);
-	if (!columns_ok(columns))
-		return error_no_memory(err);
-	columns->rows++;
-	return 0;
 }
 
 /* ---- a document */
@@ -331,6 +197,33 @@ static int find_cells(struct json_decoder *decoder, struct key *parent, yyjson_v
 	return 0;
 }
 
+static void empty_cells(struct json_decoder *decoder)
+{
+	for (int i = 0; i < decoder->cell_count; i++)
+		decoder->cells[i].place = (struct place){0};
+}
+
+static bool hold_plain(void *context, const struct key *key, yyjson_val *value)
+{
+	struct error twice;
+
+	return hold(context, key, value, &twice) == 0;
+}
+
+/* Where one document is not plain, the next ones are seldom. */
+static bool read_plain(struct json_decoder *decoder, const char *text, size_t size)
+{
+	if (decoder->infers || decoder->not_plain-- > 0)
+		return false;
+	empty_cells(decoder);
+	if (json_plain(text, size, &decoder->root, decoder->plain, hold_plain, decoder)) {
+		decoder->not_plain = 0;
+		return true;
+	}
+	decoder->not_plain = NOT_PLAIN_NEXT;
+	return false;
+}
+
 static int add_document(struct json_decoder *decoder, yyjson_val *document, const char *text, size_t size,
                         int64_t ingested_us, struct error *err)
 {
@@ -338,11 +231,10 @@ static int add_document(struct json_decoder *decoder, yyjson_val *document, cons
 		return error_set(err, ERROR_CORRUPT, 0, "the document is %s, not an object", json_name(document));
 	decoder->text = text;
 	decoder->end = text + size;
-	for (int i = 0; i < decoder->cell_count; i++)
-		decoder->cells[i].place = (struct place){0};
+	empty_cells(decoder);
 	if (hold(decoder, &decoder->root, document, err) || find_cells(decoder, &decoder->root, document, err))
 		return -1;
-	return fill_row(decoder, text, size, ingested_us, err);
+	return json_fill_row(decoder, text, size, ingested_us, err);
 }
 
 /* ---- a payload */
@@ -373,6 +265,8 @@ static int read_document(struct json_decoder *decoder, const char *text, size_t 
 	yyjson_doc *document;
 
 	*ret_at = 0;
+	if (read_plain(decoder, text, size))
+		return json_fill_row(decoder, text, size, ingested_us, err);
 	if (!make_room(decoder, size))
 		return error_no_memory(err);
 	yyjson_alc_pool_init(&alc, decoder->room, decoder->room_size);
@@ -503,6 +397,8 @@ static void forget_columns(struct json_decoder *decoder)
 {
 	columns_release(&decoder->columns);
 	key_release(&decoder->root);
+	for (int i = 0; i < decoder->cell_count; i++)
+		free(decoder->cells[i].allowed);
 	free(TAKE(decoder->cells));
 	decoder->cell_count = 0;
 }

@@ -8,6 +8,7 @@
 #include "batch/json_private.h"
 
 #define TEXT_MAX ((size_t)INT32_MAX - 1) /* bytes of a column's texts: its offsets are int32 */
+#define ROWS_MAX ((int64_t)1 << 27) /* of a column, and of the texts of its lists */
 
 static const struct {
 	enum kind kind;
@@ -21,16 +22,15 @@ static const struct {
 static void growing_init(struct growing *column, enum kind kind)
 {
 	*column = (struct growing){.kind = kind, .width = kind == KIND_BOOL ? 1 : kinds[kind].width};
-	buffer_init(&column->values, TEXT_MAX);
-	buffer_init(&column->ends, TEXT_MAX);
-	buffer_init(&column->valid, TEXT_MAX);
+	buffer_init(&column->texts, TEXT_MAX);
 }
 
 static void growing_release(struct growing *column)
 {
-	buffer_release(&column->values);
-	buffer_release(&column->ends);
-	buffer_release(&column->valid);
+	buffer_release(&column->texts);
+	free(column->valid);
+	free(column->fixed);
+	free(column->ends);
 	if (column->elements)
 		growing_release(column->elements);
 	free(column->elements);
@@ -63,6 +63,31 @@ void columns_release(struct columns *columns)
 static void forget_schema(struct columns *columns)
 {
 	batch_schema_release(TAKE(columns->schema));
+}
+
+/* Twice the rows. */
+static bool growing_room(struct growing *column)
+{
+	int64_t room = column->room ? 2 * column->room : 64;
+	uint8_t *valid = room > ROWS_MAX ? NULL : realloc(column->valid, (size_t)room), *fixed;
+	int32_t *ends;
+
+	if (!valid)
+		return false;
+	column->valid = valid;
+	if (column->width) {
+		fixed = realloc(column->fixed, (size_t)(room * column->width));
+		if (!fixed)
+			return false;
+		column->fixed = fixed;
+	} else {
+		ends = realloc(column->ends, (size_t)room * sizeof *ends);
+		if (!ends)
+			return false;
+		column->ends = ends;
+	}
+	column->room = room;
+	return true;
 }
 
 static int make_room(struct columns *columns, struct error *err)
@@ -101,9 +126,15 @@ static int add(struct columns *columns, struct field field, struct error *err)
 	growing_init(column, field.kind);
 	columns->root.child_count = ++columns->count;
 	forget_schema(columns);
+	/* One more than there are: the row at hand. */
+	while (column->room <= columns->rows)
+		if (!growing_room(column))
+			return error_no_memory(err);
+	if (columns->room > column->room)
+		columns->room = column->room;
 	for (int64_t row = 0; row < columns->rows; row++)
 		grow_null(column);
-	return columns_ok(columns) ? columns->count - 1 : error_no_memory(err);
+	return columns->count - 1;
 }
 
 int columns_add(struct columns *columns, const char *name, enum json_type type, int precision, int scale,
@@ -150,11 +181,11 @@ int columns_widen(struct columns *columns, int column, struct error *err)
 {
 	struct growing *data = &columns->data[column];
 
-	for (size_t at = 0; at < data->values.size; at += sizeof(int64_t)) {
-		int64_t whole = load_i64((const uint8_t *)data->values.data + at);
-		double number = (double)whole;
+	for (int64_t row = 0; row < data->rows; row++) {
+		uint8_t *at = data->fixed + row * (int64_t)sizeof(int64_t);
+		double number = (double)load_i64(at);
 
-		memcpy(data->values.data + at, &number, sizeof number);
+		memcpy(at, &number, sizeof number);
 	}
 	data->kind = columns->root.children[column].kind = columns->root.children[column].out = KIND_DOUBLE;
 	forget_schema(columns);
@@ -163,94 +194,55 @@ int columns_widen(struct columns *columns, int column, struct error *err)
 
 /* ---- rows */
 
-static inline void append(struct buffer *buffer, const void *bytes, size_t size)
+bool columns_room(struct columns *columns)
 {
-	if (buffer->size + size >= buffer->capacity) {
-		buffer_append(buffer, bytes, size);
-		return;
+	if (columns->rows < columns->room)
+		return true;
+	columns->room = INT64_MAX;
+	for (int i = 0; i < columns->count; i++) {
+		struct growing *column = &columns->data[i];
+
+		if (column->room <= columns->rows && !growing_room(column))
+			columns->room = 0;
+		else if (column->room < columns->room)
+			columns->room = column->room;
 	}
-	memcpy(buffer->data + buffer->size, bytes, size);
-	buffer->size += size;
-	buffer->data[buffer->size] = 0;
+	return columns->room;
 }
 
-static inline void append_end(struct growing *column)
+bool grow_element(struct growing *column, const char *text, size_t size)
 {
-	int32_t end = (int32_t)(column->elements ? column->elements->valid.size : column->values.size);
+	struct growing *elements = column->elements;
 
-	append(&column->ends, &end, sizeof end);
-}
-
-void grow_null(struct growing *column)
-{
-	static const char zeros[16];
-
-	if (!column)
-		return;
-	append(&column->valid, "\0", 1);
-	if (column->width)
-		append(&column->values, zeros, (size_t)column->width);
-	else
-		append_end(column);
-}
-
-void grow_fixed(struct growing *column, const void *value)
-{
-	if (!column)
-		return;
-	append(&column->valid, "\1", 1);
-	append(&column->values, value, (size_t)column->width);
-}
-
-void grow_text(struct growing *column, const char *text, size_t size)
-{
-	if (!column)
-		return;
-	append(&column->valid, "\1", 1);
-	append(&column->values, text, size);
-	append_end(column);
-}
-
-void grow_list_end(struct growing *column)
-{
-	append(&column->valid, "\1", 1);
-	append_end(column);
-}
-
-static bool growing_ok(const struct growing *column)
-{
-	return buffer_ok(&column->values) && buffer_ok(&column->ends) && buffer_ok(&column->valid) &&
-	       (!column->elements || growing_ok(column->elements));
+	if (elements->rows == elements->room && !growing_room(elements))
+		return false;
+	grow_text(elements, text, size);
+	return buffer_ok(&elements->texts);
 }
 
 bool columns_ok(const struct columns *columns)
 {
 	for (int i = 0; i < columns->count; i++)
-		if (!growing_ok(&columns->data[i]))
+		if (!buffer_ok(&columns->data[i].texts))
 			return false;
 	return true;
 }
 
 static void growing_truncate(struct growing *column, int64_t rows)
 {
-	size_t end = 0, ends = (size_t)rows * sizeof(int32_t);
+	int32_t end = 0;
 
-	column->values.failed = column->ends.failed = column->valid.failed = false;
-	if ((size_t)rows < column->valid.size)
-		column->valid.size = (size_t)rows;
-	if (column->width) {
-		end = (size_t)(rows * column->width);
-	} else {
-		if (ends < column->ends.size)
-			column->ends.size = ends;
-		if (column->ends.size)
-			end = (size_t)load_i32((const uint8_t *)column->ends.data + column->ends.size -
-			                       sizeof(int32_t));
-	}
+	column->texts.failed = false;
+	if (rows < column->rows)
+		column->rows = rows;
+	if (column->width)
+		return;
+	if (column->rows)
+		end = column->ends[column->rows - 1];
 	if (column->elements)
-		growing_truncate(column->elements, (int64_t)end);
-	else if (end < column->values.size)
-		column->values.size = end;
+		growing_truncate(column->elements, end);
+	else if ((size_t)end < column->texts.size)
+		column->texts.size = (size_t)end;
 }
 
 void columns_truncate(struct columns *columns, int64_t rows)
@@ -262,7 +254,9 @@ void columns_truncate(struct columns *columns, int64_t rows)
 
 static int64_t growing_bytes(const struct growing *column)
 {
-	return (int64_t)(column->values.size + column->ends.size + column->valid.size / 8) +
+	int64_t width = column->width ? column->width : (int64_t)sizeof *column->ends;
+
+	return (int64_t)column->texts.size + width * column->rows + column->rows / 8 +
 	       (column->elements ? growing_bytes(column->elements) : 0);
 }
 
@@ -278,9 +272,10 @@ int64_t columns_bytes(const struct columns *columns)
 /* ---- out */
 
 /* Bytes that are 0 or 1 as bits; NULL: out of memory. */
-static uint8_t *make_bits(struct message *message, const struct buffer *bytes, int64_t *ret_zeros)
+static uint8_t *make_bits(struct message *message, const uint8_t *bytes, int64_t count, int64_t *ret_zeros)
 {
-	size_t size = bytes->size / 8 + 1, whole = 0;
+	size_t size = (size_t)count / 8 + 1;
+	int64_t whole = 0;
 	uint8_t *bits = message_alloc(message, size);
 
 	if (!bits)
@@ -288,28 +283,28 @@ static uint8_t *make_bits(struct message *message, const struct buffer *bytes, i
 	memset(bits, 0, size);
 	*ret_zeros = 0;
 	/* Eight at once: the product has the first byte's bit 56 places up, the second's 57... (a byte is 0 or 1). */
-	for (; whole + 8 <= bytes->size; whole += 8) {
-		uint64_t eight = (uint64_t)load_i64((const uint8_t *)bytes->data + whole);
+	for (; whole + 8 <= count; whole += 8) {
+		uint64_t eight = (uint64_t)load_i64(bytes + whole);
 
 		bits[whole / 8] = (uint8_t)((eight * 0x0102040810204080u) >> 56);
 		*ret_zeros += 8 - __builtin_popcountll(eight);
 	}
-	for (size_t i = whole; i < bytes->size; i++) {
-		bits[i / 8] |= (uint8_t)((bytes->data[i] & 1) << (i % 8));
-		*ret_zeros += !bytes->data[i];
+	for (int64_t i = whole; i < count; i++) {
+		bits[i / 8] |= (uint8_t)((bytes[i] & 1) << (i % 8));
+		*ret_zeros += !bytes[i];
 	}
 	return bits;
 }
 
-static uint8_t *make_copy(struct message *message, const struct buffer *bytes, size_t before)
+static uint8_t *make_copy(struct message *message, const void *bytes, size_t size, size_t before)
 {
-	uint8_t *copy = message_alloc(message, before + bytes->size + 1);
+	uint8_t *copy = message_alloc(message, before + size + 1);
 
 	if (!copy)
 		return NULL;
 	memset(copy, 0, before);
-	if (bytes->size)
-		memcpy(copy + before, bytes->data, bytes->size);
+	if (size)
+		memcpy(copy + before, bytes, size);
 	return copy;
 }
 
@@ -317,26 +312,27 @@ static uint8_t *make_copy(struct message *message, const struct buffer *bytes, s
 static int make_node(struct message *message, const struct growing *column, struct node *node)
 {
 	int64_t zeros;
-	uint8_t *valid = make_bits(message, &column->valid, &node->nulls);
+	uint8_t *valid = make_bits(message, column->valid, column->rows, &node->nulls);
 
 	node->kind = column->kind;
-	node->length = (int64_t)column->valid.size;
+	node->length = column->rows;
 	if (!valid)
 		return -1;
 	if (node->nulls)
 		node->valid = valid;
 	if (column->kind == KIND_BOOL)
-		node->first = make_bits(message, &column->values, &zeros);
+		node->first = make_bits(message, column->fixed, column->rows, &zeros);
 	else if (column->width)
-		node->first = make_copy(message, &column->values, 0);
-	else
-		node->first = make_copy(message, &column->ends, sizeof(int32_t)); /* offsets begin with 0 */
+		node->first = make_copy(message, column->fixed, (size_t)(column->rows * column->width), 0);
+	else /* offsets begin with 0 */
+		node->first = make_copy(message, column->ends, (size_t)column->rows * sizeof *column->ends,
+		                        sizeof *column->ends);
 	if (!node->first)
 		return -1;
 	if (column->width || column->elements)
 		return 0;
-	node->second = make_copy(message, &column->values, 0);
-	node->second_size = (int64_t)column->values.size;
+	node->second = make_copy(message, column->texts.data, column->texts.size, 0);
+	node->second_size = (int64_t)column->texts.size;
 	return node->second ? 0 : -1;
 }
 

@@ -16,21 +16,9 @@ void key_release(struct key *key)
 	*key = (struct key){.cell = -1};
 }
 
-static uint64_t head_of(const char *name, size_t size)
-{
-	uint64_t head = 0;
-
-	if (size >= sizeof head)
-		memcpy(&head, name, sizeof head);
-	else
-		for (size_t i = 0; i < size; i++)
-			head = head << 8 | (unsigned char)name[i];
-	return head;
-}
-
 struct key *key_find(struct key *parent, const char *name, size_t size)
 {
-	uint64_t head = head_of(name, size);
+	uint64_t head = text_head(name, size);
 
 	for (int at = parent->next, tried = 0; tried < parent->child_count; tried++) {
 		struct key *child = &parent->children[at];
@@ -59,7 +47,7 @@ struct key *key_add(struct key *parent, const char *name, size_t size, struct er
 	memcpy(copy, name, size);
 	copy[size] = 0;
 	children[parent->child_count] =
-	        (struct key){.name = copy, .size = size, .head = head_of(name, size), .cell = -1};
+	        (struct key){.name = copy, .size = size, .head = text_head(name, size), .cell = -1};
 	return &children[parent->child_count++];
 }
 

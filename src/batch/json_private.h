@@ -1,12 +1,14 @@
 /*
  * json_private.h - what the files of the JSON decoder share; nothing outside batch/ includes it.
  *
- * The path of a payload: json.c (lines, documents) -> json_keys.c (keys to columns) -> json_values.c (a value as its
- * column's type, broken rules) -> json_columns.c (columns that grow, and leave as arrays by slice.c).
+ * The path of a payload: json.c (lines, documents) -> json_plain.c or yyjson's tree, and json_keys.c (keys to columns)
+ * -> json_rows.c (rules) -> json_values.c (a value as its column's type) -> json_columns.c (columns that grow, and
+ * leave as arrays by slice.c).
  */
 #ifndef TARN_BATCH_JSON_PRIVATE_H
 #define TARN_BATCH_JSON_PRIVATE_H
 
+#include <string.h>
 #include <yyjson.h>
 
 #include "base/buffer.h"
@@ -19,9 +21,11 @@
 struct growing {
 	enum kind kind;
 	int width; /* bytes of a value; 0: text or a list */
-	struct buffer values; /* bools are bytes here; a text's bytes */
-	struct buffer ends; /* int32 a row, of texts and lists: where the row ends in values, or in `elements` */
-	struct buffer valid; /* a byte a row */
+	int64_t rows, room; /* that there are, and that there is memory for: one more at least, see columns_room */
+	uint8_t *valid; /* a byte a row */
+	uint8_t *fixed; /* values with a width; bools are bytes here */
+	int32_t *ends; /* of texts and lists: where the row ends in texts, or in `elements` */
+	struct buffer texts;
 	struct growing *elements; /* of a list, owned */
 };
 
@@ -30,6 +34,7 @@ struct columns {
 	struct growing *data;
 	int count, capacity;
 	int64_t rows; /* that are whole */
+	int64_t room; /* the least of the columns' */
 	struct batch_schema *schema; /* of root; NULL: it changed */
 };
 
@@ -48,13 +53,68 @@ int64_t columns_bytes(const struct columns *columns);
 int columns_take(struct columns *columns, void (*let_go)(void *), void *opaque, struct batch_set *ret_set,
                  struct error *err);
 
-/* Each appends one row's value; where the column is NULL, to nothing. Out of memory sticks in the buffers: columns_ok.
- */
-void grow_null(struct growing *column);
-void grow_fixed(struct growing *column, const void *value);
-void grow_text(struct growing *column, const char *text, size_t size);
+/* Memory for one more row; false: there is none. */
+bool columns_room(struct columns *columns);
+
+/* Each appends one row's value; where the column is NULL, to nothing. A text for which there is no memory sticks in the
+ * buffer of texts: columns_ok. */
+static inline void grow_end(struct growing *column, bool valid)
+{
+	column->valid[column->rows] = valid;
+	column->ends[column->rows++] =
+	        (int32_t)(column->elements ? column->elements->rows : (int64_t)column->texts.size);
+}
+
+/* size: the column's width, known where this is compiled. */
+static inline void grow_fixed(struct growing *column, const void *value, size_t size)
+{
+	if (!column)
+		return;
+	memcpy(column->fixed + (int64_t)size * column->rows, value, size);
+	column->valid[column->rows++] = 1;
+}
+
+static inline void grow_null(struct growing *column)
+{
+	static const uint8_t zeros[16];
+
+	if (!column)
+		return;
+	switch (column->width) {
+	case 0: grow_end(column, false); return;
+	case 1: grow_fixed(column, zeros, 1); break;
+	case 4: grow_fixed(column, zeros, 4); break;
+	case 8: grow_fixed(column, zeros, 8); break;
+	default: grow_fixed(column, zeros, 16); break;
+	}
+	column->valid[column->rows - 1] = 0;
+}
+
+static inline void grow_text(struct growing *column, const char *text, size_t size)
+{
+	struct buffer *texts;
+
+	if (!column)
+		return;
+	texts = &column->texts;
+	if (texts->size + size < texts->capacity) {
+		memcpy(texts->data + texts->size, text, size);
+		texts->size += size;
+		texts->data[texts->size] = 0;
+	} else {
+		buffer_append(texts, text, size);
+	}
+	grow_end(column, true);
+}
+
 /* The elements appended since the last one are this row's. */
-void grow_list_end(struct growing *column);
+static inline void grow_list_end(struct growing *column)
+{
+	grow_end(column, true);
+}
+
+/* A text of the row at hand. False: out of memory. */
+bool grow_element(struct growing *column, const char *text, size_t size);
 bool columns_ok(const struct columns *columns);
 
 /* ---- json_values.c */
@@ -73,7 +133,10 @@ struct place {
 const char *json_place_begin(const char *key, yyjson_val *name, yyjson_val *member);
 /* `next`: the quote of the next key, or the end of the document. */
 size_t json_place_size(const char *begin, const char *next);
-bool json_is_space(char c);
+static inline bool json_is_space(char c)
+{
+	return (unsigned char)c <= ' ' && (c == ' ' || c == '\t' || c == '\r' || c == '\n');
+}
 
 /* Appends the value as the column's type; false (and nothing was appended) where it is not of it. column NULL: the
  * value is checked alone. ret_number: what was read as a number, NAN where nothing was. */
@@ -82,6 +145,19 @@ bool json_put(struct growing *column, const struct json_column *rule, const stru
 bool json_number(yyjson_val *value, double *ret_number);
 /* Digits with or without '-' before them. */
 bool json_is_whole(yyjson_val *value);
+
+/* ---- json_plain.c */
+
+#define PLAIN_VALUES 64 /* of a document that is read so */
+
+struct key;
+/* A key's value; false: the document is not for this. */
+typedef bool json_plain_found(void *context, const struct key *key, yyjson_val *value);
+
+/* The values of keys with cells, in `values`, which has room for PLAIN_VALUES and points into the text. False: yyjson
+ * must read the document; what was found until then is void. */
+bool json_plain(const char *text, size_t size, struct key *root, yyjson_val *values, json_plain_found *found,
+                void *context);
 
 /* ---- json_types.c */
 
@@ -111,11 +187,71 @@ struct key {
 	int next; /* the child that is looked at first: keys mostly come in the order of the document before */
 };
 
+/* Of a text's first 8 bytes, or of all: texts of one size that differ there have others. */
+static inline uint64_t text_head(const char *text, size_t size)
+{
+	uint64_t head = 0;
+	uint32_t first, last;
+
+	if (size >= sizeof head) {
+		memcpy(&head, text, sizeof head);
+	} else if (size >= sizeof first) {
+		memcpy(&first, text, sizeof first);
+		memcpy(&last, text + size - sizeof last, sizeof last);
+		head = (uint64_t)last << 32 | first;
+	} else {
+		for (size_t i = 0; i < size; i++)
+			head = head << 8 | (unsigned char)text[i];
+	}
+	return head;
+}
+
 void key_release(struct key *key);
 /* The child of that name, which may hold any byte; NULL: none. */
 struct key *key_find(struct key *parent, const char *name, size_t size);
 struct key *key_add(struct key *parent, const char *name, size_t size, struct error *err);
 /* Found or added; INVALID where it is no JSON pointer (RFC 6901). */
 struct key *key_of_pointer(struct key *root, const char *pointer, struct error *err);
+
+/* ---- json.c */
+
+/* Of one text of a rule: what is compared first. */
+struct allowed {
+	uint64_t head;
+	size_t size;
+};
+
+/* A value of each document, its rule, and the column that it fills. */
+struct cell {
+	struct json_column rule; /* its name is the column's own where there is one, else borrowed */
+	int column; /* -1: the value is not stored */
+	int also; /* another cell of the same key, -1: none */
+	struct place place; /* in the document at hand; value NULL: it has none */
+	struct allowed *allowed; /* the rule's, owned; NULL: any */
+};
+
+struct json_decoder {
+	struct json_rules rules;
+	struct batch_counters *counters;
+	struct columns columns;
+	struct cell *cells;
+	int cell_count;
+	struct key root;
+	bool infers;
+	int raw, score, reasons, ingested_at; /* columns of Tarn's own, without cells; -1: none */
+	char *room; /* of the reader */
+	size_t room_size;
+	double points; /* that the row at hand lost */
+	const char *text, *end; /* of the document at hand */
+	const char *copy; /* yyjson's, with its texts in place */
+	yyjson_val plain[PLAIN_VALUES]; /* of the document at hand, where it is plain */
+	int not_plain; /* documents that are not tried, after one that was not plain */
+};
+
+/* ---- json_rows.c */
+
+/* The values that the cells hold, as a row of the columns. Errors: CORRUPT (a broken rule, where none may be), FATAL.
+ */
+int json_fill_row(struct json_decoder *decoder, const char *text, size_t size, int64_t ingested_us, struct error *err);
 
 #endif

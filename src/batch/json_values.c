@@ -99,6 +99,54 @@ static bool parse_whole(yyjson_val *value, int64_t minimum, int64_t maximum, int
 	return true;
 }
 
+/* Up to 18 digits and a point: all fits 64 bits. False: parse_decimal has the last word. */
+static bool short_decimal(const char *text, size_t size, int precision, int scale, __int128 *ret_units)
+{
+	static const int64_t powers[] = {1,
+	                                 10,
+	                                 100,
+	                                 1000,
+	                                 10000,
+	                                 100000,
+	                                 1000000,
+	                                 10000000,
+	                                 100000000,
+	                                 1000000000,
+	                                 10000000000,
+	                                 100000000000,
+	                                 1000000000000,
+	                                 10000000000000,
+	                                 100000000000000,
+	                                 1000000000000000,
+	                                 10000000000000000,
+	                                 100000000000000000,
+	                                 1000000000000000000};
+	bool negative = size && *text == '-';
+	size_t point = size, digits;
+	int64_t units = 0;
+	int left;
+
+	if (size > 18)
+		return false;
+	for (size_t i = negative; i < size; i++) {
+		if (text[i] >= '0' && text[i] <= '9')
+			units = units * 10 + (text[i] - '0');
+		else if (text[i] == '.' && point == size)
+			point = i;
+		else
+			return false;
+	}
+	digits = size - negative - (point < size);
+	left = scale - (point < size ? (int)(size - point - 1) : 0);
+	if (!digits || left < 0 || (int)digits + left > 18)
+		return false;
+	units *= powers[left];
+	if (precision < 18 && units >= powers[precision])
+		return false;
+	*ret_units = negative ? -units : units;
+	return true;
+}
+
 /* Digits, at most one point, and an exponent, as the digits before 10^-scale. False where that is not exact. */
 static bool parse_decimal(const char *text, size_t size, int precision, int scale, __int128 *ret_units)
 {
@@ -142,11 +190,6 @@ static bool parse_decimal(const char *text, size_t size, int precision, int scal
 
 /* ---- where a value stands */
 
-bool json_is_space(char c)
-{
-	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
 const char *json_place_begin(const char *key, yyjson_val *name, yyjson_val *member)
 {
 	size_t size = yyjson_get_len(name);
@@ -182,35 +225,46 @@ static bool put_whole(struct growing *column, yyjson_val *value, int64_t minimum
 	*ret_number = (double)whole;
 	whole *= unit_us;
 	narrow = (int32_t)whole;
-	grow_fixed(column, column && column->width == sizeof narrow ? (const void *)&narrow : (const void *)&whole);
+	if (column && column->width == sizeof narrow)
+		grow_fixed(column, &narrow, sizeof narrow);
+	else
+		grow_fixed(column, &whole, sizeof whole);
 	return true;
 }
 
 static bool put_decimal(struct growing *column, const struct json_column *rule, yyjson_val *value)
 {
+	const char *text = yyjson_is_raw(value) ? yyjson_get_raw(value) : yyjson_get_str(value);
+	size_t size = yyjson_get_len(value);
 	__int128 units;
 
 	/* As text too: those who care for digits send decimals as texts. */
-	if (!yyjson_is_raw(value) && !(yyjson_is_str(value) && yyjson_get_len(value)))
+	if (!yyjson_is_raw(value) && !(yyjson_is_str(value) && size))
 		return false;
-	if (!parse_decimal(yyjson_is_raw(value) ? yyjson_get_raw(value) : yyjson_get_str(value), yyjson_get_len(value),
-	                   rule->precision, rule->scale, &units))
+	if (!short_decimal(text, size, rule->precision, rule->scale, &units) &&
+	    !parse_decimal(text, size, rule->precision, rule->scale, &units))
 		return false;
-	grow_fixed(column, &units);
+	grow_fixed(column, &units, sizeof units);
 	return true;
 }
 
-static bool put_time(struct growing *column, yyjson_val *value, bool date)
+static bool put_date(struct growing *column, yyjson_val *value)
 {
-	int64_t us;
 	int32_t days;
 
-	if (!yyjson_is_str(value))
+	if (!yyjson_is_str(value) || !json_date(yyjson_get_str(value), yyjson_get_len(value), &days))
 		return false;
-	if (date ? !json_date(yyjson_get_str(value), yyjson_get_len(value), &days)
-	         : !json_time(yyjson_get_str(value), yyjson_get_len(value), &us))
+	grow_fixed(column, &days, sizeof days);
+	return true;
+}
+
+static bool put_time(struct growing *column, yyjson_val *value)
+{
+	int64_t us;
+
+	if (!yyjson_is_str(value) || !json_time(yyjson_get_str(value), yyjson_get_len(value), &us))
 		return false;
-	grow_fixed(column, date ? (const void *)&days : (const void *)&us);
+	grow_fixed(column, &us, sizeof us);
 	return true;
 }
 
@@ -245,7 +299,7 @@ bool json_put(struct growing *column, const struct json_column *rule, const stru
 		if (!yyjson_is_bool(value))
 			return false;
 		truth = yyjson_get_bool(value);
-		grow_fixed(column, &truth);
+		grow_fixed(column, &truth, sizeof truth);
 		return true;
 	case JSON_INTEGER: return put_whole(column, value, INT32_MIN, INT32_MAX, 1, ret_number);
 	case JSON_BIGINT: return put_whole(column, value, INT64_MIN, INT64_MAX, 1, ret_number);
@@ -254,7 +308,7 @@ bool json_put(struct growing *column, const struct json_column *rule, const stru
 	case JSON_DOUBLE:
 		if (!json_number(value, &number))
 			return false;
-		grow_fixed(column, &number);
+		grow_fixed(column, &number, sizeof number);
 		*ret_number = number;
 		return true;
 	case JSON_DECIMAL: return put_decimal(column, rule, value);
@@ -263,9 +317,9 @@ bool json_put(struct growing *column, const struct json_column *rule, const stru
 			return false;
 		grow_text(column, yyjson_get_str(value), yyjson_get_len(value));
 		return true;
-	case JSON_DATE: return put_time(column, value, true);
+	case JSON_DATE: return put_date(column, value);
 	case JSON_TIMESTAMP:
-	case JSON_TIMESTAMPTZ: return put_time(column, value, false);
+	case JSON_TIMESTAMPTZ: return put_time(column, value);
 	case JSON_JSON: return put_json(column, place);
 	default: return false;
 	}

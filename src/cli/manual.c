@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/metrics.h"
 #include "base/owned.h"
 #include "cli/help.h"
 
@@ -188,7 +189,8 @@ static const struct {
 } metrics[] = {
 #define METRIC(id, type, scope, per_unit, name, help) {name, #type, #scope, help},
 #include "base/metrics.def"
-#undef METRIC
+#define HISTOGRAM(id, scope, name, help) {name, "histogram", #scope, help},
+#include "base/metrics.def"
 };
 
 static const struct {
@@ -203,23 +205,29 @@ static const struct {
 /* By the scope in metrics.def. */
 static const char *labels_of(const char *scope)
 {
-	static const char *const labels[][2] = {{"STREAM", "stream"},
-	                                        {"LANE", "stream, partition"},
-	                                        {"PIPELINE", "pipeline"},
-	                                        {"MODEL", "pipeline, model"},
-	                                        {"REASON", "pipeline, model, reason"},
-	                                        {"EXPECTATION", "pipeline, table, expectation"}};
+	static const struct {
+		const char *scope, *labels[3];
+	} scopes[] = {
+#define SCOPE_LABELS(id, first, second, third) {#id, {first, second, third}},
+	        METRIC_SCOPES(SCOPE_LABELS)
+#undef SCOPE_LABELS
+	};
+	static char text[128];
 
-	for (size_t i = 0; i < COUNT_OF(labels); i++)
-		if (!strcmp(labels[i][0], scope))
-			return labels[i][1];
-	return "";
+	*text = 0;
+	for (size_t i = 0; i < COUNT_OF(scopes); i++)
+		for (int l = 0; !strcmp(scopes[i].scope, scope) && l < 3 && scopes[i].labels[l]; l++)
+			snprintf(text + strlen(text), sizeof text - strlen(text), "%s%s", l ? ", " : "",
+			         scopes[i].labels[l]);
+	if (!strcmp(scope, "LANE"))
+		snprintf(text + strlen(text), sizeof text - strlen(text), ", partition");
+	return text;
 }
 
 /* What /metrics and the JSON log lines hold, for those who watch a run. */
 static void markdown_watching(struct buffer *out)
 {
-	buffer_text(out, "\n## Metrics\n\n`tarn run --listen` answers `/metrics` with these.\n\n"
+	buffer_text(out, "\n## Metrics\n\n`tarn run --listen` and `tarn serve` answer `/metrics` with these.\n\n"
 	                 "| Metric | Type | Labels | Meaning |\n|---|---|---|---|\n");
 	for (size_t i = 0; i < COUNT_OF(metrics); i++)
 		buffer_printf(out, "| `%s` | %s | %s | %s |\n", metrics[i].name, metrics[i].type,

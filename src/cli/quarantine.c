@@ -15,7 +15,7 @@
 #include "layers/quarantined.h"
 #include "spec/mistake.h"
 
-#define TERMINAL_MESSAGES 50 /* what `list` shows on a terminal without --limit */
+#define TERMINAL_ROWS 50 /* what `list` shows on a terminal without --limit */
 #define DISCARD_PATIENCE_MS 60000
 
 static int list(struct quarantine_job *job, struct error *err);
@@ -64,32 +64,36 @@ int quarantine_print(struct quarantine_job *job, const char *sql, struct error *
 	return failed;
 }
 
-/* -1: all. */
-static int64_t list_limit(const struct quarantine_job *job)
+int64_t quarantine_limit(const struct quarantine_job *job)
 {
 	if (option_given(job->invocation, "limit"))
 		return option_int(job->invocation, "limit");
-	return quarantine_format(job, "table") && isatty(STDOUT_FILENO) ? TERMINAL_MESSAGES : -1;
+	return quarantine_format(job, "table") && isatty(STDOUT_FILENO) ? TERMINAL_ROWS : -1;
+}
+
+int quarantine_print_list(struct quarantine_job *job, const struct buffer *listed, const char *title,
+                          const struct buffer *totals, struct error *err)
+{
+	bool summary = option_flag(job->invocation, "summary");
+
+	if (!summary && quarantine_print(job, buffer_string(listed), err))
+		return -1;
+	if (!summary && !quarantine_format(job, "table"))
+		return 0;
+	if (!summary)
+		printf("\n%s\n", title);
+	return quarantine_print(job, buffer_string(totals), err);
 }
 
 static int print_all(struct quarantine_job *job, struct error *err)
 {
-	bool people = quarantine_format(job, "table"), summary = option_flag(job->invocation, "summary");
-	OWNED_BUFFER struct buffer sql = {0};
+	OWNED_BUFFER struct buffer listed = {0}, totals = {0};
 
-	buffer_init(&sql, 1 << 22);
-	if (!summary) {
-		quarantine_list_sql(&job->selection, list_limit(job), people, &sql);
-		if (quarantine_print(job, buffer_string(&sql), err))
-			return -1;
-	}
-	if (!summary && !people)
-		return 0;
-	if (!summary)
-		puts("\nIn all, by reason (N stands for any number):");
-	buffer_clear(&sql);
-	quarantine_totals_sql(&job->selection, &sql);
-	return quarantine_print(job, buffer_string(&sql), err);
+	buffer_init(&listed, 1 << 22);
+	buffer_init(&totals, 1 << 22);
+	quarantine_list_sql(&job->selection, quarantine_limit(job), quarantine_format(job, "table"), &listed);
+	quarantine_totals_sql(&job->selection, &totals);
+	return quarantine_print_list(job, &listed, "In all, by reason (N stands for any number):", &totals, err);
 }
 
 static bool of_model(const struct quarantine_job *job)

@@ -31,6 +31,11 @@ int quarantine_rows_discard(struct quarantine_job *job, const char *because, str
 /* SQL of the lake's quarantine, written to standard output in the form of --format. -1 where *err is filled or a write
  * failed (cli_finish tells that). */
 int quarantine_print(struct quarantine_job *job, const char *sql, struct error *err);
+/* What list prints by --summary and --format: the SQL's rows, and under the title, for people, their totals. */
+int quarantine_print_list(struct quarantine_job *job, const struct buffer *listed, const char *title,
+                          const struct buffer *totals, struct error *err);
+/* How many rows list shows; -1: all. */
+int64_t quarantine_limit(const struct quarantine_job *job);
 /* True for --format NAME. */
 bool quarantine_format(const struct quarantine_job *job, const char *name);
 

@@ -13,7 +13,6 @@
 #include "layers/quarantined.h"
 
 #define PATIENCE_MS 60000
-#define TERMINAL_ROWS 50 /* what `list` shows on a terminal without --limit */
 
 static struct refused_rows selected(const struct quarantine_job *job)
 {
@@ -27,27 +26,15 @@ static struct refused_rows selected(const struct quarantine_job *job)
 static int list_all(struct quarantine_job *job, struct error *err)
 {
 	const struct refused_rows rows = selected(job);
-	bool people = quarantine_format(job, "table"), summary = option_flag(job->invocation, "summary");
-	int64_t limit = people && isatty(STDOUT_FILENO) ? TERMINAL_ROWS : -1;
-	OWNED_BUFFER struct buffer sql = {0};
+	OWNED_BUFFER struct buffer listed = {0}, totals = {0};
 
 	if (refused_rows_check(job->session, err))
 		return -1;
-	if (option_given(job->invocation, "limit"))
-		limit = option_int(job->invocation, "limit");
-	buffer_init(&sql, 1 << 22);
-	if (!summary) {
-		refused_rows_list_sql(&rows, limit, people, &sql);
-		if (quarantine_print(job, buffer_string(&sql), err))
-			return -1;
-	}
-	if (!summary && !people)
-		return 0;
-	if (!summary)
-		puts("\nIn all, by column and reason:");
-	buffer_clear(&sql);
-	refused_rows_totals_sql(&rows, &sql);
-	return quarantine_print(job, buffer_string(&sql), err);
+	buffer_init(&listed, 1 << 22);
+	buffer_init(&totals, 1 << 22);
+	refused_rows_list_sql(&rows, quarantine_limit(job), quarantine_format(job, "table"), &listed);
+	refused_rows_totals_sql(&rows, &totals);
+	return quarantine_print_list(job, &listed, "In all, by column and reason:", &totals, err);
 }
 
 int quarantine_rows_list(struct quarantine_job *job, struct error *err)
@@ -63,11 +50,9 @@ int quarantine_rows_list(struct quarantine_job *job, struct error *err)
 static const struct model *find_model(const struct pipeline *pipeline, const char *name)
 {
 	const struct model_set *set = pipeline_models(pipeline);
+	int index = models_find(set, "main", name);
 
-	for (int i = 0; i < set->count; i++)
-		if (!strcasecmp(set->models[i].name, name))
-			return &set->models[i];
-	return NULL;
+	return index < 0 ? NULL : &set->models[index];
 }
 
 static struct pipeline *find_pipeline(struct quarantine_job *job, const char *name, struct error *err)

@@ -3,13 +3,18 @@
 
 #include "base/log.h"
 #include "cli/cli.h"
+#include "cli/listening.h"
 #include "cli/runtime.h"
 
 static int run(struct manifest *manifest, const struct invocation *invocation, struct error *err)
 {
-	struct runtime *runtime = runtime_start(manifest, option_text(invocation, "listen"), err);
+	struct serving_options serving;
+	struct runtime *runtime;
 	int state;
 
+	if (listening_options(invocation, manifest, &serving, err))
+		return -1;
+	runtime = runtime_start(manifest, serving.listen ? &serving : NULL, err);
 	if (!runtime)
 		return -1;
 	log_event(EVENT_START,

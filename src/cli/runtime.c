@@ -11,10 +11,11 @@
 #include "base/log.h"
 #include "base/owned.h"
 #include "cli/cli.h"
+#include "cli/listening.h"
 #include "layers/refresher.h"
-#include "serve/probe.h"
 #include "wire/source.h"
 
+#define STOP_MS 5000 /* for answers that are under way */
 #define PROGRESS_MS 250
 #define BAR_WIDTH 24
 #define ANEW_MS 1000 /* between tries to open a lake anew */
@@ -33,7 +34,7 @@ struct runtime {
 	struct refresher **refreshers; /* one a pipeline; NULL: by hand alone, or its lake is to be opened anew */
 	int64_t commits; /* of all streams, as last seen */
 	struct embedded_broker *broker;
-	struct http_server *http;
+	struct serving *serving;
 	pthread_mutex_t lock; /* of streams[].stream, which the HTTP answers look at; this thread alone changes it */
 	bool stopping, finishing, mends;
 	int64_t dropped_ms, anew_ms; /* a lake broke; the next try to open it */
@@ -291,21 +292,32 @@ static bool ready(void *context, struct buffer *reason)
 	return all;
 }
 
-static int start_http(struct runtime *runtime, const char *listen, struct error *err)
+/* Workers cost memory: a manifest that only fills a lake has none. */
+static bool has_something_to_serve(const struct manifest *manifest)
 {
-	struct http_answers answers = {.context = runtime, .before_metrics = before_metrics, .ready = ready};
+	return manifest->pool_count || manifest->endpoint_count || manifest->assistant_count || manifest->token_count;
+}
 
-	if (!listen)
+static int start_serving(struct runtime *runtime, const struct serving_options *serving, struct error *err)
+{
+	struct serving_options options;
+
+	if (!serving)
 		return 0;
-	runtime->http = http_start(listen, &answers, err);
-	if (!runtime->http)
+	options = *serving;
+	options.context = runtime;
+	options.before_metrics = before_metrics;
+	options.ready = ready;
+	options.writes = true;
+	options.probes_alone = !has_something_to_serve(runtime->manifest) && !options.tokens && !options.anyone;
+	runtime->serving = serving_start(&options, err);
+	if (!runtime->serving)
 		return -1;
-	log_event(EVENT_LISTEN, FIELDS(LOG_TEXT("address", http_address(runtime->http))),
-	          "http://%s answers /metrics, /healthz and /readyz", http_address(runtime->http));
+	listening_tell(runtime->serving);
 	return 0;
 }
 
-struct runtime *runtime_start(struct manifest *manifest, const char *listen, struct error *err)
+struct runtime *runtime_start(struct manifest *manifest, const struct serving_options *serving, struct error *err)
 {
 	struct runtime *runtime = calloc(1, sizeof *runtime);
 
@@ -326,7 +338,7 @@ struct runtime *runtime_start(struct manifest *manifest, const char *listen, str
 		          "%s declares neither DuckLakeStream nor DuckLakePipeline: there is nothing to run",
 		          manifest->file);
 	else if (!start_broker(runtime, err) && !start_streams(runtime, err) && !start_pipelines(runtime, NULL, err) &&
-	         !start_http(runtime, listen, err))
+	         !start_serving(runtime, serving, err))
 		return runtime;
 	runtime_free(runtime);
 	return NULL;
@@ -336,7 +348,7 @@ void runtime_free(struct runtime *runtime)
 {
 	if (!runtime)
 		return;
-	http_stop(runtime->http);
+	serving_stop(runtime->serving, STOP_MS);
 	for (int i = 0; runtime->streams && i < runtime->stream_count; i++)
 		if (runtime->streams[i].stream)
 			stream_halt(runtime->streams[i].stream);

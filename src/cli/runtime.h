@@ -9,13 +9,14 @@
 #define TARN_CLI_RUNTIME_H
 
 #include "base/error.h"
+#include "serve/serving.h"
 #include "spec/spec.h"
 #include "stream/stream.h"
 
 struct runtime;
 
-/* listen: see http_start; NULL: no server. */
-struct runtime *runtime_start(struct manifest *manifest, const char *listen, struct error *err);
+/* serving: the service beside it, whose context and callbacks are filled in here; NULL: none. */
+struct runtime *runtime_start(struct manifest *manifest, const struct serving_options *serving, struct error *err);
 void runtime_free(struct runtime *runtime);
 
 int runtime_stream_count(const struct runtime *runtime);

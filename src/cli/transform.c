@@ -117,7 +117,7 @@ static int print_report(const char *pipeline, const struct refresh_report *repor
 static int transform(const struct manifest *manifest, const struct spec_pipeline *spec,
                      const struct invocation *invocation, struct error *err)
 {
-	struct lake_options lake_options = {.writer = true, .memory_bytes = spec->memory_bytes};
+	struct lake_options lake_options = {.writer = true, .rests = true, .memory_bytes = spec->memory_bytes};
 	struct refresh_options options = {.full = option_flag(invocation, "full"),
 	                                  .only = option_text(invocation, "only"),
 	                                  .dry_run = option_flag(invocation, "dry-run"),

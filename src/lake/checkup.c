@@ -8,6 +8,7 @@
 
 #include "base/buffer.h"
 #include "base/owned.h"
+#include "lake/extension.h"
 #include "lake/lake_private.h"
 
 static const char *const extensions[] = {"ducklake", "sqlite_scanner", "postgres_scanner", "httpfs", "aws"};

@@ -98,6 +98,11 @@ int duck_fail_data(duckdb_error_data data, struct error *err)
 	return -1;
 }
 
+const char *duck_version(void)
+{
+	return duckdb_library_version();
+}
+
 struct duck *duck_open(const char *path, const struct duck_setting *settings, int count, struct error *err)
 {
 	OWNED_FREE struct duck *duck = calloc(1, sizeof *duck);
@@ -152,6 +157,12 @@ bool duck_is_broken(struct duck_connection *connection)
 	return duck_exec(connection, "SELECT 1", NULL, &err) && err.code == DUCKDB_ERROR_FATAL;
 }
 
+static void forget_answer(struct duck_connection *connection)
+{
+	duckdb_destroy_prepare(&connection->answer);
+	free(TAKE(connection->asked));
+}
+
 void duck_disconnect(struct duck_connection *connection)
 {
 	if (!connection)
@@ -159,8 +170,11 @@ void duck_disconnect(struct duck_connection *connection)
 	duckdb_destroy_prepare(&connection->parse);
 	/* One with a transaction would roll it back; a broken DuckDB refuses, in a destructor, and that is the end of
 	 * the process. It is left as it is. */
-	if (!duck_is_broken(connection))
+	if (!duck_is_broken(connection)) {
+		forget_answer(connection);
 		duckdb_disconnect(&connection->handle);
+	}
+	free(connection->asked);
 	free(connection);
 }
 
@@ -343,6 +357,40 @@ int duck_query(struct duck_connection *connection, const char *sql, struct duck_
 	if (!buffer_ok(&all))
 		return error_no_memory(err);
 	if (duckdb_query(connection->handle, buffer_string(&all), &result) == DuckDBError)
+		failed = duck_fail((int)duckdb_result_error_type(&result), duckdb_result_error(&result), err);
+	else
+		failed = take_rows(&result, &rows, err);
+	duckdb_destroy_result(&result);
+	if (failed)
+		return -1;
+	*ret_rows = rows;
+	rows = (struct duck_rows){0};
+	return 0;
+}
+
+static int prepare_answer(struct duck_connection *connection, const char *sql, struct error *err)
+{
+	if (connection->asked && !strcmp(connection->asked, sql))
+		return 0;
+	forget_answer(connection);
+	if (duckdb_prepare(connection->handle, sql, &connection->answer) == DuckDBError)
+		return duck_fail_in_words(duckdb_prepare_error(connection->answer), err);
+	connection->asked = strdup(sql);
+	return connection->asked ? 0 : error_no_memory(err);
+}
+
+int duck_ask(struct duck_connection *connection, const char *sql, const char *parameter, struct duck_rows *ret_rows,
+             struct error *err)
+{
+	OWNED_DUCK_ROWS struct duck_rows rows = {0};
+	duckdb_result result = {0};
+	int failed = 0;
+
+	if (prepare_answer(connection, sql, err))
+		return -1;
+	if (duckdb_bind_varchar(connection->answer, 1, parameter) == DuckDBError)
+		return duck_fail_in_words(duckdb_prepare_error(connection->answer), err);
+	if (duckdb_execute_prepared(connection->answer, &result) == DuckDBError)
 		failed = duck_fail((int)duckdb_result_error_type(&result), duckdb_result_error(&result), err);
 	else
 		failed = take_rows(&result, &rows, err);

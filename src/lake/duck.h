@@ -24,6 +24,9 @@ struct duck_setting {
 	const char *name, *value;
 };
 
+/* "v1.5.5" */
+const char *duck_version(void);
+
 /* path NULL: in memory. */
 struct duck *duck_open(const char *path, const struct duck_setting *settings, int count, struct error *err);
 void duck_close(struct duck *duck);
@@ -50,6 +53,10 @@ struct duck_rows {
 };
 
 int duck_query(struct duck_connection *connection, const char *sql, struct duck_rows *ret_rows, struct error *err);
+/* The same of a statement with one parameter, $1, whose result is one row of texts, asked again and again: the
+ * connection keeps the last one prepared. */
+int duck_ask(struct duck_connection *connection, const char *sql, const char *parameter, struct duck_rows *ret_rows,
+             struct error *err);
 void duck_rows_release(struct duck_rows *rows);
 const char *duck_cell(const struct duck_rows *rows, int64_t row, int column);
 int64_t duck_cell_int(const struct duck_rows *rows, int64_t row, int column); /* 0 for NULL */

@@ -13,6 +13,8 @@ struct duck {
 
 struct duck_connection {
 	duckdb_connection handle;
+	char *asked; /* duck_ask's statement; NULL: none */
+	duckdb_prepared_statement answer;
 	duckdb_prepared_statement parse; /* of duck_parse; NULL until its first use */
 };
 

@@ -196,14 +196,20 @@ int query_bind_place(struct query *query, int place, const struct query_value *v
 	return query_bind(query, name, value, err);
 }
 
-int query_bind_all(struct query *query, duckdb_prepared_statement statement, struct error *err)
+int query_check_bound(const struct query *query, struct error *err)
 {
 	char missing[256];
-	idx_t index;
 
 	list_parameters(query, true, missing, sizeof missing);
-	if (*missing)
-		return error_set(err, ERROR_INVALID, 0, "no value is given for %s", missing);
+	return *missing ? error_set(err, ERROR_INVALID, 0, "no value is given for %s", missing) : 0;
+}
+
+int query_bind_all(struct query *query, duckdb_prepared_statement statement, struct error *err)
+{
+	idx_t index;
+
+	if (query_check_bound(query, err))
+		return -1;
 	for (int i = 0; i < query->parameter_count; i++)
 		if (duckdb_bind_parameter_index(statement, &index, query->parameters[i].name) == DuckDBError ||
 		    duckdb_bind_value(statement, index, query->parameters[i].value) == DuckDBError)

@@ -8,6 +8,7 @@
 
 #include "base/owned.h"
 #include "batch/arrow_abi.h"
+#include "lake/extension.h"
 #include "lake/lake_private.h"
 #include "lake/object_store.h"
 #include "lake/query.h"

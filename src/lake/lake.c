@@ -10,23 +10,18 @@
 
 #include "base/buffer.h"
 #include "base/clock.h"
+#include "base/cpus.h"
 #include "base/fault.h"
 #include "base/owned.h"
+#include "lake/extension.h"
 #include "lake/lake_private.h"
+#include "lake/ledger.h"
 #include "lake/lock.h"
 #include "lake/object_store.h"
 #include "lake/pin.h"
 #include "lake/publish.h"
 
 #define ATTACH_PATIENCE_MS 2000 /* the longest of doubling waits */
-
-/* Where DuckDB finds its signed extensions: beside the program when installed, else what `make setup` fetched. */
-const char *lake_extension_folder(void)
-{
-	const char *folder = getenv("TARN_EXTENSIONS");
-
-	return folder && *folder ? folder : TARN_EXTENSION_FOLDER;
-}
 
 static int make_folders(const char *path, bool with_last, struct error *err)
 {
@@ -93,8 +88,10 @@ static int prepare_files(struct lake *lake, struct error *err)
 int lake_threads(const struct lake *lake)
 {
 	const struct lake_options *options = &lake->options;
-	int64_t threads = sysconf(_SC_NPROCESSORS_ONLN);
+	int64_t threads = cpus();
 
+	if (options->confined)
+		return 1;
 	if (options->threads)
 		return options->threads;
 	if (options->writer && options->memory_bytes && threads > options->memory_bytes / THREAD_BYTES)
@@ -102,14 +99,33 @@ int lake_threads(const struct lake *lake)
 	return threads < 1 ? 1 : (int)threads;
 }
 
+/* By backend. */
+static const char *const wanted_extensions[][3] = {
+        [BACKEND_SQLITE] = {"ducklake", "sqlite_scanner"},
+        [BACKEND_POSTGRES] = {"ducklake", "postgres_scanner"},
+        [BACKEND_DUCKDB] = {"ducklake"},
+        [BACKEND_FILE] = {NULL},
+};
+
+static int load_extensions(const struct lake *lake, struct duck_connection *connection, struct error *err)
+{
+	const char *const *wanted = wanted_extensions[lake->catalog->backend.type];
+
+	for (int i = 0; i < 3 && wanted[i]; i++)
+		if (lake_load_extension(connection, wanted[i], err))
+			return -1;
+	return 0;
+}
+
 static struct duck *open_duck(struct lake *lake, struct error *err)
 {
 	const struct lake_options *options = &lake->options;
 	char threads[16], memory[32];
-	struct duck_setting settings[10];
+	struct duck_setting settings[12];
 	int count = 0;
 
-	snprintf(threads, sizeof threads, "%d", lake_threads(lake));
+	/* What LOAD and ATTACH ask of the catalog is small, and two threads take twice as long for it as one. */
+	snprintf(threads, sizeof threads, "%d", options->threads ? options->threads : 1);
 	settings[count++] = (struct duck_setting){"extension_directory", lake_extension_folder()};
 	settings[count++] = (struct duck_setting){"autoinstall_known_extensions", "false"};
 	settings[count++] = (struct duck_setting){"autoload_known_extensions", "false"};
@@ -118,8 +134,9 @@ static struct duck *open_duck(struct lake *lake, struct error *err)
 	settings[count++] = (struct duck_setting){"preserve_insertion_order", options->writer ? "false" : "true"};
 	/* Its own: DuckDB's default is .tmp in the working folder, which the first process that ends takes from the
 	 * others. */
-	spill_open(&lake->spill);
-	settings[count++] = (struct duck_setting){"temp_directory", lake->spill.path};
+	if (!options->confined)
+		spill_open(&lake->spill);
+	settings[count++] = (struct duck_setting){"temp_directory", options->confined ? "" : lake->spill.path};
 	if (options->memory_bytes) {
 		snprintf(memory, sizeof memory, "%" PRId64 "B", options->memory_bytes);
 		settings[count++] = (struct duck_setting){"memory_limit", memory};
@@ -131,31 +148,6 @@ static struct duck *open_duck(struct lake *lake, struct error *err)
 	if (lake->catalog->backend.type == BACKEND_FILE)
 		settings[count++] = (struct duck_setting){"force_compression", "zstd"};
 	return duck_open(NULL, settings, count, err);
-}
-
-int lake_load_extension(struct duck_connection *connection, const char *name, struct error *err)
-{
-	if (duck_execf(connection, err, "LOAD %s", name) == 0)
-		return 0;
-	error_wrap(err, "DuckDB extension %s (in %s; `make setup` fetches it, TARN_EXTENSIONS names another folder)",
-	           name, lake_extension_folder());
-	err->kind = ERROR_FATAL;
-	return -1;
-}
-
-static int load_extensions(const struct lake *lake, struct duck_connection *connection, struct error *err)
-{
-	static const char *const wanted[][3] = {
-	        [BACKEND_SQLITE] = {"ducklake", "sqlite_scanner"},
-	        [BACKEND_POSTGRES] = {"ducklake", "postgres_scanner"},
-	        [BACKEND_DUCKDB] = {"ducklake"},
-	        [BACKEND_FILE] = {NULL},
-	};
-
-	for (int i = 0; i < 3 && wanted[lake->catalog->backend.type][i]; i++)
-		if (lake_load_extension(connection, wanted[lake->catalog->backend.type][i], err))
-			return -1;
-	return 0;
 }
 
 static void append_attach(const struct lake *lake, struct buffer *sql)
@@ -196,7 +188,7 @@ static void append_attach(const struct lake *lake, struct buffer *sql)
 
 /* Settings for many small commits, and for tables that are quick to write and to read (docs/benchmarks.md). The size of
  * a row group is a table's: append.c. */
-static int set_options(const struct lake *lake, struct duck_connection *connection, struct error *err)
+static int set_options(struct lake *lake, struct duck_connection *connection, struct error *err)
 {
 	static const char *const once[][2] = {
 	        {"parquet_compression", "zstd"},
@@ -212,9 +204,14 @@ static int set_options(const struct lake *lake, struct duck_connection *connecti
 		return -1;
 	if (!lake->options.writer)
 		return 0;
-	if (duck_query(connection, "SELECT option_name FROM ducklake_options('lake') WHERE option_name LIKE 'parquet%'",
-	               &rows, err))
+	if (duck_query(
+	            connection,
+	            "SELECT option_name, scope_entry FROM ducklake_options('lake') WHERE option_name LIKE 'parquet%' "
+	            "OR option_name = 'data_inlining_row_limit'",
+	            &rows, err))
 		return -1;
+	/* Nobody else can have said them since ATTACH read them. */
+	lake->inlines = !lake_has_many_writers(lake) && ledger_is_inlined(&rows);
 	for (size_t i = 0; i < COUNT_OF(once); i++) {
 		bool chosen = false; /* a choice of the lake's owner stays */
 
@@ -254,7 +251,8 @@ static int attach(struct lake *lake, struct error *err)
 	failed = !buffer_ok(&sql) || load_extensions(lake, connection, err) ||
 	         object_store_open(lake->catalog, lake->catalog->data_path, connection, err) ||
 	         object_store_check(lake->catalog, connection, err) ||
-	         attach_catalog(lake, connection, buffer_string(&sql), err) || set_options(lake, connection, err);
+	         attach_catalog(lake, connection, buffer_string(&sql), err) || set_options(lake, connection, err) ||
+	         (!lake->options.rests && duck_execf(connection, err, "SET threads = %d", lake_threads(lake)));
 	duck_disconnect(connection);
 	return failed ? -1 : 0;
 }
@@ -315,6 +313,11 @@ bool lake_has_snapshots(const struct lake *lake)
 	return lake->catalog->backend.type != BACKEND_FILE;
 }
 
+bool lake_session_has_snapshots(const struct lake_session *session)
+{
+	return lake_has_snapshots(session->lake);
+}
+
 bool lake_has_many_writers(const struct lake *lake)
 {
 	return lake->catalog->backend.type == BACKEND_POSTGRES;
@@ -364,6 +367,11 @@ void lake_session_free(struct lake_session *session)
 		close(session->catalog_lock);
 	buffer_release(&session->published);
 	free(session);
+}
+
+int lake_use_threads(struct lake_session *session, int threads, struct error *err)
+{
+	return duck_execf(session->connection, err, "SET threads = %d", threads);
 }
 
 int lake_take_turn(struct lake_session *session, struct error *err)
@@ -493,53 +501,6 @@ int lake_snapshot(struct lake_session *session, int64_t *ret_snapshot, struct er
 	if (duck_query(session->connection, "SELECT id FROM lake.current_snapshot()", &rows, err))
 		return -1;
 	*ret_snapshot = rows.row_count ? duck_cell_int(&rows, 0, 0) : 0;
-	return 0;
-}
-
-int lake_has_table(struct lake_session *session, const char *schema, const char *table, bool *ret_exists,
-                   struct error *err)
-{
-	OWNED_BUFFER struct buffer sql = {0};
-	OWNED_DUCK_ROWS struct duck_rows rows = {0};
-
-	buffer_init(&sql, 65536);
-	buffer_text(&sql, "SELECT 1 FROM duckdb_tables() WHERE database_name = 'lake' AND schema_name = ");
-	buffer_sql_text(&sql, schema);
-	buffer_text(&sql, " AND table_name = ");
-	buffer_sql_text(&sql, table);
-	if (duck_query(session->connection, buffer_string(&sql), &rows, err))
-		return -1;
-	*ret_exists = rows.row_count > 0;
-	return 0;
-}
-
-int lake_table_size(struct lake_session *session, const char *schema, const char *table,
-                    struct lake_table_size *ret_size, struct error *err)
-{
-	OWNED_DUCK_ROWS struct duck_rows rows = {0}, count = {0};
-	OWNED_BUFFER struct buffer sql = {0};
-
-	*ret_size = (struct lake_table_size){0};
-	buffer_init(&sql, 65536);
-	buffer_text(&sql, "SELECT count(*) FROM lake.");
-	buffer_sql_name(&sql, schema);
-	buffer_char(&sql, '.');
-	buffer_sql_name(&sql, table);
-	if (duck_query(session->connection, buffer_string(&sql), &count, err))
-		return -1;
-	ret_size->rows = duck_cell_int(&count, 0, 0);
-	if (!lake_has_snapshots(session->lake))
-		return 0;
-	buffer_clear(&sql);
-	buffer_text(&sql, "SELECT count(*), sum(data_file_size_bytes) FROM ducklake_list_files('lake', ");
-	buffer_sql_text(&sql, table);
-	buffer_text(&sql, ", schema => ");
-	buffer_sql_text(&sql, schema);
-	buffer_text(&sql, ")");
-	if (duck_query(session->connection, buffer_string(&sql), &rows, err))
-		return -1;
-	ret_size->files = duck_cell_int(&rows, 0, 0);
-	ret_size->bytes = duck_cell_int(&rows, 0, 1);
 	return 0;
 }
 

@@ -36,26 +36,51 @@ struct lake_options {
 	bool writer; /* takes the writer lock, makes the lake where there is none */
 	bool existing; /* a writer makes none: INVALID where there is none */
 	int threads; /* of DuckDB; 0: one a core */
+	bool rests; /* there is one until lake_use_threads says otherwise */
 	int64_t memory_bytes; /* DuckDB's bound; 0: its default */
+	bool confined; /* it writes no file, not even a temporary one, and has no thread of its own until lake_confine
+	                */
 };
 
 /* The spec is borrowed until lake_close. */
 struct lake *lake_open(const struct spec_catalog *catalog, const struct lake_options *options, struct error *err);
 void lake_close(struct lake *lake);
 /*
+ * SQLite's -wal and -shm are removed by whoever closes the catalog last, and made by whoever opens it first: who may
+ * make no files must have them stay. Before lake_open, and until the descriptor is closed (-1: this catalog has none).
+ */
+int lake_hold_files(const struct spec_catalog *catalog, int *ret_fd, struct error *err);
+/*
+ * Locks DuckDB for good: no file, folder, URL, extension or other database is opened any more but the lake's own data,
+ * nor is a setting changed; with `threads` threads from now on. The lake's catalog is open already, and stays.
+ */
+int lake_confine(struct lake_session *session, int threads, struct error *err);
+/* A second catalog in memory, for copies. */
+int lake_attach_memory(struct lake_session *session, const char *name, struct error *err);
+/*
  * Its DuckDB met an internal error: all that helps is to close the lake and open it anew. What the old one holds open
  * is then left behind; in an embedded catalog that may be a lock, which ends with the process.
  */
 bool lake_is_broken(struct lake *lake);
+/* Of DuckDB, when it has much to do. */
+int lake_threads(const struct lake *lake);
 const struct spec_catalog *lake_catalog(const struct lake *lake);
 /* False for backend file: it has no snapshots. */
 bool lake_has_snapshots(const struct lake *lake);
 /* True where several processes may write: each lane then has an offsets table of its own. */
 bool lake_has_many_writers(const struct lake *lake);
 
+bool lake_session_has_snapshots(const struct lake_session *session);
 struct lake_session *lake_session_new(struct lake *lake, struct error *err);
 void lake_session_free(struct lake_session *session);
 /* An idle connection's first failure after the catalog server went away heals by itself; a broken attach does not. */
+
+/*
+ * So many of DuckDB's threads from now on, of all sessions of the lake. Statements that ask the catalog, or that a few
+ * thousand rows are all of, take twice the time and CPU with two threads as with one: DuckDB waits for the other thread
+ * by asking again and again. In a transaction, where the catalog has one writer: nobody else has much to do.
+ */
+int lake_use_threads(struct lake_session *session, int threads, struct error *err);
 
 int lake_begin(struct lake_session *session, struct error *err);
 /* What lake_commit learnt. UNKNOWN: read the offsets again before anything else. */
@@ -70,6 +95,9 @@ int lake_execute_all(struct lake_session *session, const char *const *statements
 /* Is there such a table, as the session's transaction sees it? */
 int lake_has_table(struct lake_session *session, const char *schema, const char *table, bool *ret_exists,
                    struct error *err);
+
+/* Are there all of "lake.a.b, lake.c.d"? Asked by binding them, which is quick. */
+int lake_has_tables(struct lake_session *session, const char *tables, bool *ret_exist, struct error *err);
 
 /* The newest snapshot's id; 0 for backend file. */
 int lake_snapshot(struct lake_session *session, int64_t *ret_snapshot, struct error *err);

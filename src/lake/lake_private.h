@@ -39,12 +39,7 @@ struct lake_session {
  */
 int lake_take_turn(struct lake_session *session, struct error *err);
 void lake_give_turn(struct lake_session *session);
-/* Of DuckDB. */
-int lake_threads(const struct lake *lake);
 /* The folder of an absolute path with its parents, where absent. */
 int lake_make_folders(const char *path, struct error *err);
-const char *lake_extension_folder(void);
-/* LOAD, of the extensions that `make setup` fetched. FATAL where it cannot be. */
-int lake_load_extension(struct duck_connection *connection, const char *name, struct error *err);
 
 #endif

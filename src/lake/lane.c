@@ -383,7 +383,7 @@ int lanes_claim(struct lake_session *session, const struct lane_key *key, const 
 	for (int64_t wait_ms = 10;; wait_ms = wait_ms < 500 ? wait_ms * 2 : 500) {
 		if (claim_once(session, key, owner, lanes, count, start, &last) == 0)
 			return 0;
-		if ((last.kind != ERROR_CONFLICT && last.kind != ERROR_TRANSIENT) || clock_monotonic_ms() > until)
+		if (!error_may_pass(&last) || clock_monotonic_ms() > until)
 			break;
 		/* Two claimers in step would meet again: the pid spreads them. */
 		wait_ms += getpid() % 17;

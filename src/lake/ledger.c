@@ -33,14 +33,26 @@ static const char *const tables[] = {
  * DuckLake reads its options when it attaches. What another process has said since is in the catalog and not in force
  * here: so each process says once what the catalog has, which may be another's choice.
  */
+static const struct {
+	const char *scope, *where, *value;
+} inline_options[] = {
+        {"tarn.quarantine", "schema => 'tarn', table_name => 'quarantine'", "0"},
+        {"tarn", "schema => 'tarn'", "10000"},
+};
+
+bool ledger_is_inlined(const struct duck_rows *options)
+{
+	size_t found = 0;
+
+	for (size_t i = 0; i < COUNT_OF(inline_options); i++)
+		for (int64_t r = 0; r < options->row_count; r++)
+			found += !strcmp(duck_cell(options, r, 0), "data_inlining_row_limit") &&
+			         duck_cell(options, r, 1) && !strcmp(duck_cell(options, r, 1), inline_options[i].scope);
+	return found == COUNT_OF(inline_options);
+}
+
 static int say_inline(struct lake_session *session, struct error *err)
 {
-	static const struct {
-		const char *scope, *where, *value;
-	} options[] = {
-	        {"tarn.quarantine", "schema => 'tarn', table_name => 'quarantine'", "0"},
-	        {"tarn", "schema => 'tarn'", "10000"},
-	};
 	OWNED_DUCK_ROWS struct duck_rows rows = {0};
 
 	if (duck_query(session->connection,
@@ -48,14 +60,14 @@ static int say_inline(struct lake_session *session, struct error *err)
 	               "'data_inlining_row_limit' AND scope_entry IN ('tarn', 'tarn.quarantine')",
 	               &rows, err))
 		return -1;
-	for (size_t i = 0; i < COUNT_OF(options); i++) {
-		const char *value = options[i].value;
+	for (size_t i = 0; i < COUNT_OF(inline_options); i++) {
+		const char *value = inline_options[i].value;
 
 		for (int64_t r = 0; r < rows.row_count; r++)
-			if (!strcmp(duck_cell(&rows, r, 0), options[i].scope))
+			if (!strcmp(duck_cell(&rows, r, 0), inline_options[i].scope))
 				value = duck_cell(&rows, r, 1);
 		if (duck_execf(session->connection, err, "CALL lake.set_option('data_inlining_row_limit', '%s', %s)",
-		               value, options[i].where))
+		               value, inline_options[i].where))
 			return -1;
 	}
 	return 0;
@@ -82,15 +94,10 @@ static int inline_schema(struct lake_session *session, struct error *err)
 
 int ledger_create(struct lake_session *session, struct error *err)
 {
-	OWNED_DUCK_ROWS struct duck_rows rows = {0};
+	bool there;
 
-	if (duck_query(
-	            session->connection,
-	            "SELECT table_name FROM duckdb_tables() WHERE database_name = 'lake' AND schema_name = 'tarn' AND "
-	            "table_name IN ('ledger', 'quarantine')",
-	            &rows, err))
-		return -1;
-	if (rows.row_count < 2 && lake_execute_all(session, tables, COUNT_OF(tables), err))
+	if (lake_has_tables(session, "lake.tarn.ledger, lake.tarn.quarantine", &there, err) ||
+	    (!there && lake_execute_all(session, tables, COUNT_OF(tables), err)))
 		return -1;
 	return inline_schema(session, err);
 }

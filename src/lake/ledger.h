@@ -9,6 +9,7 @@
 #ifndef TARN_LAKE_LEDGER_H
 #define TARN_LAKE_LEDGER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,6 +23,10 @@ struct ledger_row {
 	int64_t from_offset, next_offset;
 	int64_t messages, rows, quarantined, skipped, lost;
 };
+
+/* Do the options, name and scope as ducklake_options gives them, say already what ledger_create would? */
+struct duck_rows;
+bool ledger_is_inlined(const struct duck_rows *options);
 
 /* Makes tarn.ledger and tarn.quarantine where absent. Safe beside other processes that do the same. */
 int ledger_create(struct lake_session *session, struct error *err);

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/owned.h"
+#include "lake/extension.h"
 #include "lake/lake_private.h"
 
 #define RENEW_MS 120000

@@ -75,6 +75,8 @@ const char *query_parameter_name(const struct query *query, int index);
 /* INVALID where there is no such parameter, it has its value already, or the value cannot be one. place: from 1. */
 int query_bind(struct query *query, const char *name, const struct query_value *value, struct error *err);
 int query_bind_place(struct query *query, int place, const struct query_value *value, struct error *err);
+/* Has each a value? Starting it looks, too. */
+int query_check_bound(const struct query *query, struct error *err);
 
 /* None for a statement without a result, which is known after query_start. What columns a statement with parameters
  * has may be known after query_start (or query_arrow) only: none before. */

@@ -319,7 +319,7 @@ int resolve_discard(struct resolver *resolver, const struct quarantine_selection
 		/* All or nothing: what is noted as ours says that the COMMIT succeeded. */
 		if (count_mine(resolver, ret_messages, &ignored) == 0 && *ret_messages)
 			return 0;
-		if ((why.kind != ERROR_CONFLICT && why.kind != ERROR_TRANSIENT) || clock_monotonic_ms() > until)
+		if (!error_may_pass(&why) || clock_monotonic_ms() > until)
 			break;
 		clock_sleep_ms(wait_ms + getpid() % 17);
 	}

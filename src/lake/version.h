@@ -5,15 +5,23 @@
  * The newest snapshot's id is the version of everything in the lake, and HTTP's ETag. Catalogs that one process holds
  * alone (duckdb, file) cannot change while somebody else reads: their version is what was read when they were opened.
  *
+ * A Postgres server is given VERSION_PATIENCE_MS for each answer, and after a failure it is left alone for a moment:
+ * what is asked meanwhile is TRANSIENT at once. A SQLite file is opened once, and looked at each time whether it is
+ * still the one that is there. Its descriptors are closed by version_close alone: closing one takes the locks of all of
+ * the process's SQLites on that file, and DuckDB has one of its own.
+ *
  * Threads: any; a version has a lock of its own. Life cycle: version_open -> version_now... -> version_close.
  */
 #ifndef TARN_LAKE_VERSION_H
 #define TARN_LAKE_VERSION_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/error.h"
 #include "spec/spec.h"
+
+#define VERSION_PATIENCE_MS 2000
 
 struct version;
 
@@ -26,9 +34,13 @@ void version_close(struct version *version);
 int version_now(struct version *version, int64_t *ret_snapshot, struct error *err);
 /*
  * The newest snapshot at or before `snapshot` in which the table's rows or columns changed (ducklake_snapshot_changes);
- * what was read at one of two snapshots with the same answer is what would be read at the other.
+ * what was read at one of two snapshots with the same answer is what would be read at the other, whenever they were
+ * asked. Snapshots that expired meanwhile may have had changes: behind a gap the first one that is there counts as one.
+ * Of what is no table there (a view) the answer is `snapshot` itself. Merges of files change no rows.
  */
 int version_of_table(struct version *version, const char *schema, const char *table, int64_t snapshot,
                      int64_t *ret_changed, struct error *err);
+/* What DuckLake says of a snapshot ("inserted_into_table:4,altered_table:5"): is the table's content another one? */
+bool version_changes_touch(const char *changes, int64_t table_id);
 
 #endif

@@ -246,10 +246,11 @@ static void append_cast(struct checking *c, const struct tried *tried, struct bu
 	OWNED_BUFFER struct buffer own = {0};
 
 	buffer_init(&own, c->failure_maximum);
+	/* The CAST first: of most rows it has a value, and then what it reads is not computed again. */
 	buffer_printf(&own,
-	              "CASE WHEN (%s) IS NOT NULL AND %s%s%s IS NULL AND NOT (typeof(%s) = 'JSON' AND CAST(%s AS "
+	              "CASE WHEN %s%s%s IS NULL AND (%s) IS NOT NULL AND NOT (typeof(%s) = 'JSON' AND CAST(%s AS "
 	              "VARCHAR) = 'null')",
-	              tried->child, is_nested(tried->node) ? "TRY(" : "", tried->sql, is_nested(tried->node) ? ")" : "",
+	              is_nested(tried->node) ? "TRY(" : "", tried->sql, is_nested(tried->node) ? ")" : "", tried->child,
 	              tried->child, tried->child);
 	buffer_printf(&own, " THEN {'site': %d, 'text': CAST(%s AS VARCHAR)} END", tried->site, tried->child);
 	append_one_of(c, out, &own);
@@ -369,6 +370,38 @@ static int failure_of(struct checking *c, const struct node *node, enum context 
 	return 0;
 }
 
+/* ---- whether the value tells */
+
+static bool has_tried(const struct checking *c, const struct node *node)
+{
+	if (find_tried(c, node))
+		return true;
+	for (int i = 0; i < node_count(node); i++)
+		if (has_tried(c, node_at(node, i)))
+			return true;
+	return false;
+}
+
+/* CASTs, one within the other or in the branches of a CASE: NULL comes through. */
+static bool is_null_when_refused(const struct checking *c, const struct node *node)
+{
+	const struct node *checks = node_get(node, "case_checks");
+
+	if (!has_tried(c, node))
+		return true;
+	if (node_is(node, "type", "OPERATOR_TRY"))
+		return is_null_when_refused(c, node_at(node_get(node, "children"), 0));
+	if (find_tried(c, node))
+		return is_null_when_refused(c, node_get(node, "child"));
+	if (!node_is(node, "class", "CASE"))
+		return false;
+	for (int i = 0; i < node_count(checks); i++)
+		if (has_tried(c, node_get(node_at(checks, i), "when_expr")) ||
+		    !is_null_when_refused(c, node_get(node_at(checks, i), "then_expr")))
+			return false;
+	return is_null_when_refused(c, node_get(node, "else_expr"));
+}
+
 /* ---- both */
 
 /* As it is written. */
@@ -415,6 +448,7 @@ int casts_check(struct tree *tree, struct duck_connection *connection, const str
 	failed = check_each(&c, copy, condition, &value, &failure);
 	if (!failed && c.too_large)
 		failed = leave(&c, expression, &value, &failure);
+	ret_checked->null_when_refused = !c.too_large && is_null_when_refused(&c, copy);
 	release_tried(&c);
 	if (failed)
 		return -1;

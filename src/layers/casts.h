@@ -18,6 +18,8 @@
 #ifndef TARN_LAYERS_CASTS_H
 #define TARN_LAYERS_CASTS_H
 
+#include <stdbool.h>
+
 #include "query/tree.h"
 
 /* The columns that a failure has: STRUCT(site INTEGER, text VARCHAR). */
@@ -40,6 +42,7 @@ void cast_sites_release(struct cast_sites *sites);
 struct checked_sql {
 	char *value; /* owned */
 	char *failure; /* SQL of CAST_FAILURE_TYPE; NULL: no CAST of it can refuse anything; owned */
+	bool null_when_refused; /* the value is NULL wherever there is a failure */
 };
 
 /* column: what the sites are named after. condition: it chooses rows, as WHERE and HAVING do, and is no value. */

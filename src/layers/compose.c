@@ -1,5 +1,6 @@
 #include "layers/compose.h"
 
+#include <ctype.h>
 #include <string.h>
 
 #define SQL_MAXIMUM_BYTES ((size_t)64 << 20)
@@ -87,10 +88,124 @@ static void append_row(const struct stage *stage, char *const *columns, int colu
 	buffer_char(out, '}');
 }
 
+/* ---- a stage in two steps: values and fates, and around them what failed, which is asked only of values that are
+ * NULL. DuckDB computes an expression that stands within two CASEs twice: so the failures cost more than the values. */
+
+#define VALUE "tarn v%d"
+#define FATE "\"tarn f\""
+#define ROW "\"tarn r\""
+
+static bool is_word(char c)
+{
+	return isalnum((unsigned char)c) || c == '_' || (unsigned char)c >= 0x80;
+}
+
+/* Does the SQL have the name anywhere but before a '.'? Then it may mean the row, which has more columns around the
+ * values. */
+static bool may_mean_row(const char *sql, const char *alias)
+{
+	size_t size = strlen(alias);
+
+	for (const char *at = strcasestr(sql, alias); at; at = strcasestr(at + 1, alias)) {
+		const char *end = at + size;
+
+		if ((at > sql && is_word(at[-1])) || is_word(*end))
+			continue;
+		end += *end == '"';
+		if (*end != '.')
+			return true;
+	}
+	return false;
+}
+
+static bool goes_in_steps(const struct stage *stage)
+{
+	bool any = false;
+
+	if (stage->from)
+		return false;
+	for (int i = 0; i < stage->condition_count; i++)
+		if (stage->conditions[i].sql.failure)
+			return false;
+	for (int i = 0; i < stage->output_count; i++) {
+		const struct output *output = &stage->outputs[i];
+
+		/* A star would have the values, too. */
+		if (!output->name ||
+		    (output->sql.failure && (strchr(output->sql.failure, '*') ||
+		                             (stage->alias && may_mean_row(output->sql.failure, stage->alias)))))
+			return false;
+		any |= output->sql.failure && output->sql.null_when_refused;
+	}
+	return any;
+}
+
+static void append_values(const struct stage *stage, bool further, int before, char *const *columns, int column_count,
+                          const char *from, struct buffer *out)
+{
+	buffer_text(out, "SELECT ");
+	if (stage->alias) {
+		buffer_sql_name(out, stage->alias);
+		buffer_char(out, '.');
+	}
+	buffer_text(out, "*, ");
+	for (int i = 0; i < stage->output_count; i++)
+		buffer_printf(out, "%s AS \"" VALUE "\", ", stage->outputs[i].sql.value, i);
+	append_filtered(stage, further, before, out);
+	buffer_text(out, " AS " FATE ", ");
+	if (further)
+		append_column(out, stage->alias, COLUMN_ROW);
+	else
+		append_row(stage, columns, column_count, out);
+	buffer_printf(out, " AS " ROW " FROM %s", from);
+}
+
+static void append_in_steps(const struct stage *stage, bool further, int before, char *const *columns, int column_count,
+                            const char *from, struct buffer *out)
+{
+	buffer_text(out, "SELECT ");
+	for (int i = 0; i < stage->output_count; i++) {
+		buffer_printf(out, "\"" VALUE "\" AS ", i);
+		buffer_sql_name(out, stage->outputs[i].name);
+		buffer_text(out, ", ");
+	}
+	buffer_text(out, "CASE ");
+	if (further) {
+		buffer_text(out, "WHEN ");
+		append_column(out, stage->alias, COLUMN_FAILED);
+		buffer_text(out, " IS NOT NULL THEN ");
+		append_column(out, stage->alias, COLUMN_FAILED);
+	}
+	buffer_text(out, " WHEN " FATE " IS NOT NULL THEN NULL ELSE coalesce(");
+	for (int i = 0, count = 0; i < stage->output_count; i++) {
+		const struct checked_sql *sql = &stage->outputs[i].sql;
+
+		if (!sql->failure)
+			continue;
+		buffer_text(out, count++ ? ", " : "");
+		if (sql->null_when_refused)
+			buffer_printf(out, "CASE WHEN \"" VALUE "\" IS NULL THEN %s END", i, sql->failure);
+		else
+			buffer_text(out, sql->failure);
+	}
+	buffer_text(out, ") END AS \"" COLUMN_FAILED "\", " FATE " AS \"" COLUMN_FILTERED "\", " ROW " AS \"" COLUMN_ROW
+	                 "\" FROM (");
+	append_values(stage, further, before, columns, column_count, from, out);
+	buffer_char(out, ')');
+	if (stage->alias) {
+		buffer_text(out, " AS ");
+		buffer_sql_name(out, stage->alias);
+	}
+}
+
 /* from: SQL, with its alias. */
 static void append_stage(const struct stage *stage, bool further, int before, char *const *columns, int column_count,
                          const char *from, struct buffer *out)
 {
+	if (goes_in_steps(stage)) {
+		append_in_steps(stage, further, before, columns, column_count, from, out);
+		return;
+	}
 	buffer_text(out, "SELECT ");
 	for (int i = 0; i < stage->output_count; i++) {
 		buffer_text(out, stage->outputs[i].sql.value);

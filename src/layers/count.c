@@ -11,6 +11,12 @@
 #define CATALOG "__ducklake_metadata_lake.ducklake_"
 #define DELETED_ROWS_MOST 1000000
 
+void append_from(const struct model_run *run, struct buffer *sql)
+{
+	if (run->model->shape.table)
+		append_table(sql, run->model->shape.schema, run->model->shape.table);
+}
+
 void append_rows_of(const struct model_run *run, const char *source, struct buffer *sql)
 {
 	compose_rows(&run->model->shape, source, run->source.names, run->source.count, sql);
@@ -34,12 +40,20 @@ void append_kept_of(const struct model_run *run, const char *source, struct buff
 	buffer_text(sql, ")" WHERE_KEPT);
 }
 
-static bool stage_may_drop(const struct stage *stage)
+bool stage_may_fail(const struct stage *stage)
 {
 	for (int i = 0; i < stage->output_count; i++)
 		if (stage->outputs[i].sql.failure)
 			return true;
-	return stage->condition_count > 0;
+	for (int i = 0; i < stage->condition_count; i++)
+		if (stage->conditions[i].sql.failure)
+			return true;
+	return false;
+}
+
+static bool stage_may_drop(const struct stage *stage)
+{
+	return stage->condition_count > 0 || stage_may_fail(stage);
 }
 
 bool may_drop(const struct model_run *run, enum level level)
@@ -155,7 +169,8 @@ static int take_out_of_quarantine(struct refresh *r, const struct model_run *run
 	buffer_init(&sql, SQL_MAXIMUM_BYTES);
 	buffer_init(&gone, 4096);
 	append_temporary(&gone, "refused", run->model);
-	buffer_printf(&sql, "CREATE OR REPLACE TEMP TABLE %s AS %s", buffer_string(&gone), refused);
+	append_create_temporary(r, &sql, buffer_string(&gone));
+	buffer_printf(&sql, " AS %s", refused);
 	if (run_sql(r, &sql, NULL))
 		return -1;
 	buffer_clear(&sql);
@@ -263,15 +278,35 @@ int check_counts(struct refresh *r, const struct model_run *run)
 	                 run->model->file, report->rows_in, kept, groups ? "grouped" : "out", rows, report->filtered);
 }
 
+/* Of a pipeline that has none a DELETE for each model would read the catalog in vain. */
+static int has_quarantine(struct refresh *r, bool *ret_has)
+{
+	OWNED_BUFFER struct buffer sql = {0};
+
+	if (!r->quarantine_known) {
+		buffer_init(&sql, SQL_MAXIMUM_BYTES);
+		buffer_text(&sql, "SELECT count(*) FROM lake.tarn.quarantined_rows WHERE pipeline = ");
+		buffer_sql_text(&sql, r->pipeline->spec->name);
+		if (count_sql(r, &sql, &r->quarantine_before))
+			return -1;
+		r->quarantine_known = true;
+	}
+	*ret_has = r->quarantine_before > 0;
+	return 0;
+}
+
 int forget_counts(struct refresh *r, struct model_run *run)
 {
 	OWNED_BUFFER struct buffer sql = {0};
+	bool has = true;
 
 	run->report->rows_in = run->report->rows_out = run->report->quarantined = run->report->filtered = 0;
 	run->report->grouped = run->report->groups = 0;
 	memset(run->report->by_condition, 0,
 	       (size_t)model_condition_count(run->model) * sizeof *run->report->by_condition);
-	if (run->before.known && !run->before.quarantined)
+	if (!run->before.known && has_quarantine(r, &has))
+		return -1;
+	if (run->before.known ? !run->before.quarantined : !has)
 		return 0;
 	if (run->before.discarded && quarantined_keep_discards(r, run))
 		return -1;
@@ -333,8 +368,8 @@ static int is_arranged(struct refresh *r, const struct model_run *run, bool *ret
 	        "tag x WHERE x.object_id = t.table_id AND x.end_snapshot IS NULL",
 	        "column_tag x WHERE x.table_id = t.table_id AND x.end_snapshot IS NULL",
 	        "metadata x WHERE x.scope = 'table' AND x.scope_id = t.table_id",
-	        "column x WHERE x.table_id = t.table_id AND x.end_snapshot IS NULL AND NOT CAST(x.nulls_allowed AS "
-	        "BOOLEAN)"};
+	        ("column x WHERE x.table_id = t.table_id AND x.end_snapshot IS NULL AND NOT CAST(x.nulls_allowed AS "
+	         "BOOLEAN)")};
 	OWNED_BUFFER struct buffer sql = {0};
 	int64_t count = 0;
 

@@ -293,7 +293,9 @@ static int evaluate(struct refresh *r, struct expected *x)
 	if (look_quickly(r, x, changes, worst == CHANGE_UNKNOWN, &holds))
 		return -1;
 	x->passed = holds;
-	return holds ? 0 : look_at_all(r, x);
+	if (holds)
+		return 0;
+	return use_threads_for(r, -1) || look_at_all(r, x) || use_threads_for(r, 0) ? -1 : 0;
 }
 
 static int make_query(struct refresh *r, struct expected *x)

@@ -11,39 +11,45 @@
 
 #include "layers/layers_private.h"
 
-/* The snapshot is still there, and the table was the same one then. */
-static int can_tell(struct refresh *r, const char *schema, const char *table, int64_t since, bool *ret_valid)
+/* The snapshot is still there, and the table was the same one then. ret_rows: that it got since, in files; -1: nobody
+ * says. */
+static int can_tell(struct refresh *r, const char *schema, const char *table, int64_t since, bool *ret_valid,
+                    int64_t *ret_rows)
 {
 	OWNED_BUFFER struct buffer sql = {0};
-	int64_t count = 0;
+	OWNED_DUCK_ROWS struct duck_rows rows = {0};
 
 	buffer_init(&sql, SQL_MAXIMUM_BYTES);
 	buffer_printf(
 	        &sql,
-	        "SELECT count(*) FROM __ducklake_metadata_lake.ducklake_table t JOIN "
+	        "SELECT (SELECT sum(f.record_count) FROM __ducklake_metadata_lake.ducklake_data_file f WHERE "
+	        "f.table_id = t.table_id AND f.begin_snapshot > %" PRId64
+	        ") FROM __ducklake_metadata_lake.ducklake_table t JOIN "
 	        "__ducklake_metadata_lake.ducklake_schema s ON s.schema_id = t.schema_id AND s.end_snapshot IS NULL "
 	        "WHERE t.end_snapshot IS NULL AND (SELECT min(p.begin_snapshot) FROM "
 	        "__ducklake_metadata_lake.ducklake_table p WHERE p.table_id = t.table_id) <= %" PRId64
 	        " AND EXISTS (SELECT 1 FROM __ducklake_metadata_lake.ducklake_snapshot WHERE snapshot_id = %" PRId64
 	        ") AND lower(s.schema_name) = lower(",
-	        since, since);
+	        since, since, since);
 	buffer_sql_text(&sql, schema);
 	buffer_text(&sql, ") AND lower(t.table_name) = lower(");
 	buffer_sql_text(&sql, table);
 	buffer_text(&sql, ")");
-	if (count_sql(r, &sql, &count))
+	if (query_sql(r, &sql, &rows))
 		return -1;
-	*ret_valid = count > 0;
+	*ret_valid = rows.row_count > 0;
+	*ret_rows = *ret_valid ? duck_cell_int(&rows, 0, 0) : 0;
 	return 0;
 }
 
 static int read_one(struct refresh *r, const char *schema, const char *table, int64_t since, enum delta delta)
 {
-	OWNED_BUFFER struct buffer sql = {0};
+	OWNED_BUFFER struct buffer sql = {0}, name = {0};
 
 	buffer_init(&sql, SQL_MAXIMUM_BYTES);
-	buffer_text(&sql, "CREATE OR REPLACE TEMP TABLE ");
-	append_delta(&sql, delta, schema, table);
+	buffer_init(&name, 4096);
+	append_delta(&name, delta, schema, table);
+	append_create_temporary(r, &sql, buffer_string(&name));
 	if (since >= r->snapshot) {
 		buffer_text(&sql, " AS SELECT * FROM ");
 		append_table(&sql, schema, table);
@@ -71,9 +77,24 @@ static struct fed *find_feed(struct refresh *r, const char *schema, const char *
 	if (!more)
 		return NULL;
 	r->feeds = more;
-	more[r->feed_count] = (struct fed){.schema = strdup(schema), .table = strdup(table), .since = -1};
+	more[r->feed_count] =
+	        (struct fed){.schema = strdup(schema), .table = strdup(table), .since = -1, .rows = {-1, -1}};
 	r->feed_count++;
 	return more[r->feed_count - 1].schema && more[r->feed_count - 1].table ? &more[r->feed_count - 1] : NULL;
+}
+
+static int read_both(struct refresh *r, struct fed *feed, int64_t since)
+{
+	int64_t rows = 0;
+
+	feed->since = feed->rows[DELTA_GONE] = feed->rows[DELTA_NEW] = -1;
+	if (can_tell(r, feed->schema, feed->table, since, &feed->valid, &rows))
+		return -1;
+	if (feed->valid && (use_threads_for(r, rows) || read_one(r, feed->schema, feed->table, since, DELTA_GONE) ||
+	                    read_one(r, feed->schema, feed->table, since, DELTA_NEW) || use_threads_for(r, 0)))
+		return -1;
+	feed->since = since;
+	return 0;
 }
 
 int feed_read(struct refresh *r, const char *schema, const char *table, int64_t since, bool *ret_valid)
@@ -86,14 +107,8 @@ int feed_read(struct refresh *r, const char *schema, const char *table, int64_t 
 	feed = find_feed(r, schema, table);
 	if (!feed)
 		return error_no_memory(r->err);
-	if (feed->since != since) {
-		feed->since = -1;
-		if (can_tell(r, schema, table, since, &feed->valid) ||
-		    (feed->valid &&
-		     (read_one(r, schema, table, since, DELTA_GONE) || read_one(r, schema, table, since, DELTA_NEW))))
-			return -1;
-		feed->since = since;
-	}
+	if (feed->since != since && read_both(r, feed, since))
+		return -1;
 	*ret_valid = feed->valid;
 	return 0;
 }
@@ -109,51 +124,127 @@ void feed_release(struct refresh *r)
 	r->feed_count = 0;
 }
 
-int feed_write(struct refresh *r, const struct model_run *run, enum delta delta, const struct buffer *rows,
-               int64_t *ret_rows)
+int feed_write(struct refresh *r, struct model_run *run, enum delta delta, const struct buffer *rows)
 {
-	OWNED_BUFFER struct buffer sql = {0};
+	OWNED_BUFFER struct buffer sql = {0}, name = {0};
 
 	buffer_init(&sql, SQL_MAXIMUM_BYTES);
-	buffer_text(&sql, "CREATE OR REPLACE TEMP TABLE ");
-	append_delta(&sql, delta, "main", run->model->name);
+	buffer_init(&name, 4096);
+	append_delta(&name, delta, "main", run->model->name);
+	append_create_temporary(r, &sql, buffer_string(&name));
 	append_columns(&sql, &run->columns);
 	if (run_sql(r, &sql, NULL))
 		return -1;
 	buffer_clear(&sql);
-	buffer_text(&sql, "INSERT INTO ");
-	append_delta(&sql, delta, "main", run->model->name);
-	buffer_printf(&sql, " %s", buffer_string(rows));
-	return run_sql(r, &sql, ret_rows);
+	buffer_printf(&sql, "INSERT INTO %s %s", buffer_string(&name), buffer_string(rows));
+	return run_sql(r, &sql, &run->delta_rows[delta]);
 }
 
-int feed_count(struct refresh *r, const char *schema, const char *table, enum delta delta, int64_t *ret_count)
+/* DELTA as a view, for as long as the refresh lasts. */
+static void append_create_view(struct refresh *r, struct buffer *sql, const struct model_run *run, enum delta delta)
+{
+	OWNED_BUFFER struct buffer name = {0};
+
+	buffer_init(&name, 4096);
+	append_delta(&name, delta, "main", run->model->name);
+	buffer_printf(sql, "CREATE OR REPLACE TEMP VIEW %s AS SELECT ", buffer_string(&name));
+	buffer_printf(&r->drops, "DROP VIEW IF EXISTS %s;", buffer_string(&name));
+}
+
+int feed_write_nothing(struct refresh *r, struct model_run *run, enum delta delta)
 {
 	OWNED_BUFFER struct buffer sql = {0};
 
 	buffer_init(&sql, SQL_MAXIMUM_BYTES);
-	buffer_text(&sql, "SELECT count(*) FROM ");
-	append_delta(&sql, delta, schema, table);
-	return count_sql(r, &sql, ret_count);
+	append_create_view(r, &sql, run, delta);
+	for (int i = 0; i < run->columns.count; i++) {
+		buffer_printf(&sql, "%sCAST(NULL AS %s) AS ", i ? ", " : "", run->columns.items[i].type);
+		buffer_sql_name(&sql, run->columns.items[i].name);
+	}
+	buffer_text(&sql, " WHERE false");
+	run->delta_rows[delta] = 0;
+	return run_sql(r, &sql, NULL);
 }
 
-/* Those of a transaction that was rolled back are gone with it. */
-void feed_drop(struct refresh *r)
+/* The types are those of the table: of a HUGEINT, which alone differs, only the values that it will have. */
+static void append_fates(struct buffer *sql, const struct described *columns, const char *rows)
 {
-	OWNED_DUCK_ROWS struct duck_rows rows = {0};
-	struct error ignored;
+	buffer_text(sql, " AS SELECT ");
+	for (int i = 0; i < columns->count; i++) {
+		bool differs = strstr(columns->items[i].type, "DECIMAL(38,0)");
 
-	if (duck_query(
-	            r->connection,
-	            "SELECT table_name FROM duckdb_tables() WHERE database_name = 'temp' AND table_name LIKE 'tarn %'",
-	            &rows, &ignored))
-		return;
-	for (int64_t i = 0; i < rows.row_count; i++) {
-		OWNED_BUFFER struct buffer sql = {0};
-
-		buffer_init(&sql, SQL_MAXIMUM_BYTES);
-		buffer_text(&sql, "DROP TABLE IF EXISTS temp.");
-		buffer_sql_name(&sql, duck_cell(&rows, i, 0));
-		duck_exec(r->connection, buffer_string(&sql), NULL, &ignored);
+		buffer_text(sql, differs ? "CASE WHEN \"" COLUMN_FAILED "\" IS NULL AND \"" COLUMN_FILTERED
+		                           "\" IS NULL THEN CAST("
+		                         : "");
+		buffer_printf(sql, "\"tarn c%d\"", i);
+		if (differs)
+			buffer_printf(sql, " AS %s) END", columns->items[i].type);
+		buffer_text(sql, " AS ");
+		buffer_sql_name(sql, columns->items[i].name);
+		buffer_text(sql, ", ");
 	}
+	buffer_text(sql, "\"" COLUMN_FAILED "\", \"" COLUMN_FILTERED "\", CASE WHEN \"" COLUMN_FAILED
+	                 "\" IS NOT NULL THEN \"" COLUMN_ROW "\" END AS \"" COLUMN_ROW "\" FROM (");
+	buffer_printf(sql, "%s) AS w(", rows);
+	for (int i = 0; i < columns->count; i++)
+		buffer_printf(sql, "\"tarn c%d\", ", i);
+	buffer_text(sql, "\"" COLUMN_FAILED "\", \"" COLUMN_FILTERED "\", \"" COLUMN_ROW "\")");
+}
+
+int fates_write(struct refresh *r, const struct model_run *run, const char *name, const char *rows)
+{
+	OWNED_BUFFER struct buffer sql = {0};
+
+	buffer_init(&sql, SQL_MAXIMUM_BYTES);
+	append_create_temporary(r, &sql, name);
+	append_fates(&sql, &run->columns, rows);
+	return run_sql(r, &sql, NULL);
+}
+
+int feed_write_fates(struct refresh *r, struct model_run *run, enum delta delta, const char *rows,
+                     struct buffer *ret_fates)
+{
+	OWNED_BUFFER struct buffer sql = {0}, fates = {0};
+
+	buffer_init(&sql, SQL_MAXIMUM_BYTES);
+	buffer_init(&fates, 4096);
+	append_temporary(&fates, delta == DELTA_GONE ? "fates of gone" : "fates of new", run->model);
+	if (fates_write(r, run, buffer_string(&fates), rows))
+		return -1;
+	append_create_view(r, &sql, run, delta);
+	buffer_printf(&sql, COLUMNS_KEPT " FROM %s" WHERE_KEPT, buffer_string(&fates));
+	buffer_printf(ret_fates, "SELECT * FROM %s", buffer_string(&fates));
+	return run_sql(r, &sql, NULL);
+}
+
+/* Where it is noted; NULL: nowhere. */
+static int64_t *noted_rows(struct refresh *r, const char *schema, const char *table, enum delta delta)
+{
+	int model = models_find(r->pipeline->models, schema, table);
+
+	if (model >= 0)
+		return &r->runs[model].delta_rows[delta];
+	for (int i = 0; i < r->feed_count; i++)
+		if (!strcasecmp(r->feeds[i].schema, schema) && !strcasecmp(r->feeds[i].table, table))
+			return &r->feeds[i].rows[delta];
+	return NULL;
+}
+
+int feed_count(struct refresh *r, const char *schema, const char *table, enum delta delta, int64_t *ret_count)
+{
+	int64_t *noted = noted_rows(r, schema, table, delta);
+	OWNED_BUFFER struct buffer sql = {0};
+
+	if (noted && *noted >= 0) {
+		*ret_count = *noted;
+		return 0;
+	}
+	buffer_init(&sql, SQL_MAXIMUM_BYTES);
+	buffer_text(&sql, "SELECT count(*) FROM ");
+	append_delta(&sql, delta, schema, table);
+	if (count_sql(r, &sql, ret_count))
+		return -1;
+	if (noted)
+		*noted = *ret_count;
+	return 0;
 }

@@ -8,7 +8,16 @@
 #include "lake/duck.h"
 
 struct functions {
-	struct duck_rows rows; /* name, aggregates, varies; by name */
+	struct duck_rows rows; /* name, aggregates, varies; of another DuckDB than FUNCTIONS_OF */
+};
+
+static const struct {
+	const char *name;
+	bool aggregates, varies;
+} of_duckdb[] = {
+#define FUNCTION(name, aggregates, varies) {name, aggregates, varies},
+#include "layers/functions.def"
+#undef FUNCTION
 };
 
 struct functions *functions_load(struct duck_connection *connection, struct error *err)
@@ -19,9 +28,11 @@ struct functions *functions_load(struct duck_connection *connection, struct erro
 		error_no_memory(err);
 		return NULL;
 	}
+	if (!strcmp(duck_version(), FUNCTIONS_OF))
+		return functions;
 	if (duck_query(connection,
 	               "SELECT lower(function_name), bool_or(function_type = 'aggregate'), "
-	               "bool_or(stability <> 'CONSISTENT') FROM duckdb_functions() "
+	               "coalesce(bool_or(stability <> 'CONSISTENT'), false) FROM duckdb_functions() "
 	               "WHERE function_type IN ('aggregate', 'scalar', 'macro') GROUP BY 1 "
 	               "HAVING bool_or(function_type = 'aggregate' OR stability <> 'CONSISTENT') ORDER BY 1",
 	               &functions->rows, err)) {
@@ -39,33 +50,25 @@ void functions_free(struct functions *functions)
 	free(functions);
 }
 
-static bool is(const struct functions *functions, const char *name, int column)
+static bool is(const struct functions *functions, const char *name, bool varies)
 {
-	int64_t low = 0, high = functions->rows.row_count;
-
-	while (low < high) {
-		int64_t middle = (low + high) / 2;
-		int order = strcasecmp(duck_cell(&functions->rows, middle, 0), name);
-		const char *cell = duck_cell(&functions->rows, middle, column);
-
-		if (!order)
-			return cell && !strcmp(cell, "true");
-		if (order < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
+	for (int64_t i = 0; i < functions->rows.row_count; i++)
+		if (!strcasecmp(duck_cell(&functions->rows, i, 0), name))
+			return !strcmp(duck_cell(&functions->rows, i, varies ? 2 : 1), "true");
+	for (size_t i = 0; !functions->rows.row_count && i < COUNT_OF(of_duckdb); i++)
+		if (!strcasecmp(of_duckdb[i].name, name))
+			return varies ? of_duckdb[i].varies : of_duckdb[i].aggregates;
 	return false;
 }
 
 bool function_aggregates(const struct functions *functions, const char *name)
 {
-	return is(functions, name, 1);
+	return is(functions, name, false);
 }
 
 bool function_varies(const struct functions *functions, const char *name)
 {
-	return is(functions, name, 2);
+	return is(functions, name, true);
 }
 
 /* Those that are not here - stddev and its like, which add floating numbers in the order they come; first, mode,

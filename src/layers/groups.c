@@ -12,12 +12,6 @@
 
 #define ROWS "\"tarn rows\""
 
-static void append_source(const struct model_run *run, struct buffer *sql)
-{
-	if (run->model->shape.table)
-		append_table(sql, run->model->shape.schema, run->model->shape.table);
-}
-
 static void append_kept_table(struct buffer *sql, const struct model *model)
 {
 	OWNED_BUFFER struct buffer name = {0};
@@ -52,7 +46,7 @@ static int read_partials(struct refresh *r, const struct model_run *run, struct 
 	buffer_init(&source, SQL_MAXIMUM_BYTES);
 	buffer_init(&rows, SQL_MAXIMUM_BYTES);
 	buffer_init(&groups, SQL_MAXIMUM_BYTES);
-	append_source(run, &source);
+	append_from(run, &source);
 	append_rows_of(run, buffer_string(&source), &rows);
 	compose_groups(&run->model->shape, buffer_string(&rows), &groups);
 	if (describe_sql(r, buffer_string(&rows), &arguments) || describe_sql(r, buffer_string(&groups), &results))
@@ -153,7 +147,11 @@ static int make_groups(struct refresh *r, struct model_run *run, const char *row
 		buffer_clear(&table);
 		append_temporary(&table, "groups", run->model);
 	}
-	buffer_printf(&sql, "CREATE %sTABLE %s AS ", run->partials ? "" : "OR REPLACE TEMP ", buffer_string(&table));
+	if (run->partials)
+		buffer_printf(&sql, "CREATE TABLE %s", buffer_string(&table));
+	else
+		append_create_temporary(r, &sql, buffer_string(&table));
+	buffer_text(&sql, " AS ");
 	if (*why) {
 		compose_groups(&run->model->shape, rows, &sql);
 		buffer_printf(ret_groups, "SELECT * FROM %s", buffer_string(&table));
@@ -172,9 +170,10 @@ int groups_anew(struct refresh *r, struct model_run *run)
 	buffer_init(&rows, SQL_MAXIMUM_BYTES);
 	buffer_init(&groups, SQL_MAXIMUM_BYTES);
 	buffer_init(&result, SQL_MAXIMUM_BYTES);
-	append_source(run, &source);
+	append_from(run, &source);
 	append_rows_of(run, buffer_string(&source), &rows);
-	if (forget_counts(r, run) || empty_table(r, run) || make_groups(r, run, buffer_string(&rows), &groups))
+	if (forget_counts(r, run) || empty_table(r, run) || use_threads_for(r, -1) ||
+	    make_groups(r, run, buffer_string(&rows), &groups))
 		return -1;
 	compose_result(&run->model->shape, buffer_string(&groups), &result);
 	if (insert_result(r, run, buffer_string(&result)) || count_grouped(r, run, buffer_string(&rows)) ||
@@ -191,6 +190,8 @@ struct change {
 	struct buffer changes; /* temporary: what the keys' partials gain, without those computed again */
 	struct buffer again; /* temporary: the keys computed again */
 	struct buffer before, after; /* temporary: the partials of all changed keys */
+	int64_t new, gone; /* rows of the source */
+	bool none_again; /* no keys are computed again: there is no such table */
 };
 
 static void release_change(struct change *c)
@@ -219,20 +220,52 @@ static void init_change(struct change *c, const struct model *model)
 }
 
 /* The rows of what the source lost or got; counted. */
-static int read_rows(struct refresh *r, struct model_run *run, enum delta delta, struct buffer *rows)
+static int read_rows(struct refresh *r, struct model_run *run, enum delta delta, struct buffer *rows,
+                     int64_t *ret_count)
 {
 	const struct shape *shape = &run->model->shape;
 	OWNED_BUFFER struct buffer source = {0};
 	int64_t kept = -1;
 	int sign = delta == DELTA_NEW ? 1 : -1;
 
+	if (feed_count(r, shape->schema, shape->table, delta, ret_count))
+		return -1;
 	buffer_init(&source, SQL_MAXIMUM_BYTES);
 	append_delta(&source, delta, shape->schema, shape->table);
 	append_rows_of(run, buffer_string(&source), rows);
-	if (count_rows(r, run, buffer_string(rows), LEVEL_ROWS, sign, &kept))
+	if (!*ret_count)
+		return 0;
+	if (!may_drop(run, LEVEL_ROWS)) {
+		kept = *ret_count;
+		run->report->rows_in += sign * kept;
+	} else if (use_threads_for(r, *ret_count) || count_rows(r, run, buffer_string(rows), LEVEL_ROWS, sign, &kept) ||
+	           use_threads_for(r, 0)) {
 		return -1;
+	}
 	run->report->grouped += sign * kept;
 	return 0;
+}
+
+/* Which of the changed keys are computed again. */
+static const char *again_where(const struct change *c, const char *gone)
+{
+	return c->partials.always_again ? "true" : c->partials.again_when_gone ? gone : "false";
+}
+
+/* Nothing is gone: what the keys gain is what the new rows make. */
+static void append_gains(const struct shape *shape, const struct change *c, const char *new, struct buffer *sql)
+{
+	const struct partials *partials = &c->partials;
+
+	buffer_text(sql, " AS SELECT ");
+	append_keys(sql, "", shape->key_count);
+	buffer_printf(sql, ", " ROWS ", false AS \"tarn gone\", %s AS \"tarn again\"", again_where(c, "false"));
+	for (int i = 0; i < partials->count; i++)
+		if (partials->items[i].merge)
+			buffer_printf(sql, ", \"%s\"", partials->items[i].name);
+	buffer_text(sql, " FROM (");
+	append_partials(shape, partials, new, "", sql);
+	buffer_char(sql, ')');
 }
 
 /* One row a changed key, with what all its partials gain (MERGE) from new rows and gone ones. */
@@ -243,9 +276,17 @@ static int make_changes(struct refresh *r, struct model_run *run, struct change 
 	OWNED_BUFFER struct buffer sql = {0};
 
 	buffer_init(&sql, SQL_MAXIMUM_BYTES);
-	buffer_printf(&sql, "CREATE OR REPLACE TEMP TABLE %s AS SELECT ", buffer_string(&c->changes));
+	append_create_temporary(r, &sql, buffer_string(&c->changes));
+	if (!c->gone) {
+		append_gains(shape, c, new, &sql);
+		return run_sql(r, &sql, NULL);
+	}
+	buffer_text(&sql, " AS SELECT ");
 	append_keys(&sql, "", shape->key_count);
-	buffer_text(&sql, ", CAST(sum(" ROWS ") AS BIGINT) AS " ROWS ", bool_or(\"tarn gone\") AS \"tarn gone\"");
+	buffer_printf(&sql,
+	              ", CAST(sum(" ROWS ") AS BIGINT) AS " ROWS
+	              ", bool_or(\"tarn gone\") AS \"tarn gone\", %s AS \"tarn again\"",
+	              again_where(c, "bool_or(\"tarn gone\")"));
 	for (int i = 0; i < partials->count; i++)
 		if (partials->items[i].merge)
 			buffer_printf(&sql, ", %s\"%s\"%s AS \"%s\"", partials->items[i].merge->before,
@@ -274,34 +315,31 @@ static int make_again(struct refresh *r, struct model_run *run, struct change *c
 	const struct shape *shape = &run->model->shape;
 	OWNED_BUFFER struct buffer sql = {0}, source = {0}, rows = {0}, where = {0};
 	int64_t keys = 0;
-	const char *which = c->partials.always_again ? "true" : c->partials.again_when_gone ? "\"tarn gone\"" : "false";
 
 	buffer_init(&sql, SQL_MAXIMUM_BYTES);
+	if (c->partials.always_again || (c->partials.again_when_gone && c->gone)) {
+		buffer_printf(&sql, "SELECT count(*) FROM %s WHERE \"tarn again\"", buffer_string(&c->changes));
+		if (count_sql(r, &sql, &keys))
+			return -1;
+	}
+	/* Without such keys the source, which may be large, is not looked at. */
+	c->none_again = !keys;
+	if (!keys)
+		return 0;
 	buffer_init(&source, SQL_MAXIMUM_BYTES);
 	buffer_init(&rows, SQL_MAXIMUM_BYTES);
 	buffer_init(&where, SQL_MAXIMUM_BYTES);
-	append_source(run, &source);
+	append_from(run, &source);
 	append_rows_of(run, buffer_string(&source), &rows);
 	buffer_printf(&where, " AND EXISTS (SELECT 1 FROM %s c WHERE c.\"tarn again\" AND ",
 	              buffer_string(&c->changes));
 	append_same_keys(&where, "c", "w", shape->key_count);
 	buffer_char(&where, ')');
-	buffer_printf(&sql, "ALTER TABLE %s ADD COLUMN \"tarn again\" BOOLEAN", buffer_string(&c->changes));
-	if (run_sql(r, &sql, NULL))
-		return -1;
 	buffer_clear(&sql);
-	buffer_printf(&sql, "UPDATE %s SET \"tarn again\" = %s", buffer_string(&c->changes), which);
-	if (run_sql(r, &sql, NULL))
-		return -1;
-	buffer_clear(&sql);
-	buffer_printf(&sql, "SELECT count(*) FROM %s WHERE \"tarn again\"", buffer_string(&c->changes));
-	if (count_sql(r, &sql, &keys))
-		return -1;
-	/* Without such keys the source, which may be large, is not looked at. */
-	buffer_clear(&sql);
-	buffer_printf(&sql, "CREATE OR REPLACE TEMP TABLE %s AS ", buffer_string(&c->again));
-	append_partials(shape, &c->partials, buffer_string(&rows), keys ? buffer_string(&where) : " AND false", &sql);
-	return run_sql(r, &sql, NULL);
+	append_create_temporary(r, &sql, buffer_string(&c->again));
+	buffer_text(&sql, " AS ");
+	append_partials(shape, &c->partials, buffer_string(&rows), buffer_string(&where), &sql);
+	return use_threads_for(r, -1) || run_sql(r, &sql, NULL) ? -1 : 0;
 }
 
 static int make_before(struct refresh *r, const struct model_run *run, struct change *c)
@@ -309,44 +347,65 @@ static int make_before(struct refresh *r, const struct model_run *run, struct ch
 	OWNED_BUFFER struct buffer sql = {0};
 
 	buffer_init(&sql, SQL_MAXIMUM_BYTES);
-	buffer_printf(&sql,
-	              "CREATE OR REPLACE TEMP TABLE %s AS SELECT p.* FROM %s p WHERE EXISTS (SELECT 1 FROM %s c WHERE ",
-	              buffer_string(&c->before), buffer_string(&c->kept), buffer_string(&c->changes));
+	append_create_temporary(r, &sql, buffer_string(&c->before));
+	buffer_printf(&sql, " AS SELECT p.* FROM %s p WHERE EXISTS (SELECT 1 FROM %s c WHERE ", buffer_string(&c->kept),
+	              buffer_string(&c->changes));
 	append_same_keys(&sql, "c", "p", run->model->shape.key_count);
 	buffer_char(&sql, ')');
 	return run_sql(r, &sql, NULL);
 }
 
-/* What merges: before and changes; a key without rows is gone. What does not: as it was computed again. before: the
- * table of the changed keys' partials, or of all. */
+/* before: the table of the changed keys' partials, or of all. */
+static void append_merged(const struct shape *shape, const struct change *c, const char *before, struct buffer *sql)
+{
+	const struct partials *partials = &c->partials;
+
+	buffer_text(sql, "SELECT ");
+	append_keys(sql, "", shape->key_count);
+	buffer_text(sql, ", CAST(sum(" ROWS ") AS BIGINT) AS " ROWS);
+	for (int i = 0; i < partials->count; i++)
+		buffer_printf(sql, ", %s\"%s\"%s AS \"%s\"", partials->items[i].merge->before, partials->items[i].name,
+		              partials->items[i].merge->after, partials->items[i].name);
+	buffer_printf(sql, " FROM (SELECT b.* FROM %s b", before);
+	if (!c->none_again) {
+		buffer_printf(sql, " WHERE NOT EXISTS (SELECT 1 FROM %s c WHERE c.\"tarn again\" AND ",
+		              buffer_string(&c->changes));
+		append_same_keys(sql, "c", "b", shape->key_count);
+		buffer_char(sql, ')');
+	}
+	buffer_printf(sql,
+	              " UNION ALL BY NAME SELECT * EXCLUDE (\"tarn gone\", \"tarn again\") FROM %s WHERE NOT "
+	              "\"tarn again\") GROUP BY ",
+	              buffer_string(&c->changes));
+	append_keys(sql, "", shape->key_count);
+	buffer_text(sql, " HAVING sum(" ROWS ") > 0");
+}
+
+/* What merges: before and changes; a key without rows is gone. What does not: as it was computed again. */
 static int make_after(struct refresh *r, const struct model_run *run, struct change *c, const char *before)
 {
-	const struct shape *shape = &run->model->shape;
 	OWNED_BUFFER struct buffer sql = {0};
 
 	buffer_init(&sql, SQL_MAXIMUM_BYTES);
-	buffer_printf(&sql, "CREATE OR REPLACE TEMP TABLE %s AS SELECT * FROM %s", buffer_string(&c->after),
-	              buffer_string(&c->again));
-	if (!c->partials.always_again) {
-		buffer_text(&sql, " UNION ALL SELECT ");
-		append_keys(&sql, "", shape->key_count);
-		buffer_text(&sql, ", CAST(sum(" ROWS ") AS BIGINT) AS " ROWS);
-		for (int i = 0; i < c->partials.count; i++)
-			buffer_printf(&sql, ", %s\"%s\"%s AS \"%s\"", c->partials.items[i].merge->before,
-			              c->partials.items[i].name, c->partials.items[i].merge->after,
-			              c->partials.items[i].name);
-		buffer_printf(
-		        &sql,
-		        " FROM (SELECT b.* FROM %s b WHERE NOT EXISTS (SELECT 1 FROM %s c WHERE c.\"tarn again\" AND ",
-		        before, buffer_string(&c->changes));
-		append_same_keys(&sql, "c", "b", shape->key_count);
-		buffer_printf(&sql,
-		              ") UNION ALL BY NAME SELECT * EXCLUDE (\"tarn gone\", \"tarn again\") FROM %s WHERE NOT "
-		              "\"tarn again\") GROUP BY ",
-		              buffer_string(&c->changes));
-		append_keys(&sql, "", shape->key_count);
-		buffer_text(&sql, " HAVING sum(" ROWS ") > 0");
-	}
+	append_create_temporary(r, &sql, buffer_string(&c->after));
+	buffer_text(&sql, " AS ");
+	if (!c->none_again)
+		buffer_printf(&sql, "SELECT * FROM %s", buffer_string(&c->again));
+	if (!c->none_again && !c->partials.always_again)
+		buffer_text(&sql, " UNION ALL ");
+	if (!c->partials.always_again)
+		append_merged(&run->model->shape, c, before, &sql);
+	return run_sql(r, &sql, NULL);
+}
+
+/* Into what is kept, from which the keys' old partials are gone. */
+static int put_after(struct refresh *r, const struct change *c)
+{
+	OWNED_BUFFER struct buffer sql = {0};
+
+	buffer_init(&sql, SQL_MAXIMUM_BYTES);
+	buffer_printf(&sql, "INSERT INTO %s BY NAME SELECT * FROM %s", buffer_string(&c->kept),
+	              buffer_string(&c->after));
 	return run_sql(r, &sql, NULL);
 }
 
@@ -361,15 +420,11 @@ static int keep(struct refresh *r, const struct model_run *run, struct change *c
 	buffer_char(&sql, ')');
 	if (run_sql(r, &sql, NULL))
 		return -1;
-	buffer_clear(&sql);
-	buffer_printf(&sql, "INSERT INTO %s BY NAME SELECT * FROM %s", buffer_string(&c->kept),
-	              buffer_string(&c->after));
-	return run_sql(r, &sql, NULL);
+	return put_after(r, c);
 }
 
 /* The model's rows of those keys, before or after, as a temporary table; counted. */
-static int make_delta(struct refresh *r, struct model_run *run, const struct change *c, enum delta delta,
-                      int64_t *ret_count)
+static int make_delta(struct refresh *r, struct model_run *run, const struct change *c, enum delta delta)
 {
 	const struct shape *shape = &run->model->shape;
 	const char *partials = buffer_string(delta == DELTA_GONE ? &c->before : &c->after);
@@ -382,9 +437,9 @@ static int make_delta(struct refresh *r, struct model_run *run, const struct cha
 	append_finals(shape, &c->partials, partials, &groups);
 	compose_result(shape, buffer_string(&groups), &result);
 	buffer_printf(&sql, "SELECT " COLUMNS_KEPT " FROM (%s)" WHERE_KEPT, buffer_string(&result));
-	if (feed_write(r, run, delta, &sql, ret_count))
+	if (feed_write(r, run, delta, &sql))
 		return -1;
-	return count_rows(r, run, buffer_string(&result), LEVEL_GROUPS, sign, ret_count);
+	return count_rows(r, run, buffer_string(&result), LEVEL_GROUPS, sign, &run->delta_rows[delta]);
 }
 
 /* Rows that are the same before and after stay where they are. */
@@ -400,14 +455,13 @@ static int drop_unchanged(struct refresh *r, struct model_run *run)
 	append_delta(&gone, DELTA_GONE, "main", run->model->name);
 	append_delta(&new, DELTA_NEW, "main", run->model->name);
 	append_temporary(&same, "same", run->model);
-	buffer_printf(
-	        &sql,
-	        "CREATE OR REPLACE TEMP TABLE %s AS SELECT \"tarn row\".* FROM (SELECT \"tarn x\" AS \"tarn row\", ",
-	        buffer_string(&same));
+	append_create_temporary(r, &sql, buffer_string(&same));
+	buffer_text(&sql, " AS SELECT \"tarn row\".* FROM (SELECT \"tarn x\" AS \"tarn row\", ");
 	append_exact_row(&sql, "\"tarn x\"", &run->columns);
 	buffer_printf(&sql, " FROM %s \"tarn x\" INTERSECT ALL SELECT \"tarn x\", ", buffer_string(&gone));
 	append_exact_row(&sql, "\"tarn x\"", &run->columns);
 	buffer_printf(&sql, " FROM %s \"tarn x\")", buffer_string(&new));
+	run->delta_rows[DELTA_GONE] = run->delta_rows[DELTA_NEW] = -1;
 	if (run_sql(r, &sql, NULL) ||
 	    delete_rows(r, buffer_string(&gone), buffer_string(&same), &run->columns, &missing))
 		return -1;
@@ -441,17 +495,6 @@ static int change_table(struct refresh *r, struct model_run *run)
 
 /* ---- most groups changed: all rows are written from the partials, which costs less than looking for them */
 
-static bool result_may_fail(const struct shape *shape)
-{
-	for (int i = 0; i < shape->result.output_count; i++)
-		if (shape->result.outputs[i].sql.failure)
-			return true;
-	for (int i = 0; i < shape->result.condition_count; i++)
-		if (shape->result.conditions[i].sql.failure)
-			return true;
-	return false;
-}
-
 /* Whoever follows this model's changes needs to have them. */
 static bool is_followed(const struct refresh *r, const struct model_run *run)
 {
@@ -471,7 +514,7 @@ static int most_changed(struct refresh *r, const struct model_run *run, const st
 
 	*ret_most = false;
 	/* Keys that are all computed again are no merge of what was kept: make_after has the changed ones alone. */
-	if (c->partials.always_again || result_may_fail(&run->model->shape) || is_followed(r, run))
+	if (c->partials.always_again || stage_may_fail(&run->model->shape.result) || is_followed(r, run))
 		return 0;
 	buffer_init(&sql, SQL_MAXIMUM_BYTES);
 	buffer_printf(&sql, "SELECT 2 * (SELECT count(*) FROM %s) - (SELECT count(*) FROM %s)",
@@ -492,12 +535,7 @@ static int replace_all(struct refresh *r, struct model_run *run, struct change *
 	buffer_init(&result, SQL_MAXIMUM_BYTES);
 	buffer_init(&sql, SQL_MAXIMUM_BYTES);
 	buffer_printf(&sql, "DELETE FROM %s", buffer_string(&c->kept));
-	if (make_after(r, run, c, buffer_string(&c->kept)) || run_sql(r, &sql, NULL))
-		return -1;
-	buffer_clear(&sql);
-	buffer_printf(&sql, "INSERT INTO %s BY NAME SELECT * FROM %s", buffer_string(&c->kept),
-	              buffer_string(&c->after));
-	if (run_sql(r, &sql, NULL))
+	if (make_after(r, run, c, buffer_string(&c->kept)) || run_sql(r, &sql, NULL) || put_after(r, c))
 		return -1;
 	append_finals(shape, &c->partials, buffer_string(&c->after), &groups);
 	compose_result(shape, buffer_string(&groups), &result);
@@ -514,23 +552,23 @@ int groups_change(struct refresh *r, struct model_run *run)
 {
 	OWNED_BY(release_change) struct change c = {0};
 	OWNED_BUFFER struct buffer new = {0}, gone = {0};
-	int64_t before = 0, after = 0;
 	char why[256] = "";
 	bool most = false;
 
 	buffer_init(&new, SQL_MAXIMUM_BYTES);
 	buffer_init(&gone, SQL_MAXIMUM_BYTES);
 	init_change(&c, run->model);
-	if (read_partials(r, run, &c.partials, why, sizeof why) || read_rows(r, run, DELTA_NEW, &new) ||
-	    read_rows(r, run, DELTA_GONE, &gone) ||
+	if (read_partials(r, run, &c.partials, why, sizeof why) || read_rows(r, run, DELTA_NEW, &new, &c.new) ||
+	    read_rows(r, run, DELTA_GONE, &gone, &c.gone) ||
+	    /* The changed keys are looked for among all, which is quick. */
+	    use_threads_for(r, c.new + c.gone + run->before.groups / 4) ||
 	    make_changes(r, run, &c, buffer_string(&new), buffer_string(&gone)) || make_again(r, run, &c) ||
 	    most_changed(r, run, &c, &most))
 		return -1;
 	if (most)
 		return replace_all(r, run, &c);
 	if (make_before(r, run, &c) || make_after(r, run, &c, buffer_string(&c.before)) || keep(r, run, &c) ||
-	    make_delta(r, run, &c, DELTA_GONE, &before) || make_delta(r, run, &c, DELTA_NEW, &after) ||
-	    change_table(r, run))
+	    make_delta(r, run, &c, DELTA_GONE) || make_delta(r, run, &c, DELTA_NEW) || change_table(r, run))
 		return -1;
 	run->deltas = true;
 	run->report->rows_out += run->report->inserted - run->report->deleted;

@@ -73,6 +73,7 @@ struct model_run {
 	bool whole; /* its parts do not make the same columns again: it runs as it is written */
 	bool partials; /* of groups: partial aggregates are kept, and its changes can be followed */
 	bool deltas; /* they are there */
+	int64_t delta_rows[2]; /* how many rows; -1: not counted */
 	bool changed, anew;
 	bool discards; /* there are some in a temporary table (quarantined.c) */
 };
@@ -111,6 +112,7 @@ struct expected {
 struct fed {
 	char *schema, *table; /* owned */
 	int64_t since;
+	int64_t rows[2]; /* by enum delta; -1: not counted */
 	bool valid;
 };
 
@@ -121,6 +123,10 @@ struct refresh {
 	struct lake_session *session; /* of the transaction */
 	struct duck_connection *connection;
 	bool snapshots; /* false: backend file */
+	int threads; /* of DuckDB, that were asked for; 0: none were */
+	bool quarantine_known;
+	int64_t quarantine_before; /* rows that the pipeline had in quarantine before the first model was made */
+	struct buffer drops; /* DROP of each temporary table that was made */
 	int64_t turn; /* as the transaction saw it */
 	int64_t snapshot; /* that it reads */
 	struct model_run *runs; /* one a model */
@@ -152,11 +158,16 @@ const char *inexact_type(const struct described *columns);
 void append_columns(struct buffer *sql, const struct described *columns);
 /* The same types, and the same names as SQL compares them. */
 bool described_equal(const struct described *a, const struct described *b);
+/* As many of DuckDB's threads as are worth it for so many rows; -1: many. In a transaction. */
+int use_threads_for(struct refresh *r, int64_t rows);
+/* CREATE OR REPLACE TEMP TABLE name, which refresh_drop_temporaries drops. */
+void append_create_temporary(struct refresh *r, struct buffer *sql, const char *name);
+void drop_temporaries(struct refresh *r);
 /* lake."schema"."table" */
 void append_table(struct buffer *sql, const char *schema, const char *table);
 /* lake.main."NAME" */
 void append_model(struct buffer *sql, const struct model *model);
-/* temp."tarn PREFIX NAME" */
+/* temp.main."tarn PREFIX NAME": where the schema is not named DuckDB looks for a schema temp in the lake. */
 void append_temporary(struct buffer *sql, const char *prefix, const struct model *model);
 void append_delta(struct buffer *sql, enum delta delta, const char *schema, const char *table);
 /* Of the rows of `from`, an alias: what two of them have in common only where they are the same, -0.0 and 0.0 told
@@ -169,6 +180,17 @@ int delete_rows(struct refresh *r, const char *table, const char *gone, const st
 
 /* ---- transaction.c */
 
+/* How long to try again, and how soon. */
+struct patience {
+	int64_t until_ms, pause_ms;
+};
+
+struct patience patience_of(int64_t patience_ms);
+/* Waits, and says to try again; false: the error stays, or the time is over. */
+bool patience_again(struct patience *patience, const struct error *err);
+
+/* A session for refreshes: outside of a transaction. */
+int prepare_session(struct pipeline *pipeline, struct lake_session *session, struct error *err);
 /* Also where it failed transaction_close follows. */
 int transaction_open(struct refresh *r);
 /* work: 1 - COMMIT; 0 - there is nothing to, or -1: ROLLBACK. r->committed says what came of it; append_note adds
@@ -209,12 +231,18 @@ int state_outcome(struct pipeline *pipeline, int64_t turn, bool *ret_mine, struc
  * was read already is not read again. */
 int feed_read(struct refresh *r, const char *schema, const char *table, int64_t since, bool *ret_valid);
 /* Makes the temporary table of what the model's own table lost or got, of the same columns, with the rows of a SELECT.
- * ret_rows: how many. */
-int feed_write(struct refresh *r, const struct model_run *run, enum delta delta, const struct buffer *rows,
-               int64_t *ret_rows);
+ */
+int feed_write(struct refresh *r, struct model_run *run, enum delta delta, const struct buffer *rows);
+/* A view instead: for a model that has no other deltas than views. */
+int feed_write_nothing(struct refresh *r, struct model_run *run, enum delta delta);
+/* The same of a SELECT of rows with their fates (compose.h), of which each is computed once: the delta is a view of
+ * those that are kept. ret_fates: a SELECT of all of them, with COLUMN_ROW of those that failed. */
+int feed_write_fates(struct refresh *r, struct model_run *run, enum delta delta, const char *rows,
+                     struct buffer *ret_fates);
+/* A temporary table of rows with their fates, in the types of the model's table. */
+int fates_write(struct refresh *r, const struct model_run *run, const char *name, const char *rows);
 /* How many rows they have. */
 int feed_count(struct refresh *r, const char *schema, const char *table, enum delta delta, int64_t *ret_count);
-void feed_drop(struct refresh *r);
 void feed_release(struct refresh *r);
 
 /* ---- decide.c, refresh.c */
@@ -252,6 +280,10 @@ int culprit_find(struct refresh *r, const struct model_run *run, struct culprit 
 
 enum level { LEVEL_ROWS, LEVEL_GROUPS };
 
+/* Its source, behind FROM; nothing where the shape has another FROM. */
+void append_from(const struct model_run *run, struct buffer *sql);
+/* Can a CAST of it refuse? */
+bool stage_may_fail(const struct stage *stage);
 /* The SQL of `rows` over a source with the columns of run->source. */
 void append_rows_of(const struct model_run *run, const char *source, struct buffer *sql);
 /* The model's own columns, put together again from its parts. */

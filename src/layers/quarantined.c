@@ -4,18 +4,15 @@
  */
 #include <inttypes.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "base/clock.h"
 #include "layers/layers_private.h"
 #include "layers/quarantined.h"
 
 #define QUARANTINED_ROWS "lake.tarn.quarantined_rows"
-#define BEFORE "temp.\"tarn quarantined before\""
+#define BEFORE "temp.main.\"tarn quarantined before\""
 /* What makes two refused rows the same. */
 #define SAME "source_table, source_row, \"column\", \"text\""
 #define NUMBERED "row_number() OVER (PARTITION BY " SAME ") AS n"
-#define AGAIN_MS 100
 
 static void append_rows_of_model(struct buffer *sql, const struct refresh *r, const char *model)
 {
@@ -106,7 +103,8 @@ int quarantined_note(struct refresh *r)
 	OWNED_BUFFER struct buffer sql = {0};
 
 	buffer_init(&sql, SQL_MAXIMUM_BYTES);
-	buffer_text(&sql, "CREATE OR REPLACE TEMP TABLE " BEFORE " AS SELECT source_table, source_row");
+	append_create_temporary(r, &sql, BEFORE);
+	buffer_text(&sql, " AS SELECT source_table, source_row");
 	append_rows_of_model(&sql, r, r->options->replay);
 	return run_sql(r, &sql, NULL);
 }
@@ -132,11 +130,12 @@ int quarantined_compare(struct refresh *r)
 
 int quarantined_keep_discards(struct refresh *r, struct model_run *run)
 {
-	OWNED_BUFFER struct buffer sql = {0};
+	OWNED_BUFFER struct buffer sql = {0}, table = {0};
 
 	buffer_init(&sql, SQL_MAXIMUM_BYTES);
-	buffer_text(&sql, "CREATE OR REPLACE TEMP TABLE ");
-	append_temporary(&sql, "discards", run->model);
+	buffer_init(&table, 4096);
+	append_temporary(&table, "discards", run->model);
+	append_create_temporary(r, &sql, buffer_string(&table));
 	buffer_text(&sql, " AS SELECT " SAME ", discarded_at, because, " NUMBERED);
 	append_rows_of_model(&sql, r, run->model->name);
 	buffer_text(&sql, " AND discarded_at IS NOT NULL");
@@ -224,18 +223,15 @@ static void append_note(const struct refresh *r, struct buffer *note)
 int pipeline_discard(struct pipeline *pipeline, const struct refused_rows *rows, const char *because,
                      int64_t patience_ms, int64_t *ret_count, struct error *err)
 {
-	int64_t until = clock_monotonic_ms() + patience_ms;
+	struct patience patience = patience_of(patience_ms);
 	int failed;
 
-	for (;;) {
+	do {
 		struct discarding d = {.r = {.pipeline = pipeline, .err = err}, .rows = rows, .because = because};
 
 		failed = transaction_open(&d.r) || transaction_run(&d.r, mark, append_note);
 		transaction_close(&d.r);
 		*ret_count = d.r.committed ? d.count : 0;
-		if (!failed || (err->kind != ERROR_CONFLICT && err->kind != ERROR_TRANSIENT) ||
-		    clock_monotonic_ms() + AGAIN_MS > until)
-			return failed ? -1 : 0;
-		usleep(AGAIN_MS * 1000);
-	}
+	} while (failed && patience_again(&patience, err));
+	return failed ? -1 : 0;
 }

@@ -14,8 +14,6 @@
 #include "base/log.h"
 #include "layers/layers_private.h"
 
-#define AGAIN_MS 100
-
 const char *refresh_how_name(enum refresh_how how)
 {
 	static const char *const names[] = {[REFRESH_NOTHING] = "nothing",
@@ -46,9 +44,11 @@ struct pipeline *pipeline_open(const struct spec_pipeline *spec, const struct ma
 	if (!pipeline->models)
 		return NULL;
 	pipeline->expectations = expectations_load(pipeline->models, spec, manifest, err);
-	if (!pipeline->expectations || lake_use(pipeline->session, -1, err) || state_create(pipeline->session, err))
+	if (!pipeline->expectations)
 		return NULL;
 	if (spec->model.scores && !(pipeline->scores = score_models_of(manifest, spec->catalog, err)))
+		return NULL;
+	if (prepare_session(pipeline, pipeline->session, err) || state_create(pipeline->session, err))
 		return NULL;
 	return TAKE(pipeline);
 }
@@ -145,8 +145,17 @@ int look_for_table(struct refresh *r, const struct reference *read, enum found *
 {
 	OWNED_BUFFER struct buffer sql = {0};
 	int64_t count = 0;
+	bool there = false;
 
 	buffer_init(&sql, SQL_MAXIMUM_BYTES);
+	append_table(&sql, read->schema, read->table);
+	if (lake_has_tables(r->session, buffer_string(&sql), &there, r->err))
+		return -1;
+	*ret_found = FOUND;
+	if (there)
+		return 0;
+	/* Nor a view that cannot be bound? */
+	buffer_clear(&sql);
 	buffer_text(&sql, "SELECT count(*) FROM information_schema.tables WHERE table_catalog = 'lake' AND "
 	                  "lower(table_schema) = lower(");
 	buffer_sql_text(&sql, read->schema);
@@ -231,7 +240,7 @@ static int make(struct refresh *r, struct model_run *run, int index)
 {
 	if (index != r->suspect) {
 		r->failed = index;
-		if (do_model(r, run))
+		if (do_model(r, run) || use_threads_for(r, 0))
 			return -1;
 		r->failed = -1;
 		return 0;
@@ -294,6 +303,8 @@ static int refresh_scores(struct refresh *r)
 
 	if (!stamp || (stamp == pipeline->scored_stamp && !has_changes(r)))
 		return 0;
+	if (use_threads_for(r, -1))
+		return -1;
 	if (score_write(r->session, pipeline->scores, pipeline->spec, r->snapshot, &written, r->err))
 		return error_wrap(r->err, "model %s", pipeline->spec->model.name);
 	r->report->scores_changed = written.changed;
@@ -339,7 +350,7 @@ static int refresh_models(struct refresh *r)
 	const struct model_set *set = r->pipeline->models;
 	int there;
 
-	if (state_read(r) || lake_snapshot(r->session, &r->snapshot, r->err))
+	if (state_read(r) || lake_snapshot(r->session, &r->snapshot, r->err) || expectations_bind(r))
 		return -1;
 	tell_range(r);
 	if (r->options->replay && quarantined_note(r))
@@ -365,20 +376,21 @@ static int refresh_models(struct refresh *r)
 		return expect_tell_held_back(r);
 	if (!has_changes(r) && !r->report->scores_changed && !expect_has_news(r))
 		return r->options->replay ? quarantined_compare(r) : 0;
-	if (state_write(r) || expect_write(r) || (r->options->replay && quarantined_compare(r)))
+	if (use_threads_for(r, 0) || state_write(r) || expect_write(r) ||
+	    (r->options->replay && quarantined_compare(r)))
 		return -1;
 	return !r->options->rehearse;
 }
 
 static int run_transaction(struct refresh *r)
 {
-	int failed = expectations_bind(r) || transaction_run(r, refresh_models, append_note);
+	int failed = transaction_run(r, refresh_models, append_note);
 
 	if (r->held_back && !r->committed)
 		expect_note_held_back(r);
 	if (failed || !r->committed)
 		return failed ? -1 : 0;
-	feed_drop(r);
+	drop_temporaries(r);
 	r->report->committed = true;
 	return lake_snapshot(r->pipeline->session, &r->report->snapshot, r->err);
 }
@@ -399,6 +411,7 @@ static int prepare(struct refresh *r, struct refresh_report *report)
 	for (int i = 0; i < count; i++) {
 		report->models[i].model = r->runs[i].model = &pipeline->models->models[i];
 		r->runs[i].report = &report->models[i];
+		r->runs[i].delta_rows[DELTA_GONE] = r->runs[i].delta_rows[DELTA_NEW] = -1;
 		report->models[i].by_condition =
 		        calloc((size_t)model_condition_count(report->models[i].model) + 1, sizeof(int64_t));
 		if (!report->models[i].by_condition)
@@ -407,6 +420,7 @@ static int prepare(struct refresh *r, struct refresh_report *report)
 	if (expect_prepare(r))
 		return -1;
 	r->snapshots = lake_has_snapshots(pipeline->lake);
+	buffer_init(&r->drops, SQL_MAXIMUM_BYTES);
 	return 0;
 }
 
@@ -420,6 +434,7 @@ static void release_runs(struct refresh *r)
 		free(r->runs[i].reads);
 	}
 	free(r->runs);
+	buffer_release(&r->drops);
 	expect_release(r);
 	feed_release(r);
 }
@@ -479,15 +494,11 @@ int pipeline_refresh(struct pipeline *pipeline, const struct refresh_options *op
 int pipeline_refresh_patiently(struct pipeline *pipeline, const struct refresh_options *options, int64_t patience_ms,
                                struct refresh_report *ret_report, struct error *err)
 {
-	int64_t until = clock_monotonic_ms() + patience_ms, pause_ms = AGAIN_MS;
+	struct patience patience = patience_of(patience_ms);
 
-	while (pipeline_refresh(pipeline, options, ret_report, err)) {
-		if ((err->kind != ERROR_CONFLICT && err->kind != ERROR_TRANSIENT) ||
-		    clock_monotonic_ms() + pause_ms > until)
+	while (pipeline_refresh(pipeline, options, ret_report, err))
+		if (!patience_again(&patience, err))
 			return -1;
-		usleep((useconds_t)pause_ms * 1000);
-		pause_ms = pause_ms < 16 * AGAIN_MS ? 2 * pause_ms : pause_ms;
-	}
 	return 0;
 }
 

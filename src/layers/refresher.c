@@ -324,11 +324,6 @@ static void note_failure(struct refresher *r, const struct error *why)
 
 /* ---- when */
 
-static bool may_pass(const struct error *err)
-{
-	return err->kind == ERROR_CONFLICT || err->kind == ERROR_TRANSIENT;
-}
-
 static bool by_commit(const struct refresher *r)
 {
 	return !r->spec->refresh.every_ms && !r->spec->refresh.schedule && r->spec->refresh.on == REFRESH_ON_COMMIT;
@@ -346,7 +341,7 @@ static void plan_next(struct refresher *r, bool failed)
 	/* What the clock changes is looked at though nothing is committed: a source that has fallen silent is told. */
 	if (clock_ms && by_commit(r) && r->due_ms > now + clock_ms)
 		r->due_ms = now + clock_ms;
-	if (failed && may_pass(&r->err) && r->due_ms > now + AGAIN_MS)
+	if (failed && error_may_pass(&r->err) && r->due_ms > now + AGAIN_MS)
 		r->due_ms = now + AGAIN_MS;
 	if (r->due_ms < 0)
 		r->due_ms = INT64_MAX;
@@ -435,7 +430,7 @@ static void *run(void *context)
 		if (failed)
 			note_failure(r, &err);
 		/* INVARIANT 1: the refresh that counts began after the streams had ended. */
-		if (finishing && !(failed && may_pass(&err) && !is_set(r, &r->stopping)))
+		if (finishing && !(failed && error_may_pass(&err) && !is_set(r, &r->stopping)))
 			break;
 		plan_next(r, failed);
 		if (!finishing)

@@ -29,6 +29,37 @@ int count_sql(struct refresh *r, const struct buffer *sql, int64_t *ret_count)
 	return 0;
 }
 
+/* One of DuckDB's threads has so many rows of a model in about 0.1 s; two ask each other for work all the time. */
+#define THREAD_ROWS 20000
+
+int use_threads_for(struct refresh *r, int64_t rows)
+{
+	int threads = rows < 0 || rows > THREAD_ROWS ? lake_threads(r->pipeline->lake) : 1;
+
+	if (threads == r->threads)
+		return 0;
+	if (lake_use_threads(r->session, threads, r->err))
+		return -1;
+	r->threads = threads;
+	return 0;
+}
+
+void append_create_temporary(struct refresh *r, struct buffer *sql, const char *name)
+{
+	buffer_printf(sql, "CREATE OR REPLACE TEMP TABLE %s", name);
+	buffer_printf(&r->drops, "DROP TABLE IF EXISTS %s;", name);
+}
+
+/* Those of a transaction that was rolled back are gone with it. */
+void drop_temporaries(struct refresh *r)
+{
+	struct error ignored;
+
+	if (r->drops.size && buffer_ok(&r->drops))
+		duck_exec(r->connection, buffer_string(&r->drops), NULL, &ignored);
+	buffer_clear(&r->drops);
+}
+
 void described_release(struct described *columns)
 {
 	for (int i = 0; i < columns->count; i++) {
@@ -104,7 +135,7 @@ int describe_sql(struct refresh *r, const char *sql, struct described *ret_colum
 
 	buffer_init(&view, SQL_MAXIMUM_BYTES);
 	buffer_printf(&view, "CREATE OR REPLACE TEMP VIEW \"tarn described\" AS %s", sql);
-	if (run_sql(r, &view, NULL) || describe_table(r, "temp.\"tarn described\"", &columns))
+	if (run_sql(r, &view, NULL) || describe_table(r, "temp.main.\"tarn described\"", &columns))
 		return -1;
 	for (int i = 0; r->snapshots && i < columns.count; i++) {
 		char *type = exact_type(columns.items[i].type);
@@ -167,7 +198,7 @@ void append_temporary(struct buffer *sql, const char *prefix, const struct model
 
 	buffer_init(&name, 4096);
 	buffer_printf(&name, "tarn %s %s", prefix, model->name);
-	buffer_text(sql, "temp.");
+	buffer_text(sql, "temp.main.");
 	buffer_sql_name(sql, buffer_string(&name));
 }
 
@@ -177,7 +208,7 @@ void append_delta(struct buffer *sql, enum delta delta, const char *schema, cons
 
 	buffer_init(&name, 4096);
 	buffer_printf(&name, "tarn %s %s.%s", delta == DELTA_GONE ? "gone" : "new", schema, table);
-	buffer_text(sql, "temp.");
+	buffer_text(sql, "temp.main.");
 	buffer_sql_name(sql, buffer_string(&name));
 }
 

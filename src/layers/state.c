@@ -46,27 +46,16 @@ static const char *const tables[] = {
         "CREATE TABLE IF NOT EXISTS lake.tarn.expectation_history (" EXPECTATION_COLUMNS ")",
 };
 
-static int tables_are_there(struct lake_session *session, bool *ret_there, struct error *err)
-{
-	OWNED_DUCK_ROWS struct duck_rows rows = {0};
-
-	if (duck_query(
-	            lake_connection(session),
-	            "SELECT table_name FROM duckdb_tables() WHERE database_name = 'lake' AND schema_name = 'tarn' AND "
-	            "table_name IN ('pipelines', 'models', 'quarantined_rows', 'expectations', 'expectation_history')",
-	            &rows, err))
-		return -1;
-	*ret_there = rows.row_count == 5;
-	return 0;
-}
-
 int state_create(struct lake_session *session, struct error *err)
 {
 	struct error why = {0};
 	bool there = false;
 
 	for (int tries = 0; tries < CREATE_TRIES; tries++) {
-		if (tables_are_there(session, &there, err))
+		if (lake_has_tables(session,
+		                    "lake.tarn.pipelines, lake.tarn.models, lake.tarn.quarantined_rows, "
+		                    "lake.tarn.expectations, lake.tarn.expectation_history",
+		                    &there, err))
 			return -1;
 		if (there)
 			return ledger_create(session, err);
@@ -215,49 +204,63 @@ static void append_filtered(struct buffer *sql, const struct model_run *run, int
 	buffer_sql_text(sql, buffer_string(&names));
 }
 
-static int write_model(struct refresh *r, const struct model_run *run)
+/* A row of tarn.models, in parentheses. */
+static int append_row(struct refresh *r, const struct model_run *run, struct buffer *sql)
 {
 	const struct model *model = run->model;
 	struct model_report *report = run->report;
 	int64_t turn = r->turn + 1;
-	OWNED_BUFFER struct buffer sql = {0};
 
 	if (run->before.discarded && quarantined_count_discards(r, model, &report->discarded))
 		return -1;
-	buffer_init(&sql, SQL_MAXIMUM_BYTES);
-	buffer_text(&sql, "DELETE FROM lake.tarn.models WHERE pipeline = ");
-	buffer_sql_text(&sql, r->pipeline->spec->name);
-	buffer_text(&sql, " AND model = ");
-	buffer_sql_text(&sql, model->name);
-	if (run->before.known && run_sql(r, &sql, NULL))
-		return -1;
-	buffer_clear(&sql);
-	buffer_text(&sql, "INSERT INTO lake.tarn.models SELECT ");
-	buffer_sql_text(&sql, r->pipeline->spec->name);
-	buffer_text(&sql, ", ");
-	buffer_sql_text(&sql, model->name);
-	buffer_printf(&sql, ", '%s', '%s', %" PRId64 ", %" PRId64 ", %" PRId64 ", %" PRId64 ", ",
+	buffer_char(sql, '(');
+	buffer_sql_text(sql, r->pipeline->spec->name);
+	buffer_text(sql, ", ");
+	buffer_sql_text(sql, model->name);
+	buffer_printf(sql, ", '%s', '%s', %" PRId64 ", %" PRId64 ", %" PRId64 ", %" PRId64 ", ",
 	              layer_names[model->layer], model->hash, r->snapshot, turn,
 	              run->changed ? turn : run->before.changed_turn, run->anew ? turn : run->before.anew_turn);
-	buffer_sql_text(&sql, run->sources ? run->sources : "");
-	buffer_printf(&sql, ", '%s', ", refresh_how_name(report->how));
-	buffer_sql_text(&sql, report->why);
-	buffer_printf(&sql, ", %" PRId64 ", %" PRId64 ", %" PRId64 ", %" PRId64 ", %" PRId64 ", %" PRId64 ", ",
+	buffer_sql_text(sql, run->sources ? run->sources : "");
+	buffer_printf(sql, ", '%s', ", refresh_how_name(report->how));
+	buffer_sql_text(sql, report->why);
+	buffer_printf(sql, ", %" PRId64 ", %" PRId64 ", %" PRId64 ", %" PRId64 ", %" PRId64 ", %" PRId64 ", ",
 	              report->rows_in, report->rows_out, report->grouped, report->groups, report->quarantined,
 	              report->discarded);
-	append_filtered(&sql, run, run->whole ? 0 : model_condition_count(model));
-	buffer_printf(&sql, ", %" PRId64 ", now()", report->ms);
-	return run_sql(r, &sql, NULL);
+	append_filtered(sql, run, run->whole ? 0 : model_condition_count(model));
+	buffer_printf(sql, ", %" PRId64 ", now())", report->ms);
+	return 0;
 }
 
+/* One statement for all that go, and one for all that come: each reads the catalog. */
 int state_write(struct refresh *r)
 {
+	OWNED_BUFFER struct buffer gone = {0}, new = {0};
+	bool any_gone = false, any_new = false;
+
+	buffer_init(&gone, SQL_MAXIMUM_BYTES);
+	buffer_init(&new, SQL_MAXIMUM_BYTES);
 	if (state_raise_turn(r))
 		return -1;
-	for (int i = 0; i < r->pipeline->models->count; i++)
-		if (r->runs[i].report->how != REFRESH_LEFT_OUT && write_model(r, &r->runs[i]))
+	buffer_text(&gone, "DELETE FROM lake.tarn.models WHERE pipeline = ");
+	buffer_sql_text(&gone, r->pipeline->spec->name);
+	buffer_text(&new, "INSERT INTO lake.tarn.models VALUES ");
+	for (int i = 0; i < r->pipeline->models->count; i++) {
+		const struct model_run *run = &r->runs[i];
+
+		if (run->report->how == REFRESH_LEFT_OUT)
+			continue;
+		buffer_text(&new, any_new ? ", " : "");
+		if (append_row(r, run, &new))
 			return -1;
-	return 0;
+		any_new = true;
+		if (!run->before.known)
+			continue;
+		buffer_text(&gone, any_gone ? ", " : " AND model IN (");
+		buffer_sql_text(&gone, run->model->name);
+		any_gone = true;
+	}
+	buffer_char(&gone, ')');
+	return (any_gone && run_sql(r, &gone, NULL)) || (any_new && run_sql(r, &new, NULL)) ? -1 : 0;
 }
 
 int state_outcome(struct pipeline *pipeline, int64_t turn, bool *ret_mine, struct error *err)

@@ -11,6 +11,33 @@
 #include "base/fault.h"
 #include "layers/layers_private.h"
 
+#define AGAIN_MS 100
+
+struct patience patience_of(int64_t patience_ms)
+{
+	return (struct patience){.until_ms = clock_monotonic_ms() + patience_ms, .pause_ms = AGAIN_MS};
+}
+
+bool patience_again(struct patience *patience, const struct error *err)
+{
+	if (!error_may_pass(err) || clock_monotonic_ms() + patience->pause_ms > patience->until_ms)
+		return false;
+	usleep((useconds_t)patience->pause_ms * 1000);
+	if (patience->pause_ms < 16 * AGAIN_MS)
+		patience->pause_ms *= 2;
+	return true;
+}
+
+/* The functions come before USE: then DuckDB does not look for them in the lake. */
+int prepare_session(struct pipeline *pipeline, struct lake_session *session, struct error *err)
+{
+	return exact_sql_register(lake_connection(session), err) ||
+	                       (pipeline->scores && score_register(pipeline->scores, session, err)) ||
+	                       lake_use(session, -1, err)
+	               ? -1
+	               : 0;
+}
+
 int transaction_open(struct refresh *r)
 {
 	struct pipeline *pipeline = r->pipeline;
@@ -23,15 +50,17 @@ int transaction_open(struct refresh *r)
 	r->session = r->apart.session;
 	r->connection = lake_connection(r->session);
 	atomic_store(&pipeline->running, r->connection);
-	return lake_use(r->session, -1, r->err) || exact_sql_register(r->connection, r->err) ||
-	                       (pipeline->scores && score_register(pipeline->scores, r->session, r->err))
-	               ? -1
-	               : 0;
+	return r->apart.lake ? prepare_session(pipeline, r->session, r->err) : 0;
 }
 
 void transaction_close(struct refresh *r)
 {
+	struct error ignored;
+
 	atomic_store(&r->pipeline->running, NULL);
+	if (r->threads && !r->apart.lake)
+		lake_use_threads(r->session, lake_threads(r->pipeline->lake), &ignored);
+	r->threads = 0;
 	if (r->apart.session)
 		apart_close(&r->apart);
 }
@@ -74,7 +103,7 @@ int transaction_run(struct refresh *r, int (*work)(struct refresh *),
 
 	if (lake_begin(r->session, r->err))
 		return -1;
-	state = work(r);
+	state = use_threads_for(r, 0) ? -1 : work(r);
 	if (state > 0 && commit(r, append_note) == 0)
 		return 0;
 	if (!r->committing)

@@ -15,6 +15,8 @@ int whole_anew(struct refresh *r, struct model_run *run)
 	buffer_text(&sql, view ? "CREATE VIEW " : "INSERT INTO ");
 	append_model(&sql, run->model);
 	buffer_printf(&sql, "%s %s", view ? " AS" : "", run->model->sql);
+	if (!view && use_threads_for(r, -1))
+		return -1;
 	if (run_sql(r, &sql, view ? NULL : &run->report->inserted))
 		return -1;
 	run->report->rows_in = run->report->rows_out = run->report->inserted;

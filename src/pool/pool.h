@@ -77,6 +77,8 @@ enum lease_event {
 
 /* The next frame of the answer; waits for it. */
 enum lease_event lease_next(struct lease *lease, struct buffer *payload, struct error *err);
+/* Whether the worker has said something that lease_next has not read; waits for that at most so long. */
+bool lease_ready(const struct lease *lease, int wait_ms);
 void lease_release(struct lease *lease);
 
 struct lease_facts {

@@ -15,7 +15,7 @@
 
 enum request_op {
 	REQUEST_QUERY, /* `sql`, guarded, its rows in `format` */
-	REQUEST_DESCRIBE, /* JSON for a language model and the console: tables that may be read, their columns... */
+	REQUEST_DESCRIBE, /* JSON for a language model: tables that may be read, their columns... (describe.h) */
 	REQUEST_OVERVIEW, /* JSON for the console: tables, snapshots, quarantine, pipelines; those that may be read */
 };
 
@@ -68,7 +68,9 @@ struct request {
 	char **tables; /* patterns (SCHEMA.TABLE with *) that may be read */
 	int table_count; /* -1: all but schema tarn */
 	int64_t max_rows, max_ms, memory_bytes; /* 0: the worker's own */
-	/* Pages: the SELECT's rows in the order of `page_key`, behind the cursor's values (JSON), page_rows of them. */
+	int64_t first_rows; /* JSON and NDJSON: these alone, and the END says whether there are more; 0: all */
+	/* Pages: the SELECT's rows in the order of `page_key`, behind the cursor's values (JSON), page_rows of them;
+	 * without a key in the order of the SELECT, the first page_rows. */
 	char **page_key;
 	int page_key_count;
 	int64_t page_rows;

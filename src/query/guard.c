@@ -455,6 +455,7 @@ enum guard_verdict guard_check(struct duck_connection *parser, const char *sql, 
 	verdict = walk(tree, &w);
 	if (verdict == GUARD_PASSES && found) {
 		*found = w.found;
+		found->tree = TAKE(tree);
 		return verdict;
 	}
 	guard_found_release(&w.found);
@@ -466,5 +467,7 @@ void guard_found_release(struct guard_found *found)
 	for (int i = 0; i < found->table_count; i++)
 		free(found->tables[i]);
 	free(found->tables);
+	free(found->places);
+	tree_free(found->tree);
 	*found = (struct guard_found){0};
 }

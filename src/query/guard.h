@@ -40,7 +40,14 @@ enum guard_verdict {
 	GUARD_FAILED, /* the check itself failed */
 };
 
+struct tree;
+struct node;
+
 struct guard_found { /* of a statement that passes */
+	struct tree *tree; /* owned: the statement, for pin.h */
+	struct node *
+	        *places; /* its tables without an AT of their own, each where it stands; owned, the nodes the tree's */
+	int place_count;
 	char **tables; /* SCHEMA.TABLE, in lower case, each once */
 	int table_count;
 	bool travels; /* it has an AT (VERSION =>) or AT (TIMESTAMP =>) of its own */

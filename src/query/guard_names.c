@@ -7,6 +7,7 @@
  * words as tables that are not there.
  */
 #include <ctype.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -181,6 +182,20 @@ static int add(struct guard_found *found, const char *schema, const char *table,
 	return 0;
 }
 
+static int add_place(struct guard_found *found, const struct node *table, struct error *err)
+{
+	struct node **more;
+
+	if (node_get(table, "at_clause"))
+		return 0;
+	more = realloc(found->places, (size_t)(found->place_count + 1) * sizeof *more);
+	if (!more)
+		return error_no_memory(err);
+	found->places = more;
+	found->places[found->place_count++] = (struct node *)(uintptr_t)table;
+	return 0;
+}
+
 int guard_table(const struct node *table, const struct guard_scope *scope, const struct guard_rights *rights,
                 struct guard_found *found, bool *ret_failed, struct error *err)
 {
@@ -201,7 +216,7 @@ int guard_table(const struct node *table, const struct guard_scope *scope, const
 		return refuse(schema, name, err);
 	if (found->table_count == TABLES_MAX)
 		return error_set(err, ERROR_INVALID, 0, "the statement reads more than %d tables", TABLES_MAX);
-	if (add(found, meant, name, err)) {
+	if (add(found, meant, name, err) || add_place(found, table, err)) {
 		*ret_failed = true;
 		return -1;
 	}

@@ -384,6 +384,50 @@ int node_set(struct tree *tree, struct node *object, const char *name, struct no
 	return yyjson_mut_obj_put(value(object), yyjson_mut_strcpy(tree->doc, name), value(node)) ? 0 : -1;
 }
 
+struct node *tree_value(struct tree *tree, const char *json)
+{
+	yyjson_doc *doc = yyjson_read(json, strlen(json), 0);
+	yyjson_mut_val *copy = doc ? yyjson_val_mut_copy(tree->doc, yyjson_doc_get_root(doc)) : NULL;
+
+	yyjson_doc_free(doc);
+	return as_node(copy);
+}
+
+/* Members in whatever order: the copy's that were set anew stand last. */
+static bool same(yyjson_mut_val *a, yyjson_mut_val *b)
+{
+	yyjson_mut_obj_iter pairs;
+	yyjson_mut_arr_iter items;
+	yyjson_mut_val *key, *other = yyjson_mut_arr_get_first(b);
+
+	if (yyjson_mut_is_obj(a) && yyjson_mut_is_obj(b)) {
+		yyjson_mut_obj_iter_init(a, &pairs);
+		while ((key = yyjson_mut_obj_iter_next(&pairs))) {
+			const char *name = yyjson_mut_get_str(key);
+
+			if (strcmp(name, "query_location") != 0 &&
+			    !same(yyjson_mut_obj_iter_get_val(key), yyjson_mut_obj_get(b, name)))
+				return false;
+		}
+		return yyjson_mut_obj_size(a) - (yyjson_mut_obj_get(a, "query_location") != NULL) ==
+		       yyjson_mut_obj_size(b) - (yyjson_mut_obj_get(b, "query_location") != NULL);
+	}
+	if (!yyjson_mut_is_arr(a) || !yyjson_mut_is_arr(b))
+		return a && b && yyjson_mut_equals(a, b);
+	if (yyjson_mut_arr_size(a) != yyjson_mut_arr_size(b))
+		return false;
+	yyjson_mut_arr_iter_init(a, &items);
+	for (yyjson_mut_val *item; (item = yyjson_mut_arr_iter_next(&items)); other = other->next)
+		if (!same(item, other))
+			return false;
+	return true;
+}
+
+bool tree_equals(const struct tree *a, const struct tree *b)
+{
+	return same(value(a->statement), value(b->statement));
+}
+
 void node_drop_alias(struct tree *tree, struct node *node)
 {
 	yyjson_mut_val *alias = yyjson_mut_obj_get(value(node), "alias");
@@ -412,19 +456,15 @@ void node_drop_alias(struct tree *tree, struct node *node)
 static int select_sql(struct duck_connection *connection, const char *select, const char *from, const char *prefix,
                       struct buffer *out, struct error *err)
 {
-	OWNED_BUFFER struct buffer json = {0}, query = {0};
+	OWNED_BUFFER struct buffer json = {0};
 	OWNED_DUCK_ROWS struct duck_rows rows = {0};
 	const char *sql;
 
 	buffer_init(&json, SQL_MAXIMUM_BYTES);
-	buffer_init(&query, SQL_MAXIMUM_BYTES);
 	buffer_printf(&json, NODE_BEFORE "%s" NODE_BETWEEN "%s" NODE_AFTER, select, from);
-	buffer_text(&query, "SELECT json_deserialize_sql(CAST(");
-	buffer_sql_text(&query, buffer_string(&json));
-	buffer_text(&query, " AS JSON))");
-	if (!buffer_ok(&json) || !buffer_ok(&query))
+	if (!buffer_ok(&json))
 		return error_no_memory(err);
-	if (duck_query(connection, buffer_string(&query), &rows, err))
+	if (duck_ask(connection, "SELECT json_deserialize_sql(CAST($1 AS JSON))", buffer_string(&json), &rows, err))
 		return -1;
 	sql = duck_cell(&rows, 0, 0);
 	if (strncmp(sql, prefix, strlen(prefix)))
@@ -440,6 +480,30 @@ static char *write_json(const struct node *node, struct error *err)
 	if (!json)
 		error_no_memory(err);
 	return json;
+}
+
+int tree_sql(struct tree *tree, struct duck_connection *connection, struct buffer *out, struct error *err)
+{
+	OWNED_FREE char *json = yyjson_mut_val_write(value(tree->statement), YYJSON_WRITE_ALLOW_INF_AND_NAN, NULL);
+	OWNED_BUFFER struct buffer whole = {0}, query = {0};
+	OWNED_DUCK_ROWS struct duck_rows rows = {0};
+
+	if (!json)
+		return error_no_memory(err);
+	buffer_init(&whole, SQL_MAXIMUM_BYTES);
+	buffer_init(&query, SQL_MAXIMUM_BYTES);
+	buffer_text(&whole, "{\"error\":false,\"statements\":[");
+	buffer_text(&whole, json);
+	buffer_text(&whole, "]}");
+	buffer_text(&query, "SELECT json_deserialize_sql(CAST(");
+	buffer_sql_text(&query, buffer_string(&whole));
+	buffer_text(&query, " AS JSON))");
+	if (!buffer_ok(&whole) || !buffer_ok(&query))
+		return error_no_memory(err);
+	if (duck_query(connection, buffer_string(&query), &rows, err))
+		return -1;
+	buffer_text(out, duck_cell(&rows, 0, 0));
+	return buffer_ok(out) ? 0 : error_no_memory(err);
 }
 
 int tree_expression_sql(struct tree *tree, struct duck_connection *connection, const struct node *expression,

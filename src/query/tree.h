@@ -100,6 +100,13 @@ int node_set(struct tree *tree, struct node *object, const char *name, struct no
 /* Removes the alias. */
 void node_drop_alias(struct tree *tree, struct node *node);
 
+/* A new value of the tree, from JSON of our own. NULL: out of memory. */
+struct node *tree_value(struct tree *tree, const char *json);
+
+/* The same, but for the places that their parts were read from. False also where there is no memory to know. */
+bool tree_equals(const struct tree *a, const struct tree *b);
+/* The statement, as it was changed, as SQL. */
+int tree_sql(struct tree *tree, struct duck_connection *connection, struct buffer *out, struct error *err);
 /* An expression as SQL. */
 int tree_expression_sql(struct tree *tree, struct duck_connection *connection, const struct node *expression,
                         struct buffer *out, struct error *err);

@@ -36,6 +36,7 @@ struct write_sink {
 struct write_options {
 	enum answer_format format;
 	int64_t max_rows; /* 0: any; one more is an error: too_many */
+	int64_t first_rows; /* of JSON and NDJSON; 0: all; those behind are not written, which is no error: more */
 	const struct spec_property
 	        *null_as; /* column or *, JSON that stands for NULL, NaN and Infinity; of JSON and NDJSON */
 	int null_as_count;
@@ -49,6 +50,7 @@ struct write_options {
 struct write_result {
 	int64_t rows;
 	bool too_many;
+	bool more; /* than first_rows */
 };
 
 /* "text/csv; charset=utf-8; header=present", ... */

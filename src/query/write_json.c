@@ -141,6 +141,9 @@ static int write_list(struct write *w, const struct member *members, const struc
 
 	buffer_text(&w->out, w->options->tail && layout->end ? "{\"rows\": [" : layout->first);
 	while ((got = query_next(w->query, &cells, err)) == 1) {
+		w->result->more = w->options->first_rows && w->result->rows == w->options->first_rows;
+		if (w->result->more)
+			break;
 		buffer_text(&w->out, w->result->rows ? layout->between : "");
 		if (write_count(w, 1, err))
 			return -1;

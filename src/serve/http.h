@@ -1,5 +1,5 @@
 /*
- * http.h - HTTP/1.1 (RFC 9112) as requests and responses; http.c alone sees libmicrohttpd.
+ * http.h - HTTP/1.1 (RFC 9112) as requests and responses; http*.c alone see libmicrohttpd.
  *
  * One thread a connection: a handler may wait for a worker, and a producer for its bytes. Bounds: so many connections,
  * so many bytes of a request's line and headers (431, 414) and of its body (413), so long for a request to come (408 or
@@ -8,9 +8,12 @@
  * Invariants:
  *  1. Every request gets one response, or its connection is cut.
  *  2. A producer's next is called only when the client took what was given before: backpressure reaches the worker.
- *  3. A producer that fails after its first byte cuts the connection in the middle of a chunk, after a trailer
- *     (RFC 9110 section 6.5) where the client takes one; nobody can take what came for whole.
+ *  3. A producer that fails after its first byte cuts the connection: in the middle of a chunk, or in the middle of the
+ *     trailers where the client says that it takes them (TE: trailers; RFC 9110 section 10.1.4). No client that follows
+ *     the framing can take what came for whole. HTTP/1.0 has no framing: there the connection is reset.
  *  4. producer.close is called once, also where the client went away.
+ *  5. A request that two programs could read in two ways (two lengths, two hosts, an encoded '/' in a path...) is
+ *     refused, and its connection closed.
  *
  * Life cycle: http_start -> http_stop. Handlers run on the connections' threads.
  */
@@ -32,7 +35,8 @@ struct http_response;
 
 const char *http_method(const struct http_request *request);
 const char *http_path(const struct http_request *request); /* decoded, without what stands behind '?' */
-const char *http_header(const struct http_request *request, const char *name); /* NULL: none; the first of several */
+/* NULL: there is none. Several are one list with ", " between them; of those that may stand there once there is one. */
+const char *http_header(const struct http_request *request, const char *name);
 /* What stands behind '?', decoded. NULL: not there. */
 const char *http_argument(const struct http_request *request, const char *name);
 /* Each of them; two may have one name. False from `each` ends it. */
@@ -42,6 +46,7 @@ const char *http_body(const struct http_request *request, size_t *ret_size);
 /* The connection's socket, for who waits: it becomes readable with end of file when the client goes away. */
 int http_client_fd(const struct http_request *request);
 const char *http_client_address(const struct http_request *request); /* "127.0.0.1" */
+int64_t http_began_us(const struct http_request *request); /* clock_monotonic_us() when its first line had come */
 
 /* ---- the response */
 
@@ -59,28 +64,48 @@ struct http_response {
 	struct buffer headers; /* "Name: value\n"...; by http_add */
 	struct buffer body;
 	struct http_producer producer; /* next NULL: the body is all */
-	bool compress; /* the body or what is produced may be sent in gzip or zstd, as Accept-Encoding says */
+	/* The body or what is produced may be sent in gzip or zstd, as Accept-Encoding says; an ETag becomes a weak one
+	 * (W/"...") then. */
+	bool compress;
+	const char *route; /* for `done`: a text that outlives the response; NULL: none */
 };
 
-/* The value is one line; bytes that would end it are left out. */
+/* Instead of a header of that name that is there already. The value is one line; bytes that would end it are left out.
+ */
 void http_add(struct http_response *response, const char *name, const char *format, ...)
         __attribute__((format(printf, 3, 4)));
+
+struct http_done { /* what became of a response */
+	const char *route; /* the response's */
+	const char *method;
+	int status;
+	int64_t bytes; /* of its body, as sent */
+	int64_t us; /* from the request's first line to the response's end */
+	bool whole; /* false: the client went away, or it was cut */
+};
 
 struct http_options {
 	const char
 	        *address; /* "PORT", "HOST:PORT" or "[IPV6]:PORT"; a port alone means 127.0.0.1; port 0: any free one */
 	const char *certificate, *key; /* PEM files; read again when they change; NULL: no TLS */
+	bool loopback; /* an address that other machines reach is a mistake */
 	int connections; /* the most at once */
 	size_t body_bytes; /* the largest body of a request */
 	int idle_s; /* a connection that is silent so long is closed */
 	void *context;
 	void (*handle)(void *context, const struct http_request *request, struct http_response *response);
+	void (*done)(void *context, const struct http_done *done); /* may be NULL */
 };
 
 struct http_server *http_start(const struct http_options *options, struct error *err);
 /* "127.0.0.1:PORT", borrowed. */
 const char *http_address(const struct http_server *server);
-/* No new connection; those that answer may end within the time. */
+bool http_is_tls(const struct http_server *server);
+/* From now on no new connection, and those without a request are closed: the first half of http_stop, which does it
+ * too. */
+void http_quiesce(struct http_server *server);
+/* No new connection; those that answer may end within the time, then are cut. Handlers that wait notice by
+ * http_client_fd. */
 void http_stop(struct http_server *server, int patience_ms);
 
 #endif

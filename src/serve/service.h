@@ -2,9 +2,9 @@
  * service.h - from a request to rows: rights, bounds, a worker, an answer. No protocol: http knows nothing of SQL, and
  * service nothing of HTTP's bytes.
  *
- *     handler (query.c, endpoint.c, ask.c, console.c)
- *       -> service_authorize     who is it, and may it do that (token.h); its rate (429)
- *       -> service_run           a lease of the catalog's pool (503), the worker's guard (400, 403), its first frame
+ *     handler (query.c, endpoints.c, ask.c, console.c), behind routes.h: who is it (401), its rate (429)
+ *       -> service_run           its rights to the catalog (403), a lease of the catalog's pool (503), the worker's
+ *                                guard (400, 403), its first frame
  *       -> the answer            a stream of frames; each ending is one line of the audit log (audit.h)
  *
  * Invariants:
@@ -12,7 +12,7 @@
  *  2. A QUERY_START in the audit log has its QUERY_END, or the process died with it.
  *  3. A refusal tells one sentence; never a path, a key or a stack.
  *
- * Life cycle: service_new -> (routes) -> service_stop -> service_free. Any thread.
+ * Life cycle: service_new -> (service_run...) -> service_stop -> service_free. Any thread.
  */
 #ifndef TARN_SERVE_SERVICE_H
 #define TARN_SERVE_SERVICE_H
@@ -30,9 +30,10 @@ struct answer;
 
 struct service_options {
 	const struct manifest *manifest; /* borrowed until service_free */
-	const char *tokens; /* a file of DuckLakeTokens; NULL: those of the manifest alone */
-	bool anyone; /* no token is asked for (127.0.0.1 alone) */
 	const char *audit; /* a file to append to; NULL: the log */
+	/* This process writes the catalogs of the manifest's streams and pipelines; those that one process holds alone
+	 * (backends duckdb and file) are not served then. */
+	bool writes;
 };
 
 struct service *service_new(const struct service_options *options, struct error *err);
@@ -44,7 +45,14 @@ const struct manifest *service_manifest(const struct service *service);
 const struct spec_catalog *service_catalog(const struct service *service, const char *name);
 struct pool *service_pool(const struct service *service, const struct spec_catalog *catalog);
 struct version *service_version(const struct service *service, const struct spec_catalog *catalog);
-struct tokens *service_tokens(const struct service *service);
+struct audit;
+struct audit *service_audit(const struct service *service);
+/* Brings the gauges of the pools up to date. */
+void service_metrics(struct service *service);
+/* Whether each pool that keeps warm workers has one; appends which has none. */
+bool service_ready(struct service *service, struct buffer *reason);
+/* NULL: it is served; else why not, a sentence. */
+const char *service_why_not(const struct service *service, const struct spec_catalog *catalog);
 
 /* A request to a worker, for whoever holds the token. The texts of `request` are borrowed for the call. */
 struct service_ask {
@@ -53,31 +61,41 @@ struct service_ask {
 	struct request *request; /* its tables and bounds are narrowed to the token's here */
 	const char *route; /* for the audit log: "POST /query", an endpoint's name... */
 	int client_fd; /* -1: none */
+	const char *client; /* its address, for the audit log; NULL: none */
 };
 
 struct service_refusal {
-	enum refusal kind; /* REFUSAL_NONE: what follows decides */
+	enum refusal kind; /* REFUSAL_NONE: it is one of the service's own */
 	int status; /* HTTP's */
 	int retry_after_s; /* 0: none */
-	char title[128], detail[512];
+	const char *name, *title; /* constants: the problem's (problem.def, pool/request.h) */
+	char detail[512];
+	bool about_names; /* the detail repeats names and words of the statement, and no value of a table */
+	int64_t query; /* its id in the audit log; 0: it has none */
 };
 
 /* Up to the worker's START. NULL with *ret_refusal. */
 struct answer *service_run(struct service *service, const struct service_ask *ask, struct service_refusal *ret_refusal);
 
 struct answer_facts {
+	int64_t query; /* its id in the audit log */
 	int64_t snapshot, worker, waited_us, started_us; /* started: from the request to START */
+	int64_t took_us; /* from the request until now, or to its end */
 	bool one_shot;
 	int64_t rows, bytes; /* so far; rows are known at the end */
+	bool more; /* known at the end: there are more rows than the request's first_rows */
 	const char *content_type; /* borrowed */
+	const char *columns, *tables; /* of START, as JSON: [{"name", "type"}], ["main.t"]; borrowed; NULL: not told */
 };
 
-/* 1: *block has the next bytes; 0: the end; -1: it failed after it began: *ret_refusal. */
+/* 1: *block has the next bytes, instead of what was in it; 0: the end; -1: it failed after it began: *ret_refusal. */
 int answer_next(struct answer *answer, struct buffer *block, struct service_refusal *ret_refusal);
+/* Whether answer_next would answer at once; waits for that at most so long. */
+bool answer_ready(struct answer *answer, int wait_ms);
 struct answer_facts answer_facts(const struct answer *answer);
 /* Also where it was not read to its end: the worker is told. */
 void answer_close(struct answer *answer);
-/* All of it into memory, at most max_bytes; closes it. */
+/* All of it into memory, at most max_bytes (ROWS where it is more); closes it. */
 int answer_collect(struct answer *answer, struct buffer *out, size_t max_bytes, struct answer_facts *ret_facts,
                    struct service_refusal *ret_refusal);
 

@@ -24,6 +24,8 @@ struct token;
 struct tokens *tokens_new(const struct manifest *manifest, const char *file, struct error *err);
 void tokens_free(struct tokens *tokens);
 int tokens_count(struct tokens *tokens);
+/* One more, which may ask everything: the one that a service without any makes (first_token.h). Before any is found. */
+int tokens_add(struct tokens *tokens, const char *sha256, struct error *err);
 
 /* The token behind "Bearer ..." (RFC 6750); NULL: not one that is known. Retained for the caller. */
 const struct token *tokens_find(struct tokens *tokens, const char *authorization);
@@ -36,6 +38,12 @@ const struct spec_token *token_spec(const struct token *token);
 int64_t token_take(const struct token *token, int64_t now_ms);
 bool token_may_catalog(const struct token *token, const char *catalog);
 bool token_may_endpoint(const struct token *token, const char *endpoint);
+
+/*
+ * * stands for any characters, case aside. A '*' in the text is matched by a '*' of the pattern alone: so that a
+ * pattern that fits another pattern means all that the other one means.
+ */
+bool pattern_fits(const char *pattern, const char *text);
 
 /* A new one: 43 characters of base64url, and its SHA-256 in hexadecimal. */
 int token_make(char ret_token[44], char ret_sha256[65], struct error *err);

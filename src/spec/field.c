@@ -93,10 +93,12 @@ const char *field_check(const struct field *field, const char *text)
 	case TYPE_SQL: return text[strspn(text, " \t\r\n")] ? NULL : "is empty";
 	case TYPE_SCHEDULE: return schedule_parse(text, &schedule);
 	case TYPE_ENDPOINT: return value_endpoint(text);
+	case TYPE_BASE_URL: return value_base_url(text);
 	case TYPE_BUCKET: return value_bucket(text);
 	case TYPE_PREFIX: return value_prefix(text);
 	case TYPE_URL_PATH: return value_url_path(text);
 	case TYPE_OBJECT:
+	case TYPE_ANY:
 	case TYPE_MAP:
 	case TYPE_LIST:
 	case TYPE_TEXTS:

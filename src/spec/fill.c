@@ -35,6 +35,7 @@ static bool is_text(enum field_type type)
 	case TYPE_SQL:
 	case TYPE_SCHEDULE:
 	case TYPE_ENDPOINT:
+	case TYPE_BASE_URL:
 	case TYPE_BUCKET:
 	case TYPE_PREFIX:
 	case TYPE_URL_PATH:
@@ -203,12 +204,16 @@ static int fill_text(const struct filling *f, const struct field *field, const s
 
 /* ---- maps ---- */
 
-static int check_property(const struct filling *f, const struct yaml_node *node)
+static int check_property(const struct filling *f, const struct field *field, const struct yaml_node *node)
 {
-	const char *wrong = value_property(node->key), *kept = property_kept(node->key);
+	const char *wrong = field->kafka ? value_property(node->key) : value_line(node->key);
+	const char *kept = field->kafka ? property_kept(node->key) : NULL;
 	char path[YAML_PATH_SIZE];
 
 	yaml_path(node, path);
+	if (wrong && !field->kafka)
+		return mistake(f->reading, node->key_line, node->key_column, path, "has a key that %s; would be a name",
+		               wrong);
 	if (wrong)
 		return mistake(f->reading, node->key_line, node->key_column, path,
 		               "%s; would be a property of librdkafka", wrong);
@@ -221,9 +226,10 @@ static int check_property(const struct filling *f, const struct yaml_node *node)
 static int fill_property(const struct filling *f, const struct field *field, const struct yaml_node *node,
                          struct spec_property *property)
 {
-	if (check_property(f, node) || expand_text(f->reading, node, field->files, true, &property->value))
+	if (check_property(f, field, node) ||
+	    expand_text(f->reading, node, field->files, field->kafka, &property->value))
 		return -1;
-	if (property_is_secret(node->key))
+	if (field->kafka && property_is_secret(node->key))
 		log_mask_secret(property->value);
 	property->name = strdup(node->key);
 	return property->name ? 0 : error_no_memory(f->reading->err);
@@ -349,6 +355,8 @@ static int fill_mapping(const struct filling *f, const struct yaml_node *mapping
 			return unknown_field(f, node, parent);
 		if (field->type == TYPE_OBJECT)
 			rc = check_shape(f, node, field, YAML_MAPPING) || fill_mapping(f, node, field->path);
+		else if (field->type == TYPE_ANY)
+			rc = 0;
 		else if (field->type == TYPE_MAP)
 			rc = fill_map(f, field, node);
 		else if (field->type == TYPE_LIST)

@@ -62,6 +62,7 @@ const int field_count = (int)COUNT_OF(fields);
 #define STORES_BOOLEAN sizeof(bool)
 #define STORES_MAP sizeof(struct spec_property *)
 #define STORES_OBJECT 0
+#define STORES_ANY 0
 #define STORES_LIST sizeof(struct spec_column *)
 #define STORES_TEXTS sizeof(char **)
 #define STORES_NUMBER sizeof(char *)
@@ -71,6 +72,7 @@ const int field_count = (int)COUNT_OF(fields);
 #define STORES_SQL sizeof(char *)
 #define STORES_SCHEDULE sizeof(char *)
 #define STORES_ENDPOINT sizeof(char *)
+#define STORES_BASE_URL sizeof(char *)
 #define STORES_BUCKET sizeof(char *)
 #define STORES_PREFIX sizeof(char *)
 #define STORES_URL_PATH sizeof(char *)

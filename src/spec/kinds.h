@@ -63,6 +63,7 @@ struct field {
 	const char *instead_of; /* this or that field, never both; either will do where that one is required */
 	bool url; /* TYPE_PATH: an s3:// URL is right, too */
 	bool files; /* file:PATH is replaced by the file's content; TYPE_SECRET always */
+	bool kafka; /* TYPE_MAP: its keys are properties of librdkafka, some of which hold secrets */
 };
 
 struct enum_value {

@@ -103,10 +103,14 @@ static bool is_in_example(const struct field *field)
 	return field->example || (field->type == TYPE_OBJECT && has_example(field));
 }
 
-/* The example as a scalar of YAML: in quotes where a plain one could be read as something else. */
-static void append_scalar(struct buffer *out, const char *text)
+/* The example as YAML: a text in quotes where a plain one could be read as something else. */
+static void append_scalar(struct buffer *out, const struct field *field)
 {
-	if (strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._/-") == strlen(text))
+	const char *text = field->example;
+
+	if (field->type == TYPE_TEXTS || field->type == TYPE_LIST || field->type == TYPE_MAP)
+		buffer_text(out, text);
+	else if (strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._/-") == strlen(text))
 		buffer_text(out, text);
 	else
 		buffer_json_text(out, text, strlen(text));
@@ -119,12 +123,12 @@ static void append_example(struct buffer *out, enum kind_id kind)
 
 	buffer_printf(out, "\n```%s\n", header ? "sql" : "yaml");
 	for (const struct field *f = fields; f < fields + field_count; f++) {
-		if (f->kind != kind || !is_in_example(f))
+		if (f->kind != kind || !is_in_example(f) || field_list(f))
 			continue;
 		buffer_printf(out, "%s%*s%s:", header ? "-- " : "", 2 * depth_of(f), "", field_name(f));
 		if (f->type != TYPE_OBJECT) {
 			buffer_char(out, ' ');
-			append_scalar(out, f->example);
+			append_scalar(out, f);
 		}
 		buffer_char(out, '\n');
 	}

@@ -179,7 +179,7 @@ struct spec_pipeline {
 
 /* Warm workers of one catalog. Its fields are those of the API's users, whose manifests apply unchanged. */
 struct spec_pool {
-	char *name;
+	char *name, *namespace;
 	char *catalog_ref;
 	struct spec_catalog *catalog; /* resolved; borrowed from the manifest */
 	bool read_only;
@@ -206,6 +206,7 @@ struct spec_parameter {
 	char *name;
 	enum parameter_type type;
 	bool required, in_path; /* in_path: a {NAME} of the endpoint's path; then required, too */
+	bool in_sql; /* all are, but for the size of pages */
 	char *fallback; /* in the manifest's words, checked against the type; NULL: none */
 	char *minimum, *maximum; /* numbers; NULL: none */
 	char **allowed;
@@ -233,7 +234,7 @@ struct spec_endpoint {
 	enum endpoint_access access;
 	char **page_key; /* none: there are no pages */
 	int page_key_count;
-	char *page_size; /* an integer parameter; NULL where there are no pages */
+	char *page_size; /* an integer parameter with a maximum; NULL where there are no pages */
 	int cache_answers;
 	int64_t cache_bytes, cache_age_ms;
 	struct spec_position position;
@@ -266,6 +267,7 @@ struct spec_assistant {
 	bool sample_values;
 	int64_t timeout_ms;
 	int max_tokens;
+	int64_t prompt_bytes; /* the most of what it is told of the tables */
 	struct spec_position position;
 };
 

@@ -184,9 +184,12 @@ const char *value_cpu(const char *text, int64_t *ret_millis)
 		*ret_millis = number;
 		return NULL;
 	}
-	if (*text == '.')
-		for (text++; is_digit(*text) && digits < 3; digits++)
+	if (*text == '.') {
+		if (!is_digit(*++text))
+			return "is no number of cores";
+		for (; is_digit(*text) && digits < 3; digits++)
 			fraction = fraction * 10 + (*text++ - '0');
+	}
 	if (*text)
 		return is_digit(*text) ? "is finer than a thousandth of a core" : "is no number of cores";
 	for (; digits < 3; digits++)
@@ -415,6 +418,22 @@ const char *value_endpoint(const char *text)
 	if (*colon && (value_integer(colon + 1, &port) || port < 1 || port > 65535))
 		return "has no port from 1 to 65535 behind its host";
 	return NULL;
+}
+
+const char *value_base_url(const char *text)
+{
+	size_t scheme = !strncmp(text, "https://", 8) ? 8 : !strncmp(text, "http://", 7) ? 7 : 0;
+	size_t host = scheme + strcspn(text + scheme, "/");
+	char endpoint[256];
+
+	if (host >= sizeof endpoint)
+		return "has a host that is too long";
+	memcpy(endpoint, text, host);
+	endpoint[host] = 0;
+	for (const char *c = text + host; *c; c++)
+		if (!is_letter(*c) && !is_digit(*c) && !strchr("._-/", *c))
+			return "has a character that its path may not have";
+	return value_endpoint(endpoint);
 }
 
 /* Amazon S3 User Guide, "General purpose bucket naming rules". */

@@ -31,6 +31,7 @@ const char *value_brokers(const char *text);
 const char *value_number(const char *text); /* what strtod takes whole, finite */
 const char *value_pointer(const char *text); /* RFC 6901 */
 const char *value_endpoint(const char *text); /* of an object store */
+const char *value_base_url(const char *text); /* the same with a path */
 const char *value_bucket(const char *text);
 const char *value_prefix(const char *text); /* of an object's key */
 const char *value_url_path(const char *text); /* of an endpoint, with {NAME} as whole parts */

@@ -19,6 +19,7 @@
 
 #define GATHER_ROWS (8 * BATCH_ROWS_MAX)
 #define GATHER_BYTES ((int64_t)1 << 20)
+#define GATHER_LARGE ((size_t)4096) /* bytes of a message that is looked at by itself */
 
 /* Settles the lane's offsets up to `to`. */
 static struct unit *unit_new(struct stream *stream, int32_t partition, int64_t to)
@@ -177,12 +178,22 @@ static int take_refused(struct stream *stream, struct message *message, const ch
 	return 0;
 }
 
+/* Rows' bytes are counted now and then: that takes a look at each column, and small messages add little. */
+static bool is_full(const struct stream *stream, size_t size)
+{
+	if (json_rows(stream->json) >= GATHER_ROWS)
+		return true;
+	return (size >= GATHER_LARGE || stream->gathered->messages % 16 == 0) &&
+	       json_bytes(stream->json) >= GATHER_BYTES;
+}
+
 /* The message's rows were added: its offset belongs to the unit now. */
 static int gather(struct stream *stream, struct message *message, struct error *err)
 {
 	struct lane *lane = &stream->lanes[message->partition];
 	struct unit *unit = stream->gathered;
 	bool alone = lane->careful_until > message->offset;
+	size_t size = message->size;
 	int64_t skipped = message->offset - lane->read_next;
 
 	if (!unit) {
@@ -202,7 +213,7 @@ static int gather(struct stream *stream, struct message *message, struct error *
 		if (!unit->held)
 			return error_no_memory(err);
 	}
-	if (alone || json_rows(stream->json) >= GATHER_ROWS || json_bytes(stream->json) >= GATHER_BYTES)
+	if (alone || is_full(stream, size))
 		return take_flush(stream, err);
 	return 0;
 }

@@ -6,12 +6,25 @@
 #include "base/owned.h"
 #include "wire/kafka_lanes.h"
 
+#define PREFETCH_BYTES 512
 #define AHEAD_BYTES ((size_t)1 << 20) /* librdkafka bounds only what is in its own queue */
+
+/* Another core has written what the next messages hold: it comes while the one before them is decoded. */
+static void prefetch(const struct kafka_source *source, int at)
+{
+	const rd_kafka_message_t *m = at < source->ahead_count ? source->ahead[at] : NULL;
+
+	for (size_t i = 0; m && m->payload && i < m->len && i < PREFETCH_BYTES; i += 64)
+		__builtin_prefetch((const char *)m->payload + i);
+	if (at + 2 < source->ahead_count && source->ahead[at + 2])
+		__builtin_prefetch(source->ahead[at + 2]);
+}
 
 rd_kafka_message_t *ahead_next(struct kafka_source *source)
 {
 	rd_kafka_message_t *m = NULL;
 
+	prefetch(source, source->ahead_at + 2);
 	for (int i = source->ahead_at; i < source->ahead_count && !m; i++) {
 		struct lane *lane = source->ahead[i] ? lane_at(source, source->ahead[i]->partition) : NULL;
 

@@ -14,30 +14,9 @@ MENDED = SILVER.replace("CAST(amount AS INTEGER)", "CAST(nullif(amount, 'n/a') A
 OF_SILVER = ("--model", "silver_events")
 
 
-@pytest.fixture(scope="module")
-def refreshed(session_folder):
-    made = {}
-
-    def give(backend):
-        if backend not in made:
-            made[backend] = LayeredLake(backend, session_folder)
-            made[backend].take()
-            made[backend].transform()
-            made[backend].keep()
-        made[backend].restore()
-        return made[backend]
-
-    return give
-
-
 @pytest.fixture(params=BACKENDS)
 def lake(request, refreshed):
     return refreshed(request.param)
-
-
-@pytest.fixture
-def sqlite(refreshed):
-    return refreshed("sqlite")
 
 
 def quarantine(lake, verb, *arguments, expect=DONE, json_=True):

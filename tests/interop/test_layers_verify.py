@@ -11,31 +11,9 @@ from support import DONE, INPUT, NO
 BACKENDS = ["sqlite", "duckdb", "file"] if support.LONG else ["sqlite", "file"]
 
 
-@pytest.fixture(scope="module")
-def refreshed(session_folder):
-    """refreshed(backend): 200 events and their layers, as if just made."""
-    made = {}
-
-    def give(backend):
-        if backend not in made:
-            made[backend] = LayeredLake(backend, session_folder)
-            made[backend].take()
-            made[backend].transform()
-            made[backend].keep()
-        made[backend].restore()
-        return made[backend]
-
-    return give
-
-
 @pytest.fixture(params=BACKENDS)
 def lake(request, refreshed):
     return refreshed(request.param)
-
-
-@pytest.fixture
-def sqlite(refreshed):
-    return refreshed("sqlite")
 
 
 def verify(lake, expect=DONE):

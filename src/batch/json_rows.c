@@ -1,0 +1,175 @@
+/*
+ * json_rows.c - a document's values become a row: what a broken rule costs, and the reason.
+ */
+#include <math.h>
+#include <stdio.h>
+
+#include "batch/json_private.h"
+
+#define SAMPLE_MAX 40 /* bytes of a value that reasons quote */
+
+/* ---- broken rules */
+
+/* The value as reasons quote it: short, and never half of a character. */
+static void sample(yyjson_val *value, char *text, size_t size)
+{
+	const char *from = yyjson_is_raw(value) ? yyjson_get_raw(value) : yyjson_get_str(value);
+	size_t length = from ? yyjson_get_len(value) : 0, kept = length < SAMPLE_MAX ? length : SAMPLE_MAX;
+
+	while (kept < length && kept && ((unsigned char)from[kept] & 0xc0) == 0x80)
+		kept--;
+	*text = 0;
+	if (from)
+		snprintf(text, size, yyjson_is_raw(value) ? " (%.*s%s)" : " ('%.*s%s')", (int)kept, from,
+		         kept < length ? "..." : "");
+}
+
+/* The row lost points; or, where there is no score, its payload is refused. */
+static int broken(struct json_decoder *decoder, double points, const char *reason, struct error *err)
+{
+	if (decoder->score < 0 && decoder->reasons < 0)
+		return error_set(err, ERROR_CORRUPT, 0, "%s", reason);
+	decoder->points += points;
+	if (decoder->reasons >= 0 && !grow_element(&decoder->columns.data[decoder->reasons], reason, strlen(reason)))
+		return error_no_memory(err);
+	return 0;
+}
+
+static bool is_allowed(const struct cell *cell, yyjson_val *value)
+{
+	const char *text = yyjson_get_str(value);
+	size_t size = yyjson_get_len(value);
+	uint64_t head = text_head(text, size);
+
+	for (int i = 0; i < cell->rule.allowed_count; i++)
+		if (cell->allowed[i].size == size && cell->allowed[i].head == head &&
+		    (size <= sizeof head || !memcmp(cell->rule.allowed[i], text, size)))
+			return true;
+	return false;
+}
+
+static bool is_within(const struct json_column *rule, double number)
+{
+	return !(rule->has_minimum && number < rule->minimum) && !(rule->has_maximum && number > rule->maximum);
+}
+
+static int out_of_range(struct json_decoder *decoder, const struct json_column *rule, yyjson_val *value,
+                        struct error *err)
+{
+	char text[SAMPLE_MAX + 16], reason[512];
+	int used;
+
+	sample(value, text, sizeof text);
+	used = snprintf(reason, sizeof reason, "%s is out of range%s:", rule->name, text);
+	if (rule->has_minimum)
+		used += snprintf(reason + used, sizeof reason - (size_t)used, " at least %g", rule->minimum);
+	if (rule->has_maximum)
+		snprintf(reason + used, sizeof reason - (size_t)used, "%s at most %g", rule->has_minimum ? "," : "",
+		         rule->maximum);
+	return broken(decoder, rule->weight * decoder->rules.out_of_range, reason, err);
+}
+
+static int not_allowed(struct json_decoder *decoder, const struct json_column *rule, yyjson_val *value,
+                       struct error *err)
+{
+	char text[SAMPLE_MAX + 16], reason[512];
+
+	sample(value, text, sizeof text);
+	snprintf(reason, sizeof reason, "%s is none of its values%s", rule->name, text);
+	return broken(decoder, rule->weight * decoder->rules.out_of_range, reason, err);
+}
+
+static int missing(struct json_decoder *decoder, const struct json_column *rule, struct error *err)
+{
+	char reason[512];
+
+	snprintf(reason, sizeof reason, "%s is missing", rule->name);
+	return broken(decoder, rule->weight * decoder->rules.missing, reason, err);
+}
+
+static int wrong_type(struct json_decoder *decoder, const struct json_column *rule, yyjson_val *value,
+                      struct error *err)
+{
+	char text[SAMPLE_MAX + 16], reason[512];
+
+	sample(value, text, sizeof text);
+	snprintf(reason, sizeof reason, "%s is %s%s, not %s", rule->name, json_name(value), text,
+	         json_type_right(rule->type));
+	return broken(decoder, rule->weight * decoder->rules.wrong_type, reason, err);
+}
+
+/* ---- a row */
+
+/* A column of whole numbers, seen in the table or inferred, and the first other number. */
+static bool widens(const struct json_decoder *decoder, const struct json_column *rule, yyjson_val *value)
+{
+	double number;
+
+	return decoder->infers && rule->type == JSON_BIGINT && yyjson_is_raw(value) && !json_is_whole(value) &&
+	       json_number(value, &number);
+}
+
+/* Of a value that was put: number is NAN where it was read as none. */
+static int check_range(struct json_decoder *decoder, const struct cell *cell, yyjson_val *value, double number,
+                       struct error *err)
+{
+	const struct json_column *rule = &cell->rule;
+
+	if ((rule->has_minimum || rule->has_maximum) && (!isnan(number) || json_number(value, &number)) &&
+	    !is_within(rule, number))
+		return out_of_range(decoder, rule, value, err);
+	if (cell->allowed && yyjson_is_str(value) && !is_allowed(cell, value))
+		return not_allowed(decoder, rule, value, err);
+	return 0;
+}
+
+static int fill_cell(struct json_decoder *decoder, struct cell *cell, struct error *err)
+{
+	struct growing *data = cell->column < 0 ? NULL : &decoder->columns.data[cell->column];
+	const struct json_column *rule = &cell->rule;
+	struct place place = cell->place;
+	yyjson_val *value = place.value;
+	double number;
+
+	if (!value || yyjson_is_null(value)) {
+		grow_null(data);
+		return rule->required ? missing(decoder, rule, err) : 0;
+	}
+	if (json_put(data, rule, &place, &number))
+		return check_range(decoder, cell, value, number, err);
+	if (widens(decoder, rule, value)) {
+		cell->rule.type = JSON_DOUBLE;
+		if (columns_widen(&decoder->columns, cell->column, err))
+			return -1;
+		json_put(data, rule, &place, &number);
+		return 0;
+	}
+	grow_null(data);
+	return wrong_type(decoder, rule, value, err);
+}
+
+int json_fill_row(struct json_decoder *decoder, const char *text, size_t size, int64_t ingested_us, struct error *err)
+{
+	struct columns *columns = &decoder->columns;
+	double score;
+
+	if (!columns_room(columns))
+		return error_no_memory(err);
+	decoder->points = 0;
+	for (int i = 0; i < decoder->cell_count; i++)
+		if (fill_cell(decoder, &decoder->cells[i], err))
+			return -1;
+	score = decoder->points < 100 ? 100 - decoder->points : 0;
+	if (decoder->raw >= 0)
+		grow_text(&columns->data[decoder->raw], text, size);
+	if (decoder->score >= 0)
+		grow_fixed(&columns->data[decoder->score], &score, sizeof score);
+	if (decoder->reasons >= 0)
+		grow_list_end(&columns->data[decoder->reasons]);
+	if (decoder->ingested_at >= 0)
+		grow_fixed(&columns->data[decoder->ingested_at], &ingested_us, sizeof ingested_us);
+	if (!columns_ok(columns))
+		return error_no_memory(err);
+	columns->rows++;
+	return 0;
+}

@@ -1,0 +1,445 @@
+#include <stdlib.h>
+#include <string.h>
+#include <yyjson.h>
+
+#include "base/clock.h"
+#include "base/owned.h"
+#include "lake/duck.h"
+#include "lake/failure.h"
+#include "lake/query.h"
+#include "pool/hot.h"
+#include "pool/worker_private.h"
+#include "query/pin.h"
+#include "query/write.h"
+
+#define SOON_MS 40 /* rows that came are sent then, though a frame is not full */
+/* Of a statement, and what is put around it. */
+#define SQL_BYTES_MAX ((size_t)17 << 20)
+
+struct sending {
+	struct worker *worker;
+	const struct request *request;
+	const struct query *query;
+	const struct statement *statement; /* NULL: without the guard */
+	int64_t snapshot;
+	struct buffer block; /* rows that are not sent yet */
+	int64_t since_ms; /* when the first of them came */
+	bool started; /* START was sent */
+	bool lost; /* the server is gone */
+	bool wrong_parameters;
+	char *next; /* JSON; of a page: the cursor of the one behind it */
+};
+
+/* ---- which snapshot */
+
+int worker_newest(struct worker *worker, int64_t *ret_snapshot, struct error *err)
+{
+	return lake_snapshot(worker->parser, ret_snapshot, err);
+}
+
+static int choose_snapshot(struct worker *worker, const struct request *request, int64_t *ret_snapshot,
+                           struct error *err)
+{
+	if (!lake_has_snapshots(worker->lake)) {
+		*ret_snapshot = 0;
+		if (request->snapshot <= 0)
+			return 0;
+		return error_set(err, ERROR_INVALID, 0, "No snapshot found: this lake keeps none");
+	}
+	if (request->snapshot >= 0) {
+		*ret_snapshot = request->snapshot;
+		return 0;
+	}
+	return worker_newest(worker, ret_snapshot, err);
+}
+
+/* ---- the statement */
+
+static bool in_memory(void *context, const char *schema, const char *table)
+{
+	const struct sending *sending = context;
+
+	return hot_is_true(sending->worker->hot, schema, table, sending->snapshot);
+}
+
+static int pin(struct sending *sending, struct statement *statement, struct error *err)
+{
+	struct worker *worker = sending->worker;
+	struct pin how = {sending->snapshot, HOT_CATALOG, in_memory, sending};
+
+	if (!lake_has_snapshots(worker->lake))
+		how = (struct pin){.snapshot = -1};
+	if (statement->pinned_at == sending->snapshot && statement->pinned_hot == hot_generation(worker->hot))
+		return 0;
+	buffer_clear(&statement->pinned);
+	statement->pinned_at = -2;
+	if (pin_sql(&statement->found, sending->request->sql, lake_connection(worker->parser), &how, &statement->pinned,
+	            err))
+		return -1;
+	statement->pinned_at = sending->snapshot;
+	statement->pinned_hot = hot_generation(worker->hot);
+	return 0;
+}
+
+static enum refusal refuse_verdict(const struct worker *worker, const struct statement *statement, struct error *err)
+{
+	*err = statement->refusal;
+	if (statement->verdict == GUARD_FAILED || strstr(err->message, "Allocation failure"))
+		return worker_refusal(worker, STOP_NONE, err);
+	switch (statement->verdict) {
+	case GUARD_SYNTAX: return REFUSAL_SYNTAX;
+	case GUARD_FORBIDDEN: return REFUSAL_FORBIDDEN;
+	default: return REFUSAL_INTERNAL;
+	}
+}
+
+/* ---- rows */
+
+static int put_start(struct sending *sending, struct error *err)
+{
+	OWNED_BUFFER struct buffer json = {0};
+	const struct query_column *columns = query_columns(sending->query);
+	const char *type = write_content_type(sending->request->format);
+
+	buffer_init(&json, FRAME_BYTES_MAX);
+	buffer_printf(&json, "{\"snapshot\":%lld,\"content_type\":", (long long)sending->snapshot);
+	buffer_json_text(&json, type, strlen(type));
+	buffer_text(&json, ",\"columns\":[");
+	for (int i = 0; i < query_column_count(sending->query); i++) {
+		buffer_text(&json, i ? ",{\"name\":" : "{\"name\":");
+		buffer_json_text(&json, columns[i].name, strlen(columns[i].name));
+		buffer_text(&json, ",\"type\":");
+		buffer_json_text(&json, columns[i].type_name, strlen(columns[i].type_name));
+		buffer_char(&json, '}');
+	}
+	buffer_text(&json, "],\"tables\":[");
+	for (int i = 0; sending->statement && i < sending->statement->found.table_count; i++) {
+		const char *table = sending->statement->found.tables[i];
+
+		buffer_text(&json, i ? "," : "");
+		buffer_json_text(&json, table, strlen(table));
+	}
+	buffer_text(&json, "]}");
+	if (!buffer_ok(&json))
+		return error_no_memory(err);
+	sending->started = true;
+	sending->lost = frame_write(sending->worker->options->fd, FRAME_START, json.data, json.size, err) != 0;
+	return sending->lost ? -1 : 0;
+}
+
+static int send_block(struct sending *sending, struct error *err)
+{
+	if (!sending->started && put_start(sending, err))
+		return -1;
+	for (size_t at = 0; at < sending->block.size; at += FRAME_DATA_BYTES) {
+		size_t left = sending->block.size - at, size = left < FRAME_DATA_BYTES ? left : FRAME_DATA_BYTES;
+
+		sending->lost =
+		        frame_write(sending->worker->options->fd, FRAME_DATA, sending->block.data + at, size, err) != 0;
+		if (sending->lost)
+			return -1;
+	}
+	buffer_clear(&sending->block);
+	return 0;
+}
+
+static int put(void *context, const void *bytes, size_t size, struct error *err)
+{
+	struct sending *sending = context;
+
+	if (!sending->block.size)
+		sending->since_ms = clock_monotonic_ms();
+	buffer_append(&sending->block, bytes, size);
+	if (!buffer_ok(&sending->block))
+		return error_no_memory(err);
+	if (sending->block.size < FRAME_DATA_BYTES && clock_monotonic_ms() - sending->since_ms < SOON_MS)
+		return 0;
+	return send_block(sending, err);
+}
+
+/* ---- pages: rows in the order of their keys, behind the cursor's */
+
+/* As a literal, which DuckDB makes what the key's column is. */
+static void append_value(struct buffer *sql, yyjson_val *value)
+{
+	OWNED_FREE char *text = yyjson_val_write(value, 0, NULL);
+
+	if (yyjson_is_str(value))
+		buffer_sql_text(sql, yyjson_get_str(value));
+	else
+		buffer_text(sql, text ? text : "NULL");
+}
+
+/* NULLs come last, and after each other. */
+static void append_behind(struct buffer *sql, const char *key, yyjson_val *value)
+{
+	if (yyjson_is_null(value)) {
+		buffer_text(sql, "false");
+		return;
+	}
+	buffer_char(sql, '(');
+	buffer_sql_name(sql, key);
+	buffer_text(sql, " > ");
+	append_value(sql, value);
+	buffer_text(sql, " OR ");
+	buffer_sql_name(sql, key);
+	buffer_text(sql, " IS NULL)");
+}
+
+static void append_same(struct buffer *sql, const char *key, yyjson_val *value)
+{
+	buffer_sql_name(sql, key);
+	buffer_text(sql, yyjson_is_null(value) ? " IS NULL" : " = ");
+	if (!yyjson_is_null(value))
+		append_value(sql, value);
+}
+
+static int append_cursor(struct buffer *sql, const struct request *request, yyjson_val *values, struct error *err)
+{
+	if (!yyjson_is_arr(values) || (int)yyjson_arr_size(values) != request->page_key_count)
+		return error_set(err, ERROR_INVALID, 0, "the cursor is none of this endpoint's");
+	buffer_text(sql, " WHERE ");
+	for (int i = 0; i < request->page_key_count; i++) {
+		buffer_text(sql, i ? " OR (" : "(");
+		for (int j = 0; j <= i; j++) {
+			yyjson_val *value = yyjson_arr_get(values, (size_t)j);
+
+			if (yyjson_is_ctn(value))
+				return error_set(err, ERROR_INVALID, 0, "the cursor is none of this endpoint's");
+			buffer_text(sql, j ? " AND " : "");
+			if (j < i)
+				append_same(sql, request->page_key[j], value);
+			else
+				append_behind(sql, request->page_key[j], value);
+		}
+		buffer_char(sql, ')');
+	}
+	return 0;
+}
+
+/* FROM (statement) AS page WHERE behind the cursor ORDER BY keys */
+static int append_page(struct buffer *sql, const char *statement, const struct request *request, struct error *err)
+{
+	yyjson_doc *cursor = NULL;
+	int failed = 0;
+
+	/* The line's end ends a comment that the statement may end with. */
+	buffer_text(sql, " FROM (");
+	buffer_text(sql, statement);
+	buffer_text(sql, "\n) AS page");
+	if (request->page_after) {
+		cursor = yyjson_read(request->page_after, strlen(request->page_after), 0);
+		failed = append_cursor(sql, request, yyjson_doc_get_root(cursor), err);
+		yyjson_doc_free(cursor);
+	}
+	for (int i = 0; i < request->page_key_count; i++) {
+		buffer_text(sql, i ? ", " : " ORDER BY ");
+		buffer_sql_name(sql, request->page_key[i]);
+		buffer_text(sql, " NULLS LAST");
+	}
+	return failed;
+}
+
+/* ---- running */
+
+static struct query *open_query(struct sending *sending, const char *sql, struct error *err)
+{
+	struct query *query = query_open(sending->worker->connection, sql, err);
+
+	if (!query || worker_bind(query, sending->request, err) == 0)
+		return query;
+	sending->wrong_parameters = true;
+	query_close(query);
+	return NULL;
+}
+
+/* The keys of the page's last row, where there is a row behind it. */
+static int find_next(struct sending *sending, const char *page, struct error *err)
+{
+	const struct request *request = sending->request;
+	OWNED_BUFFER struct buffer sql = {0};
+	const struct query_cell *cells;
+	struct query *query;
+	int got;
+
+	buffer_init(&sql, SQL_BYTES_MAX);
+	buffer_text(&sql, "SELECT json_array(");
+	for (int i = 0; i < request->page_key_count; i++) {
+		buffer_text(&sql, i ? ", " : "");
+		buffer_sql_name(&sql, request->page_key[i]);
+	}
+	buffer_char(&sql, ')');
+	buffer_text(&sql, page);
+	buffer_printf(&sql, " LIMIT 2 OFFSET %lld", (long long)request->page_rows - 1);
+	if (!buffer_ok(&sql))
+		return error_no_memory(err);
+	query = open_query(sending, buffer_string(&sql), err);
+	if (!query)
+		return -1;
+	got = query_start(query, true, err) ? -1 : query_next(query, &cells, err);
+	if (got == 1) {
+		sending->next = strndup(cells[0].text, cells[0].size);
+		got = query_next(query, &cells, err);
+		if (got != 1) {
+			free(sending->next);
+			sending->next = NULL;
+		}
+	}
+	query_close(query);
+	return got < 0 ? -1 : 0;
+}
+
+static struct query *open_page(struct sending *sending, const char *statement, struct error *err)
+{
+	OWNED_BUFFER struct buffer page = {0}, sql = {0};
+
+	buffer_init(&page, SQL_BYTES_MAX);
+	buffer_init(&sql, SQL_BYTES_MAX);
+	if (append_page(&page, statement, sending->request, err) ||
+	    (sending->request->page_key_count && find_next(sending, buffer_string(&page), err)))
+		return NULL;
+	buffer_text(&sql, "SELECT *");
+	buffer_text(&sql, buffer_string(&page));
+	buffer_printf(&sql, " LIMIT %lld", (long long)sending->request->page_rows);
+	if (buffer_ok(&page) && buffer_ok(&sql))
+		return open_query(sending, buffer_string(&sql), err);
+	error_no_memory(err);
+	return NULL;
+}
+
+static void append_next(void *context, struct buffer *out)
+{
+	const struct sending *sending = context;
+
+	buffer_text(out, ",\"next\":");
+	buffer_text(out, sending->next ? sending->next : "null");
+}
+
+static int run(struct sending *sending, struct query *query, struct write_result *result, struct error *err)
+{
+	const struct request *request = sending->request;
+	struct write_options options = {
+	        .format = request->format,
+	        .max_rows = request->max_rows,
+	        .first_rows = request->first_rows,
+	        .null_as = request->null_as,
+	        .null_as_count = request->null_as_count,
+	        .object = request->object,
+	        .tail = request->envelope ? append_next : NULL,
+	        .tail_context = sending,
+	};
+	struct write_sink sink = {sending, put};
+
+	sending->query = query;
+	if (write_rows(query, &options, &sink, result, err))
+		return -1;
+	if (request->object && !result->rows)
+		return 0;
+	return send_block(sending, err);
+}
+
+static int open_and_run(struct sending *sending, const char *sql, struct write_result *result, struct error *err)
+{
+	bool page = sending->request->page_rows > 0;
+	struct query *query = page ? open_page(sending, sql, err) : open_query(sending, sql, err);
+	int failed;
+
+	if (!query)
+		return -1;
+	failed = run(sending, query, result, err);
+	query_close(query);
+	return failed;
+}
+
+static void refuse(struct answer_end *end, enum refusal refusal, const char *message)
+{
+	end->refusal = refusal;
+	error_set(&end->err, ERROR_INVALID, 0, "%s", message);
+}
+
+/* Of the statement's own words and the columns there are: no value of a table stands in such a message. */
+static bool is_about_names(const struct error *err)
+{
+	enum query_failure failure = query_failure_of(err);
+
+	return failure == FAILURE_SYNTAX || failure == FAILURE_NAMES;
+}
+
+/* What became of it. */
+static void tell(struct sending *sending, int failed, enum stop stop, const struct write_result *result,
+                 struct answer_end *end)
+{
+	end->rows = result->rows;
+	end->more = result->more;
+	end->lost = sending->lost;
+	if (result->too_many)
+		refuse(end, REFUSAL_ROWS,
+		       "the answer has more rows than are allowed: a LIMIT, or a sum, would be right");
+	else if (sending->wrong_parameters)
+		end->refusal = REFUSAL_PARAMETERS;
+	else if (failed && !sending->lost) {
+		end->about_names = is_about_names(&end->err);
+		end->refusal = worker_refusal(sending->worker, stop, &end->err);
+	} else if (sending->request->object && !result->rows)
+		refuse(end, REFUSAL_NOT_FOUND, "there is no such row");
+}
+
+/* The guard, too, takes time and memory. Without one any statement is as good as another. */
+static int check(struct sending *sending, struct statement **ret_statement, struct answer_end *end)
+{
+	struct worker *worker = sending->worker;
+	struct statement *statement;
+
+	*ret_statement = NULL;
+	if (worker->options->without_guard)
+		return 0;
+	statement = statements_get(worker->statements, lake_connection(worker->parser), sending->request, &end->err);
+	if (!statement) {
+		end->refusal = REFUSAL_INTERNAL;
+		return -1;
+	}
+	if (statement->verdict != GUARD_PASSES) {
+		end->refusal = refuse_verdict(worker, statement, &end->err);
+		return -1;
+	}
+	*ret_statement = statement;
+	sending->statement = statement;
+	return 0;
+}
+
+static int run_checked(struct sending *sending, struct statement *statement, struct write_result *result,
+                       struct error *err)
+{
+	struct worker *worker = sending->worker;
+
+	if (choose_snapshot(worker, sending->request, &sending->snapshot, err))
+		return -1;
+	if (!hot_knows(worker->hot, sending->snapshot) &&
+	    hot_renew(worker->hot, worker->session, sending->snapshot, err))
+		return -1;
+	if (!statement)
+		return open_and_run(sending, sending->request->sql, result, err);
+	if (pin(sending, statement, err))
+		return -1;
+	return open_and_run(sending, buffer_string(&statement->pinned), result, err);
+}
+
+void worker_query(struct worker *worker, const struct request *request, struct answer_end *end)
+{
+	struct sending sending = {.worker = worker, .request = request};
+	struct write_result result = {0};
+	struct statement *statement;
+	enum stop stop;
+	int failed;
+
+	buffer_init(&sending.block, FRAME_BYTES_MAX * 4);
+	watch_begin(&worker->watch, request->max_ms, request->memory_bytes);
+	failed = check(&sending, &statement, end) || run_checked(&sending, statement, &result, &end->err);
+	stop = watch_end(&worker->watch);
+	if (!end->refusal)
+		tell(&sending, failed, stop, &result, end);
+	else if (stop)
+		end->refusal = worker_refusal(worker, stop, &end->err);
+	buffer_release(&sending.block);
+	free(sending.next);
+}
