@@ -90,6 +90,7 @@ computing() {
   suite tsan tsan
   suite race tests/race/run.sh ${TARN_TEST_LONG:+--long}
   suite web "${pytest[@]}" tests/web
+  suite escapes "${pytest[@]}" tests/escapes
   suite real-asan env TARN_BIN="$PWD/build/asan/tarn" "${pytest[@]}" tests/real/test_smoke.py tests/real/test_operation.py
 }
 waiting() {

@@ -24,6 +24,9 @@ int duck_fail_data(duckdb_error_data data, struct error *err);
 /* Where all that DuckDB tells of the type is in the words: "Constraint Error: ...". */
 int duck_fail_in_words(const char *message, struct error *err);
 
+/* Lets go of what is prepared, before the connection is closed. */
+void duck_forget(struct duck_connection *connection);
+
 struct duck_stream;
 /* Takes the result, of a streamed statement, also where it fails. */
 struct duck_stream *duck_stream_of(duckdb_result result, struct error *err);

@@ -7,11 +7,11 @@
  *     server -> worker   FRAME_REQUEST   a request (request.h, JSON)
  *                        FRAME_CANCEL    empty: the answer is not wanted any more; the worker still ends it
  *     worker -> server   FRAME_READY     JSON {"pid", "warm_ms"}: it is warm, once
- *                        FRAME_START     JSON {"snapshot", "content_type", "columns": [{"name", "type"}], "tables": ["main.t"]}: no error so
- * far FRAME_DATA      bytes of the answer, in their form FRAME_END       JSON {"rows", "ms", "memory"}, "more": true where there are
- * more rows than first_rows (request.h), and where it
- * failed "error" (a refusal's name, request.h) and "message" (one sentence; no path, key or stack in it), and "names": true
- * where the sentence repeats names and words of the statement, and no value of a table
+ *                        FRAME_START     JSON {"snapshot", "content_type", "columns": [{"name", "type"}], "tables":
+ * ["main.t"]}: no error so far FRAME_DATA      bytes of the answer, in their form FRAME_END       JSON {"rows", "ms",
+ * "memory"}, "more": true where there are more rows than first_rows (request.h), and where it failed "error" (a
+ * refusal's name, request.h) and "message" (one sentence; no path, key or stack in it), and "names": true where the
+ * sentence repeats names and words of the statement, and no value of a table
  *
  * Invariants:
  *  1. A request is answered by one FRAME_END, and before it by at most one START and, behind that, any number of DATA.

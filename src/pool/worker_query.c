@@ -297,7 +297,8 @@ static int run_checked(struct sending *sending, struct statement *statement, str
 	if (statement && pin(sending, statement, err))
 		return -1;
 	sql = statement ? buffer_string(&statement->pinned) : sending->request->sql;
-	return sending->request->page_rows > 0 ? run_page(sending, sql, result, err) : run_all(sending, sql, result, err);
+	return sending->request->page_rows > 0 ? run_page(sending, sql, result, err)
+	                                       : run_all(sending, sql, result, err);
 }
 
 void worker_query(struct worker *worker, const struct request *request, struct answer_end *end)

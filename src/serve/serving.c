@@ -148,12 +148,9 @@ static const struct part {
 	int (*start)(struct serving *serving, struct error *err);
 	void (*end)(struct serving *serving); /* also of what did not start */
 } parts[] = {
-        {start_tokens, end_tokens},
-        {start_service, end_service},
-        {start_endpoints, end_endpoints},
-        {start_asker, end_asker},
-        {start_console, end_console},
-        {start_http, NULL},
+        {start_tokens, end_tokens},           {start_service, end_service},
+        {start_endpoints, end_endpoints},     {start_asker, end_asker},
+        {start_console, end_console},         {start_http, NULL},
         {start_first_token, end_first_token},
 };
 #define PARTS ((int)(sizeof parts / sizeof *parts))
