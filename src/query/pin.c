@@ -164,7 +164,8 @@ static bool change_text(struct guard_found *found, const char *sql, const struct
 	const char *done = sql;
 	size_t size = strlen(sql);
 
-	qsort(found->places, (size_t)found->place_count, sizeof *found->places, compare_places);
+	if (found->place_count) /* qsort takes no null pointer */
+		qsort(found->places, (size_t)found->place_count, sizeof *found->places, compare_places);
 	for (int i = 0; i < found->place_count; i++) {
 		const struct node *table = found->places[i];
 		int64_t place = node_location(table);

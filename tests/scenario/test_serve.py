@@ -371,10 +371,10 @@ def test_tokens_are_read_again(start, folder):
 
 def make_certificate(folder, name):
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
-                    "-subj", f"/CN={name}", "-keyout", folder / "new.key", "-out", folder / "new.crt"], check=True, capture_output=True)
-    shutil.copy(folder / "new.crt", folder / f"{name}.crt")
-    (folder / "new.key").rename(folder / "key.pem")
-    (folder / "new.crt").rename(folder / "cert.pem")
+                    "-subj", f"/CN={name}", "-keyout", folder / "draft.key", "-out", folder / "draft.crt"], check=True, capture_output=True)
+    shutil.copy(folder / "draft.crt", folder / f"{name}.crt")
+    (folder / "draft.key").rename(folder / "key.pem")
+    (folder / "draft.crt").rename(folder / "cert.pem")
     return trusting(folder / f"{name}.crt")
 
 
