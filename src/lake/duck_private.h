@@ -3,6 +3,8 @@
 #define TARN_LAKE_DUCK_PRIVATE_H
 
 #include <duckdb.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 
 #include "base/error.h"
 #include "lake/duck_vector.h"
@@ -16,6 +18,7 @@ struct duck_connection {
 	char *asked; /* duck_ask's statement; NULL: none */
 	duckdb_prepared_statement answer;
 	duckdb_prepared_statement parse; /* of duck_parse; NULL until its first use */
+	atomic_bool interrupted; /* by query_interrupt, since a query began */
 };
 
 /* Fill *err from DuckDB's words. Return -1. duck_fail_data frees `data`. */

@@ -265,12 +265,14 @@ int query_execute(struct query *query, duckdb_prepared_statement statement, duck
 {
 	if (query_bind_all(query, statement, err))
 		return -1;
+	query_begin(query);
 	if (duckdb_execute_prepared_streaming(statement, result) != DuckDBError)
 		return 0;
 	query_fail_result(result, err);
 	if (duckdb_result_error_type(result) == DUCKDB_ERROR_CONVERSION)
 		query_blame_parameter(query, err);
 	duckdb_destroy_result(result);
+	query_find_reason(query, err);
 	return -1;
 }
 
@@ -426,7 +428,11 @@ static int next_chunk(struct query *query, struct error *err)
 	query->chunk = duckdb_fetch_chunk(query->result);
 	if (!query->chunk) {
 		reason = duckdb_result_error(&query->result);
-		return reason ? query_fail((int)duckdb_result_error_type(&query->result), reason, err) : 0;
+		if (!reason)
+			return 0;
+		query_fail((int)duckdb_result_error_type(&query->result), reason, err);
+		query_find_reason(query, err);
+		return -1;
 	}
 	query->row_count = duckdb_data_chunk_get_size(query->chunk);
 	for (int i = 0; i < query->column_count; i++) {

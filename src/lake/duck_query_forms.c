@@ -105,13 +105,3 @@ int query_copy_parquet(struct query *query, const char *path, int64_t max_rows, 
 	duckdb_destroy_prepare(&statement);
 	return failed;
 }
-
-void query_interrupt(struct duck_connection *connection)
-{
-	duckdb_interrupt(connection->handle);
-}
-
-void query_stop(const struct query *query)
-{
-	query_interrupt(query->connection);
-}

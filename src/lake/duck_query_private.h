@@ -33,6 +33,8 @@ struct query {
 	int column_count;
 	bool json;
 
+	int64_t began_ms;
+
 	/* From query_start on. */
 	bool started, has_result;
 	duckdb_result result; /* of `statement`, or of one around it that casts */
@@ -53,6 +55,9 @@ int query_fail_result(duckdb_result *result, struct error *err);
 int query_execute(struct query *query, duckdb_prepared_statement statement, duckdb_result *result, struct error *err);
 /* Columns and plans, of the statement where it tells, or of a first execution. */
 int query_describe(struct query *query, struct error *err);
+
+/* duck_query_reason.c: before it runs. */
+void query_begin(struct query *query);
 
 /* duck_query_bind.c */
 int query_find_parameters(struct query *query, struct error *err);

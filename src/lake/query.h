@@ -96,6 +96,10 @@ struct duck_stream *query_arrow(struct query *query, struct error *err);
  * is written; 0: all are. */
 int query_copy_parquet(struct query *query, const char *path, int64_t max_rows, int64_t *ret_rows, struct error *err);
 
+/* Of a stream's error, once it is closed: where DuckDB says "Interrupted!" and nobody did, *err becomes the reason.
+ * query_next and the others have done so. */
+void query_find_reason(struct query *query, struct error *err);
+
 /* Any thread: what runs on the connection ends with an error soon. */
 void query_interrupt(struct duck_connection *connection);
 /* The same of the query's connection. */

@@ -63,5 +63,7 @@ int write_arrow(struct write *w, struct error *err)
 		failed = write_drain(w, true, err);
 	if (output.failure.kind)
 		*err = output.failure;
+	else if (failed)
+		query_find_reason(w->query, err);
 	return failed;
 }

@@ -1,5 +1,8 @@
 /* test_query_write.c - query/write.h and the parameters of lake/query.h: what is bound, and rows as bytes in each form.
  */
+#include <pthread.h>
+#include <unistd.h>
+
 #include "base/buffer.h"
 #include "base/owned.h"
 #include "check.h"
@@ -300,6 +303,13 @@ static void shows_each_row_first(void)
 	CHECK_TEXT(err.message, "no such row");
 }
 
+static void *stop_soon(void *query)
+{
+	usleep(300000);
+	query_stop(query);
+	return NULL;
+}
+
 static const char many[] = "SELECT range AS i, 'row ' || range AS s FROM range(100000)";
 
 /* As many rows as are allowed pass; one more is an error, and what was written has no end. */
@@ -339,13 +349,46 @@ static void has_no_end_after_an_error(void)
 		struct write_options options = {.format = (enum answer_format)format};
 
 		CHECK_INT(written(opened(late), &options, 0), -1);
-		CHECK_INT(err.kind, ERROR_INVALID);
 		CHECK_HAS(err.message, "Could not convert string 'x'");
+		CHECK_INT(err.kind, ERROR_INVALID);
 		if (format == ANSWER_PARQUET && taken.bytes.size >= 4)
 			CHECK(memcmp(taken.bytes.data + taken.bytes.size - 4, "PAR1", 4) != 0);
 		if (format == ANSWER_ARROW && taken.bytes.size >= 8)
 			CHECK(memcmp(taken.bytes.data + taken.bytes.size - 8, "\xff\xff\xff\xff\0\0\0\0", 8) != 0);
 	}
+}
+
+/* DuckDB says "Interrupted!" now and then, when another of its threads met the value. */
+static void tells_the_reason(void)
+{
+	static const char late[] =
+	        "SELECT CASE WHEN range = 90000 THEN 'x' ELSE '1' END::INTEGER AS i, [$p] AS l FROM range(100000)";
+
+	for (int i = 0; i < 300; i++) {
+		struct write_options options = {.format = i % 2 ? ANSWER_ARROW : ANSWER_CSV};
+		struct query_value value = integer(i);
+		struct query *query = opened(late);
+
+		CHECK(query && !query_bind(query, "p", &value, &err));
+		CHECK_INT(written(query, &options, 0), -1);
+		CHECK_HAS(err.message, "Could not convert string 'x'");
+		CHECK_INT(err.kind, ERROR_INVALID);
+	}
+}
+
+/* What was stopped is told as such. */
+static void tells_an_interrupt(void)
+{
+	struct query *query =
+	        opened("SELECT count(*) FROM range(1000000000) a, range(100) b WHERE a.range % 7 = b.range % 5");
+	pthread_t thread;
+
+	CHECK(query);
+	CHECK(!pthread_create(&thread, NULL, stop_soon, query));
+	CHECK_INT(query_start(query, false, &err) || query_next(query, &(const struct query_cell *){NULL}, &err), 1);
+	CHECK_HAS(err.message, "Interrupted");
+	pthread_join(thread, NULL);
+	query_close(query);
 }
 
 /* The sink's word is the error, at once and later; the connection goes on. */
@@ -398,7 +441,8 @@ int main(int argc, char **argv)
 	                    TEST(is_not_injected), TEST(tells_what_is_wrong_with_parameters), TEST(bounds_parameters),
 	                    TEST(writes_csv), TEST(writes_json), TEST(replaces_nulls), TEST(writes_one_object),
 	                    TEST(shows_each_row_first), TEST(bounds_rows), TEST(has_no_end_after_an_error),
-	                    TEST(ends_with_its_sink), TEST(puts_blocks), TEST(refuses_what_has_no_rows));
+	                    TEST(tells_the_reason), TEST(tells_an_interrupt), TEST(ends_with_its_sink),
+	                    TEST(puts_blocks), TEST(refuses_what_has_no_rows));
 	buffer_release(&taken.bytes);
 	duck_disconnect(connection);
 	duck_close(duck);
