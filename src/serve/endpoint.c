@@ -45,6 +45,7 @@ static int begin(struct endpoints *endpoints, struct reads_parser *parser, int i
 
 	*endpoint = (struct endpoint){.spec = spec, .all = endpoints, .looked_at = -1};
 	pthread_mutex_init(&endpoint->lock, NULL);
+	endpoint->metrics = metrics_find(SCOPE_ENDPOINT, spec->name, NULL, NULL);
 	endpoints->count++;
 	if (endpoint_reads(parser, endpoints->manifest->file, spec, &endpoint->reads, err) || define(endpoint, err))
 		return -1;
@@ -274,6 +275,7 @@ static bool is_unchanged(struct asked *asked)
 	if (!*etag || !has_tag(list, etag))
 		return false;
 	add_caching(asked, asked->version.version);
+	metric_add(asked->endpoint->metrics, METRIC_CACHE_HITS, 1);
 	asked->call->response->status = 304;
 	return true;
 }
@@ -451,10 +453,13 @@ static void run_and_reply(struct asked *asked, bool others_wait)
 	struct service_refusal refusal = {0};
 	struct ran ran = {0};
 	int failed = endpoint_run(asked, &ran, &refusal);
+	struct endpoint *endpoint = asked->endpoint;
 
 	if (others_wait)
-		answers_finish(asked->endpoint->answers, buffer_string(&asked->key), asked->version.version,
+		answers_finish(endpoint->answers, buffer_string(&asked->key), asked->version.version,
 		               asked->version.keeps ? ran.kept : NULL);
+	metric_add(endpoint->metrics, METRIC_CACHE_MISSES, 1);
+	metric_put(endpoint->metrics, METRIC_CACHE_BYTES, answers_facts(endpoint->answers).bytes);
 	if (failed)
 		refuse(asked, &refusal);
 	else if (ran.kept)
@@ -474,6 +479,7 @@ static void answer(struct asked *asked)
 	if (asked->version.keeps)
 		found = answers_take(asked->endpoint->answers, buffer_string(&asked->key), asked->version.version,
 		                     &wait, &kept);
+	metric_add(asked->endpoint->metrics, METRIC_CACHE_HITS, found == ANSWERS_KEPT);
 	if (found == ANSWERS_KEPT)
 		reply_kept(asked, kept, NULL);
 	else if (found == ANSWERS_GONE)

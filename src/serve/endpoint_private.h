@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 
+#include "base/metrics.h"
 #include "serve/answers.h"
 #include "serve/cursor.h"
 #include "serve/endpoint.h"
@@ -18,6 +19,7 @@ struct endpoint {
 	struct endpoints *all;
 	struct endpoint_reads reads;
 	struct answers *answers;
+	struct metrics *metrics;
 	char definition[17]; /* digits of a hash of what the manifest says: another SELECT is another answer */
 	pthread_mutex_t lock;
 	int64_t looked_at,

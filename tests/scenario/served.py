@@ -35,6 +35,16 @@ class Answer:
         return self.headers["Cache-Status"].removeprefix("tarn; ")
 
 
+def ask(address, path, method="GET", body=None, **headers):
+    """Header names with _ for -."""
+    con = http.client.HTTPConnection(address, timeout=60)
+    try:
+        con.request(method, path, body=body, headers={name.replace("_", "-"): value for name, value in headers.items()})
+        return Answer(con.getresponse())
+    finally:
+        con.close()
+
+
 class Served:
     """A lake of `tables` (name: SELECT), endpoints and tokens of it, and its server."""
 
@@ -80,17 +90,10 @@ class Served:
         self.address = self.process.address()
         return self
 
-    def ask(self, path, token=None, method="GET", body=None, **headers):
-        """Header names with _ for -."""
-        con = http.client.HTTPConnection(self.address, timeout=60)
-        try:
-            sent = {name.replace("_", "-"): value for name, value in headers.items()}
-            if token:
-                sent["Authorization"] = f"Bearer {self.tokens.get(token, token)}"
-            con.request(method, path, body=body, headers=sent)
-            return Answer(con.getresponse())
-        finally:
-            con.close()
+    def ask(self, path, token=None, **more):
+        if token:
+            more["Authorization"] = f"Bearer {self.tokens.get(token, token)}"
+        return ask(self.address, path, **more)
 
     def get(self, path, **more):
         answer = self.ask(path, **more)

@@ -248,6 +248,22 @@ def test_what_may_differ_is_not_kept(served):
         assert other.cache == "fwd=miss" and (path == "/seen" or one.body != other.body)
 
 
+def test_metrics_tell_what_was_kept(served):
+    def figures():
+        found = {}
+        for line in served.ask("/metrics").body.decode().splitlines():
+            if line.startswith("tarn_endpoint_cache") and 'endpoint="top"' in line:
+                found[line.partition("{")[0]] = float(line.rpartition(" ")[2])
+        return found
+
+    tag = served.ask("/people/top").headers["ETag"]
+    before = figures()
+    assert served.ask("/people/top").cache == "hit" and served.ask("/people/top", If_None_Match=tag).status == 304
+    after = figures()
+    assert after["tarn_endpoint_cache_hits_total"] == before["tarn_endpoint_cache_hits_total"] + 2
+    assert after["tarn_endpoint_cache_misses_total"] == before["tarn_endpoint_cache_misses_total"] >= 1 and after["tarn_endpoint_cache_bytes"] > 0
+
+
 def test_failures_are_not_kept(served):
     answer = served.ask("/later")
     assert answer.status == 503 and answer.detail == "The answer is made of the table not_yet, which is not there yet."
