@@ -28,7 +28,7 @@ function ingestRate() {
   const steps = seen.overview ? seen.overview.ingest : [];
   if (!steps.length) return null;
   const begin = serverNow() - 60000;
-  return {rate: sum(steps.filter((s) => Date.parse(s.at) >= begin), 'rows') / 60, how: 'last minute, by the ledger'};
+  return {rate: sum(steps.filter((s) => Date.parse(s.at) >= begin), 'rows') / 60, how: 'last minute (ledger)'};
 }
 
 function latencyNow() {
