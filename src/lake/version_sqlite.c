@@ -9,8 +9,6 @@
 #include "lake/version_private.h"
 
 #define BUSY_MS 200
-/* Connections to files that are not there any more. They are kept: closing one would take other locks with it. */
-#define OLD_MAX 64
 
 enum question { NEWEST, DATA_VERSION, TABLE, CHANGES, QUESTIONS };
 
@@ -29,8 +27,6 @@ struct version_sqlite {
 	bool has_shared;
 	bool knows;
 	int64_t data_version, newest;
-	sqlite3 *old[OLD_MAX];
-	int old_count;
 };
 
 struct version_sqlite *version_sqlite_new(const char *path, struct error *err)
@@ -62,8 +58,6 @@ void version_sqlite_free(struct version_sqlite *sqlite)
 		return;
 	forget_statements(sqlite);
 	sqlite3_close(sqlite->database);
-	for (int i = 0; i < sqlite->old_count; i++)
-		sqlite3_close(sqlite->old[i]);
 	free(sqlite->path);
 	free(sqlite->shared);
 	free(sqlite);
@@ -93,15 +87,10 @@ static bool is_current(const struct version_sqlite *sqlite, const struct stat *i
 	return !has_shared || is_same(&sqlite->shared_is, &shared);
 }
 
-static void put_aside(struct version_sqlite *sqlite)
+static void close_database(struct version_sqlite *sqlite)
 {
 	forget_statements(sqlite);
-	if (!sqlite->database)
-		return;
-	if (sqlite->old_count < OLD_MAX)
-		sqlite->old[sqlite->old_count++] = sqlite->database;
-	else
-		sqlite3_close(sqlite->database);
+	sqlite3_close(sqlite->database);
 	sqlite->database = NULL;
 }
 
@@ -110,7 +99,7 @@ static int open_database(struct version_sqlite *sqlite, struct error *err)
 	sqlite3_stmt *first = NULL;
 	int code;
 
-	put_aside(sqlite);
+	close_database(sqlite);
 	code = sqlite3_open_v2(sqlite->path, &sqlite->database, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL);
 	if (code == SQLITE_OK) {
 		sqlite3_busy_timeout(sqlite->database, BUSY_MS);
@@ -122,7 +111,7 @@ static int open_database(struct version_sqlite *sqlite, struct error *err)
 	sqlite3_finalize(first);
 	if (code != SQLITE_OK) {
 		fail(sqlite, err);
-		put_aside(sqlite);
+		close_database(sqlite);
 		return -1;
 	}
 	if (stat(sqlite->path, &sqlite->is))

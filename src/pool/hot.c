@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/owned.h"
 #include "lake/duck.h"
@@ -15,6 +16,7 @@ struct copy {
 	char *schema, *table; /* owned */
 	bool there;
 	bool told; /* why it is not there */
+	bool stale; /* the lake's table has another version at looked_at: it is to be made */
 	int64_t id; /* of the table in the lake */
 	int64_t from, until; /* true for these snapshots, both included */
 };
@@ -24,7 +26,21 @@ struct hot {
 	int count;
 	int64_t looked_at; /* the newest snapshot up to which all are known; -1: none */
 	int64_t generation;
+	int64_t stale_since_ms; /* of the oldest stale copy */
 };
+
+static bool hot_is_stale(const struct hot *hot)
+{
+	for (int i = 0; i < hot->count; i++)
+		if (hot->copies[i].stale)
+			return true;
+	return false;
+}
+
+bool hot_waits(const struct hot *hot, int64_t most_ms)
+{
+	return hot_is_stale(hot) && clock_monotonic_ms() - hot->stale_since_ms >= most_ms;
+}
 
 /* ---- making */
 
@@ -197,23 +213,27 @@ static bool is_touched(const struct duck_rows *rows, int64_t id)
 	return false;
 }
 
-static void renew_one(struct hot *hot, struct lake_session *session, struct copy *copy, int64_t id, int64_t snapshot,
-                      bool still_true)
+static void follow_one(struct hot *hot, struct lake_session *session, struct copy *copy, int64_t id, int64_t snapshot,
+                       bool still_true)
 {
 	if (id < 0) {
 		drop(hot, session, copy);
+		copy->stale = false;
 		return;
 	}
-	if (copy->there && copy->id == id && still_true) {
+	if (copy->there && !copy->stale && copy->id == id && still_true) {
 		copy->until = snapshot;
 		return;
 	}
+	if (copy->id == id && !copy->there && !copy->stale && still_true)
+		return; /* it could not be made, and would not be now */
 	copy->id = id;
-	copy->from = copy->until = snapshot;
-	make(hot, session, copy, snapshot);
+	if (!copy->stale)
+		hot->stale_since_ms = hot_is_stale(hot) ? hot->stale_since_ms : clock_monotonic_ms();
+	copy->stale = true;
 }
 
-int hot_renew(struct hot *hot, struct lake_session *session, int64_t snapshot, struct error *err)
+int hot_follow(struct hot *hot, struct lake_session *session, int64_t snapshot, struct error *err)
 {
 	OWNED_DUCK_ROWS struct duck_rows rows = {0};
 	OWNED_FREE int64_t *ids = calloc((size_t)hot->count + 1, sizeof *ids);
@@ -230,8 +250,24 @@ int hot_renew(struct hot *hot, struct lake_session *session, int64_t snapshot, s
 	if (hot->looked_at >= 0 && read_changes(session, hot->looked_at, snapshot, &rows, &whole, err))
 		return -1;
 	for (int i = 0; i < hot->count; i++)
-		renew_one(hot, session, &hot->copies[i], ids[i], snapshot, whole && !is_touched(&rows, ids[i]));
+		follow_one(hot, session, &hot->copies[i], ids[i], snapshot, whole && !is_touched(&rows, ids[i]));
 	hot->looked_at = snapshot;
+	return 0;
+}
+
+int hot_renew(struct hot *hot, struct lake_session *session, int64_t snapshot, struct error *err)
+{
+	if (hot_follow(hot, session, snapshot, err))
+		return -1;
+	for (int i = 0; i < hot->count; i++) {
+		struct copy *copy = &hot->copies[i];
+
+		if (!copy->stale)
+			continue;
+		copy->stale = false;
+		copy->from = copy->until = hot->looked_at;
+		make(hot, session, copy, hot->looked_at);
+	}
 	return 0;
 }
 

@@ -20,6 +20,7 @@
 #include "score/functions.h"
 #include "score/models.h"
 
+#define STALE_MS 300 /* a hot table may wait for idle time so long */
 #define IDLE_MS 250 /* then hot tables are looked after */
 /* What a worker is without DuckDB's memory: the program, its libraries' data, stacks. */
 #define OWN_BYTES ((int64_t)64 << 20)
@@ -213,6 +214,9 @@ static int serve(struct worker *worker, struct error *err)
 			return error_set(err, ERROR_CORRUPT, 0, "a worker was sent a frame that is no request");
 		if (take_request(worker, &payload, err))
 			return -1;
+		/* Under load there is no idle time: each some hundred ms somebody waits for a copy to be made. */
+		if (hot_waits(worker->hot, STALE_MS))
+			idle(worker);
 		if (worker->options->one_shot)
 			return 0;
 	}

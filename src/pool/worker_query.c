@@ -292,7 +292,7 @@ static int run_checked(struct sending *sending, struct statement *statement, str
 	if (choose_snapshot(worker, sending->request, &sending->snapshot, err))
 		return -1;
 	if (!hot_knows(worker->hot, sending->snapshot) &&
-	    hot_renew(worker->hot, worker->session, sending->snapshot, err))
+	    hot_follow(worker->hot, worker->session, sending->snapshot, err))
 		return -1;
 	if (statement && pin(sending, statement, err))
 		return -1;

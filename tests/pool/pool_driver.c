@@ -5,6 +5,7 @@
  *
  *     {"id": 1, "holder": "a", "max_ms": 0, "request": {...}}   acquires in a thread of its own, sends, reads all
  *     {"facts": true}                                          pool_facts and pool_describe
+ *     {"version": "t"}                                         the newest snapshot, and the last that changed table t
  *     {"stop": ms}                                             pool_stop
  *     {"bench": {"count": n, "threads": t, "request": {...}}}  round trips, their times; hand-outs, their times
  *
@@ -30,6 +31,7 @@
 #include "base/log.h"
 #include "base/owned.h"
 #include "cli/cli.h"
+#include "lake/version.h"
 #include "pool/default.h"
 #include "pool/pool.h"
 #include "pool/process.h"
@@ -294,6 +296,28 @@ static void tell_facts(void)
 	say(&out);
 }
 
+/* lake/version.h, as a server asks it. */
+static void tell_version(const struct spec_catalog *catalog, yyjson_val *root)
+{
+	static struct version *version;
+	OWNED_BUFFER struct buffer out = {0};
+	struct error err = {0};
+	int64_t newest = -1, changed = -1, begun_us = clock_monotonic_us();
+	int failed;
+
+	buffer_init(&out, 65536);
+	if (!version)
+		version = version_open(catalog, &err);
+	failed = !version || version_now(version, &newest, &err) ||
+	         version_of_table(version, "main", yyjson_get_str(yyjson_obj_get(root, "version")), newest, &changed,
+	                          &err);
+	buffer_printf(&out, "{\"version\":%lld,\"changed\":%lld,\"us\":%lld,\"error\":", (long long)newest,
+	              (long long)changed, (long long)(clock_monotonic_us() - begun_us));
+	buffer_json_text(&out, failed ? err.message : "", failed ? strlen(err.message) : 0);
+	buffer_char(&out, '}');
+	say(&out);
+}
+
 static struct job *take(char *line, struct job *jobs)
 {
 	struct job *job = calloc(1, sizeof *job);
@@ -305,6 +329,8 @@ static struct job *take(char *line, struct job *jobs)
 	job->next = jobs;
 	if (yyjson_obj_get(job->root, "facts"))
 		tell_facts();
+	else if (yyjson_obj_get(job->root, "version"))
+		tell_version(pool_spec(pool)->catalog, job->root);
 	else if (yyjson_obj_get(job->root, "stop"))
 		pool_stop(pool, number(job->root, "stop", 0));
 	else if (yyjson_obj_get(job->root, "bench"))

@@ -28,8 +28,10 @@ def is_dead(pid):
 
 def is_gone(pid):
     """Its socket is closed by the last of its threads."""
-    tasks = Path(f"/proc/{pid}/task")
-    return is_dead(pid) and (not tasks.exists() or len(list(tasks.iterdir())) <= 1)
+    try:
+        return is_dead(pid) and len(os.listdir(f"/proc/{pid}/task")) <= 1
+    except (FileNotFoundError, ProcessLookupError):
+        return True
 
 
 class Pool:
@@ -69,6 +71,10 @@ class Pool:
 
     def facts(self):
         self.say(facts=True)
+        return self.told.get(timeout=30)
+
+    def version(self, table):
+        self.say(version=table)
         return self.told.get(timeout=30)
 
     def bench(self, count, sql, threads=1, **members):
@@ -444,7 +450,11 @@ def test_places(place, folder, request):
         for n in range(3):
             con.execute(f"INSERT INTO lake.gold VALUES ({n})")
             assert good(pool.one("SELECT count(*) AS n FROM gold"), [str(1001 + n)])
+            snapshot = con.execute("SELECT id FROM lake.current_snapshot()").fetchone()[0]
+            assert (pool.version("gold")["version"], pool.version("gold")["changed"]) == (snapshot, snapshot)
         con.execute("CREATE TABLE lake.hot AS SELECT 5 AS n")
+        told = pool.version("gold")
+        assert (told["version"], told["changed"]) == (snapshot + 1, snapshot) and pool.version("hot")["changed"] == snapshot + 1
         assert good(pool.one("SELECT sum(n) AS n, (SELECT count(*) FROM gold) AS m FROM hot"), ["5,1003"])
         assert pool.one("FROM nope")["end"]["error"] == "invalid"
         con.close()
@@ -453,7 +463,10 @@ def test_places(place, folder, request):
             away = pool.one("SELECT count(*) AS n FROM gold", max_ms=20000)
             assert away["event"] == "lost" or away["end"]["error"] in ("later", "internal", "time"), away
             assert "password" not in json.dumps(away) and database not in json.dumps(away)
+            told = pool.version("gold")
+            assert told["version"] == -1 and told["us"] < 4e6 and "cannot be asked" in told["error"], told
             server.restart()
+            support.eventually("it tells its version again", lambda: pool.version("gold")["version"] == snapshot + 1, 20)
             support.eventually("it is answered again", lambda: (a := pool.one("SELECT count(*) AS n FROM gold")) and a.get("end", {}).get("rows") == 1, 60, 0.2)
     finally:
         pool.end()

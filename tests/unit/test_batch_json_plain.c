@@ -429,7 +429,7 @@ static void deep_and_long_documents_give_the_same(void)
 static void many_columns_give_the_same(void)
 {
 	static struct json_column columns[PLAIN_VALUES + 1];
-	static char names[PLAIN_VALUES + 1][8], pointers[PLAIN_VALUES + 1][8];
+	static char names[PLAIN_VALUES + 1][16], pointers[PLAIN_VALUES + 1][16];
 	OWNED_BUFFER struct buffer text = {0}, wanted = {0};
 
 	buffer_init(&text, WALL_BEFORE);
