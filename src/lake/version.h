@@ -7,10 +7,10 @@
  *
  * A Postgres server is given VERSION_PATIENCE_MS for each answer, and after a failure it is left alone for a moment:
  * what is asked meanwhile is TRANSIENT at once. A SQLite file stays open, and is looked at each time whether it and its
- * -shm are still the ones that are there. A descriptor that is closed takes the locks of all of the process's SQLites on
- * that file with it, and DuckDB has one of its own: so it is closed only with the version, or when DuckDB had closed its
- * own before (its -shm is another one). What is lost then is that the file is in use, which keeps a writer of another
- * process from removing the -wal; there is none (lake.h, invariant 4).
+ * -shm are still the ones that are there. A descriptor that is closed takes the locks of all of the process's SQLites
+ * on that file with it, and DuckDB has one of its own: so it is closed only with the version, or when DuckDB had closed
+ * its own before (its -shm is another one). What is lost then is that the file is in use, which keeps a writer of
+ * another process from removing the -wal; there is none (lake.h, invariant 4).
  *
  * Threads: any; a version has a lock of its own. Life cycle: version_open -> version_now... -> version_close.
  */
