@@ -34,6 +34,16 @@ static const struct spec_pool *choose_pool(const struct invocation *invocation, 
 	return pool ? pool : standard;
 }
 
+/* What a worker has no use for does not stay in its memory, where a statement's bug could find it. */
+static void forget_secrets(struct manifest *manifest)
+{
+	for (int i = 0; i < manifest->assistant_count; i++)
+		if (manifest->assistants[i].api_key)
+			explicit_bzero(manifest->assistants[i].api_key, strlen(manifest->assistants[i].api_key));
+	for (int i = 0; i < manifest->token_count; i++)
+		explicit_bzero(manifest->tokens[i].sha256, strlen(manifest->tokens[i].sha256));
+}
+
 int cmd_worker(const struct invocation *invocation)
 {
 	struct manifest *manifest;
@@ -45,6 +55,7 @@ int cmd_worker(const struct invocation *invocation)
 	manifest = manifest_load(invocation->positional[0], &err);
 	if (!manifest)
 		return cli_fail(&err);
+	forget_secrets(manifest);
 	options.manifest = manifest;
 	options.pool = choose_pool(invocation, manifest, &standard, &err);
 	options.without_guard = option_flag(invocation, "without-guard");

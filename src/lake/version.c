@@ -62,11 +62,11 @@ void version_close(struct version *version)
 
 static int newest(struct version *version, int64_t *ret_snapshot, struct error *err)
 {
-	*ret_snapshot = 0;
 	if (version->sqlite)
 		return version_sqlite_newest(version->sqlite, ret_snapshot, err);
 	if (version->postgres)
 		return version_postgres_newest(version->postgres, ret_snapshot, err);
+	*ret_snapshot = 0;
 	return 0;
 }
 
