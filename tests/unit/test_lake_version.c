@@ -89,7 +89,7 @@ static int64_t changed(const char *table, int64_t at)
 	int64_t found = -2;
 
 	err = (struct error){0};
-	return version_of_table(version, "main", table, at, &found, &err) ? -1 : found;
+	return version_of_table(version, "main", table, at, &found, &err) < 0 ? -1 : found;
 }
 
 static void tells_the_newest(void)
@@ -158,6 +158,8 @@ static void follows_a_lake_that_was_closed(void)
 
 static void finds_changes_of_a_table(void)
 {
+	int64_t found;
+
 	begin();
 	make_lake();
 	snapshot(0, "created_schema:\"main\"");
@@ -180,6 +182,8 @@ static void finds_changes_of_a_table(void)
 	CHECK_INT(changed("a", 6), 3);
 	/* What is no table may be anything. */
 	CHECK_INT(changed("nope", 8), 8);
+	CHECK_INT(version_of_table(version, "main", "nope", 8, &found, &err), 1);
+	CHECK_INT(version_of_table(version, "main", "a", 8, &found, &err), 0);
 	/* Dropped and made again under its name. */
 	snapshot(9, "dropped_table:1");
 	snapshot(10, "created_table:\"main\".\"a\"");
