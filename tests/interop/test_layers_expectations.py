@@ -406,7 +406,7 @@ def test_a_run_tells(make, processes):
         path.with_suffix(".tmp").rename(path)
 
     p.model("silver_events", "SELECT * FROM bronze_events\n", tests=[{"check": "not_null", "columns": ["kind"], "name": "kinds"}])
-    p.expect([{"check": "freshness", "table": "bronze_events", "columns": ["happened"], "within": "15s", "severity": "warn"}], stream, on="commit")
+    p.expect([{"check": "freshness", "table": "bronze_events", "columns": ["happened"], "within": "30s", "severity": "warn"}], stream, on="commit")
     put("1", id=1, kind="a")
     process = support.Process(["run", str(p.manifest), "--listen", "127.0.0.1:0"], p.folder)
     processes.append(process)

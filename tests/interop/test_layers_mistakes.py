@@ -25,7 +25,7 @@ CASES = {
     "drop_behind_a_select": ([("a", "SELECT 1 AS id; DROP TABLE bronze")], "silver/a.sql:1: is not a SELECT"),
     "two_selects": ([("a", "SELECT 1 AS id;\nSELECT 2 AS id")], "silver/a.sql:1: has several statements"),
     "nothing": ([("a", "")], "silver/a.sql:1: has no statement"),
-    "no_utf8": ([("a", b"SELECT '\xff' AS id")], "silver/a.sql:1: Invalid Input Error: Invalid unicode"),
+    "no_utf8": ([("a", b"SELECT '\xff' AS id")], "silver/a.sql:1: the statement is not UTF-8"),
     "a_zero_byte": ([("a", b"SELECT 1\x00 AS id")], "silver/a.sql: has a byte 0 in it"),
     "parameter": ([("a", "SELECT $1 AS id")], "silver/a.sql: Binder Error"),
     "unknown_option": ([("a", "SELECT 1 AS id", "materialised: table")], "silver/a.sql:1:4: materialised: is not a field of Model; did you mean 'materialized'?"),
