@@ -374,6 +374,8 @@ void lake_session_free(struct lake_session *session)
 
 int lake_use_threads(struct lake_session *session, int threads, struct error *err)
 {
+	if (!session->lake->options.rests)
+		return 0;
 	return duck_execf(session->connection, err, "SET threads = %d", threads);
 }
 

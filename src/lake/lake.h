@@ -36,7 +36,7 @@ struct lake_options {
 	bool writer; /* takes the writer lock, makes the lake where there is none */
 	bool existing; /* a writer makes none: INVALID where there is none */
 	int threads; /* of DuckDB; 0: one a core */
-	bool rests; /* there is one until lake_use_threads says otherwise */
+	bool rests; /* one thread alone asks it, and says by lake_use_threads how many DuckDB has; one until then */
 	int64_t memory_bytes; /* DuckDB's bound; 0: its default */
 	bool confined; /* it writes no file, not even a temporary one, and has no thread of its own until lake_confine
 	                */
@@ -76,9 +76,13 @@ void lake_session_free(struct lake_session *session);
 /* An idle connection's first failure after the catalog server went away heals by itself; a broken attach does not. */
 
 /*
- * So many of DuckDB's threads from now on, of all sessions of the lake. Statements that ask the catalog, or that a few
- * thousand rows are all of, take twice the time and CPU with two threads as with one: DuckDB waits for the other thread
- * by asking again and again. In a transaction, where the catalog has one writer: nobody else has much to do.
+ * So many of DuckDB's threads from now on, where the lake was opened with `rests`; nothing happens otherwise.
+ * Statements that ask the catalog, or that a few thousand rows are all of, take twice the time and CPU with two threads
+ * as with one: DuckDB waits for the other thread by asking again and again.
+ *
+ * Only for a process whose one thread asks this lake: SET threads waits for DuckDB's threads to end, holding a lock
+ * which DuckLake wants at the end of each question that such a thread asks of the catalog. Beside another session's
+ * statement both wait for ever.
  */
 int lake_use_threads(struct lake_session *session, int threads, struct error *err);
 
