@@ -85,21 +85,21 @@ static int merge_in(struct apart *apart, const struct merge *merge, struct error
 	return apart_commit(apart, NULL, err) == COMMIT_DONE ? 0 : -1;
 }
 
-/* One thread: two would hold twice as many row groups beside what the stream has in memory, and beside a busy stream
- * are no sooner done. */
-static int set_up(struct duck_connection *connection, int64_t target_bytes, struct error *err)
+/* One thread, in a DuckDB of its own: two would hold twice as many row groups. Beside other sessions of the same DuckDB
+ * its number of threads must not be changed (lake_use_threads). */
+static int set_up(const struct apart *apart, int64_t target_bytes, struct error *err)
 {
-	if (duck_exec(connection, "SET threads = 1", NULL, err))
+	if (apart->lake && duck_exec(apart->session->connection, "SET threads = 1", NULL, err))
 		return -1;
-	return duck_execf(connection, err, "SET ducklake_target_file_size = '%" PRId64 "B'", target_bytes);
+	return duck_execf(apart->session->connection, err, "SET ducklake_target_file_size = '%" PRId64 "B'",
+	                  target_bytes);
 }
 
 /* The stream's own inserts come by the same connection: the size would cut their files. */
-static void set_back(struct duck_connection *connection, const struct lake *lake)
+static void set_back(struct duck_connection *connection)
 {
 	struct error ignored;
 
-	duck_execf(connection, &ignored, "SET threads = %d", lake_threads(lake));
 	duck_exec(connection, "RESET ducklake_target_file_size", NULL, &ignored);
 }
 
@@ -110,8 +110,8 @@ static int run_apart(const struct merge *merge, struct error *err)
 
 	if (apart_open(merge->session, &apart, err))
 		return -1;
-	failed = set_up(apart.session->connection, merge->target_bytes, err) || merge_in(&apart, merge, err);
-	set_back(apart.session->connection, apart.session->lake);
+	failed = set_up(&apart, merge->target_bytes, err) || merge_in(&apart, merge, err);
+	set_back(apart.session->connection);
 	apart_close(&apart);
 	return failed ? -1 : 0;
 }
