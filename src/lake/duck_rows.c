@@ -55,27 +55,36 @@ static int take_rows(duckdb_result *result, struct duck_rows *rows, struct error
 	return 0;
 }
 
-int duck_query(struct duck_connection *connection, const char *sql, struct duck_rows *ret_rows, struct error *err)
+/* Of a statement that ran or failed: its rows, or its error. Destroys the result. */
+static int take_answer(duckdb_state state, duckdb_result *result, struct duck_rows *ret_rows, struct error *err)
 {
-	OWNED_BUFFER struct buffer all = {0};
 	OWNED_DUCK_ROWS struct duck_rows rows = {0};
-	duckdb_result result;
-	int failed = 0;
+	int failed;
 
-	buffer_init(&all, BUFFER_DEFAULT_MAXIMUM);
-	buffer_printf(&all, "SELECT CAST(COLUMNS(*) AS VARCHAR) FROM (%s) AS q", sql);
-	if (!buffer_ok(&all))
-		return error_no_memory(err);
-	if (duckdb_query(connection->handle, buffer_string(&all), &result) == DuckDBError)
-		failed = duck_fail((int)duckdb_result_error_type(&result), duckdb_result_error(&result), err);
+	if (state == DuckDBError)
+		failed = duck_fail((int)duckdb_result_error_type(result), duckdb_result_error(result), err);
 	else
-		failed = take_rows(&result, &rows, err);
-	duckdb_destroy_result(&result);
+		failed = take_rows(result, &rows, err);
+	duckdb_destroy_result(result);
 	if (failed)
 		return -1;
 	*ret_rows = rows;
 	rows = (struct duck_rows){0};
 	return 0;
+}
+
+int duck_query(struct duck_connection *connection, const char *sql, struct duck_rows *ret_rows, struct error *err)
+{
+	OWNED_BUFFER struct buffer all = {0};
+	duckdb_result result;
+	duckdb_state state;
+
+	buffer_init(&all, BUFFER_DEFAULT_MAXIMUM);
+	buffer_printf(&all, "SELECT CAST(COLUMNS(*) AS VARCHAR) FROM (%s) AS q", sql);
+	if (!buffer_ok(&all))
+		return error_no_memory(err);
+	state = duckdb_query(connection->handle, buffer_string(&all), &result);
+	return take_answer(state, &result, ret_rows, err);
 }
 
 static void forget_answer(struct duck_connection *connection)
@@ -104,24 +113,15 @@ static int prepare_answer(struct duck_connection *connection, const char *sql, s
 int duck_ask(struct duck_connection *connection, const char *sql, const char *parameter, struct duck_rows *ret_rows,
              struct error *err)
 {
-	OWNED_DUCK_ROWS struct duck_rows rows = {0};
 	duckdb_result result = {0};
-	int failed = 0;
+	duckdb_state state;
 
 	if (prepare_answer(connection, sql, err))
 		return -1;
 	if (duckdb_bind_varchar(connection->answer, 1, parameter) == DuckDBError)
 		return duck_fail_in_words(duckdb_prepare_error(connection->answer), err);
-	if (duckdb_execute_prepared(connection->answer, &result) == DuckDBError)
-		failed = duck_fail((int)duckdb_result_error_type(&result), duckdb_result_error(&result), err);
-	else
-		failed = take_rows(&result, &rows, err);
-	duckdb_destroy_result(&result);
-	if (failed)
-		return -1;
-	*ret_rows = rows;
-	rows = (struct duck_rows){0};
-	return 0;
+	state = duckdb_execute_prepared(connection->answer, &result);
+	return take_answer(state, &result, ret_rows, err);
 }
 
 void duck_rows_release(struct duck_rows *rows)
@@ -150,7 +150,7 @@ int duck_parse(struct duck_connection *connection, const char *sql, struct buffe
 	static const char statement[] = "SELECT CAST(json_serialize_sql(CAST($1 AS VARCHAR)) AS VARCHAR)";
 	OWNED_DUCK_ROWS struct duck_rows rows = {0};
 	duckdb_result result = {0};
-	int failed;
+	duckdb_state state;
 
 	if (!connection->parse && duckdb_prepare(connection->handle, statement, &connection->parse) == DuckDBError) {
 		duck_fail_in_words(duckdb_prepare_error(connection->parse), err);
@@ -159,12 +159,8 @@ int duck_parse(struct duck_connection *connection, const char *sql, struct buffe
 	}
 	if (duckdb_bind_varchar(connection->parse, 1, sql) == DuckDBError)
 		return error_set(err, ERROR_INVALID, 0, "the statement is not UTF-8");
-	if (duckdb_execute_prepared(connection->parse, &result) == DuckDBError)
-		failed = duck_fail((int)duckdb_result_error_type(&result), duckdb_result_error(&result), err);
-	else
-		failed = take_rows(&result, &rows, err);
-	duckdb_destroy_result(&result);
-	if (failed)
+	state = duckdb_execute_prepared(connection->parse, &result);
+	if (take_answer(state, &result, &rows, err))
 		return -1;
 	if (rows.row_count != 1 || !duck_cell(&rows, 0, 0))
 		return error_set(err, ERROR_FATAL, 0, "DuckDB's parser gave no answer");
