@@ -62,7 +62,7 @@ class Lines:
         terminal.write_line(text)
 
     def pytest_runtest_logreport(self, report):
-        name = report.nodeid.removeprefix("tests/")
+        name = report.nodeid.removeprefix("tests/").split("@")[0]
         if report.skipped:
             self.line(f"skip {name}: {reason_of(report)}")
         elif report.failed:

@@ -81,7 +81,7 @@ tsan() {
 }
 pytest=(.deps/venv/bin/python -m pytest -q -p no:cacheprovider)
 # They wait for processes and servers more than they compute: two at once, each with servers of its own.
-two=(-n 2 --dist worksteal)
+two=(-n 2 --dist loadgroup)
 
 # Two queues side by side, for the same reason: what computes, and what waits.
 computing() {

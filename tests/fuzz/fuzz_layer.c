@@ -25,6 +25,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+static struct duck *duck;
 static struct duck_connection *connection;
 static struct functions *functions;
 
@@ -32,8 +33,8 @@ static void open_duck(void)
 {
 	static const struct duck_setting settings[] = {{"threads", "1"}};
 	struct error err = {0};
-	struct duck *duck = duck_open(NULL, settings, 1, &err);
 
+	duck = duck_open(NULL, settings, 1, &err);
 	REQUIRE(duck);
 	connection = duck_connect(duck, &err);
 	functions = connection ? functions_load(connection, &err) : NULL;

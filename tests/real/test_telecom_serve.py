@@ -14,6 +14,7 @@ sys.path.append(str(support.ROOT / "tests" / "scenario"))
 
 from served import ask  # noqa: E402
 
+pytestmark = pytest.mark.xdist_group("telecom_serve")  # one example for all of them, in their order
 EVENTS = 100_000 if support.LONG else 20_000
 GOLD = "gold_subscriber_features"
 
@@ -47,8 +48,9 @@ def example(kafka, session_folder):
     done = support.tarn("produce", "--brokers", kafka.address, "--topic", topic, "--shape", "telecom", "--format", "json",
                         "--count", str(EVENTS), "--partitions", "2", timeout_s=110)
     assert done.returncode == DONE, done.stderr
-    (session_folder / "served").mkdir()
-    example = ServedExample(session_folder / "served", kafka, "tarn.yaml", topic)
+    folder = session_folder / topic
+    folder.mkdir()
+    example = ServedExample(folder, kafka, "tarn.yaml", topic)
     example.run()
     example.start()
     name = example.rows(f"SELECT subscriber_id FROM {GOLD} LIMIT 1")[0]["subscriber_id"]
