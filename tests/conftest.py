@@ -48,6 +48,7 @@ def reason_of(report):
 def pytest_configure(config):
     config.pluginmanager.register(Lines(config), "tarn-lines")
     config.addinivalue_line("markers", "long: only with TARN_TEST_LONG=1")
+    config.addinivalue_line("markers", "sample(N): N cases of each parametrized test, drawn by the seed; all with TARN_TEST_LONG=1")
 
 
 class Lines:
@@ -78,7 +79,23 @@ def pytest_report_header():
     return f"seed {support.SEED}{', long' if support.LONG else ''}, tarn is {support.TARN}"
 
 
-def pytest_collection_modifyitems(items):
+def draw(items):
+    """Of each test marked sample(N) N cases, which the seed and the test's name choose; and all of the others."""
+    cases = {}
+    for item in items:
+        if item.get_closest_marker("sample") and not support.LONG:
+            cases.setdefault(item.nodeid.split("[")[0], []).append(item)
+    left = set()
+    for name, found in cases.items():
+        count = found[0].get_closest_marker("sample").args[0]
+        left.update(random.Random(f"{support.SEED}:{name}").sample(found, max(0, len(found) - count)))
+    return [item for item in items if item not in left], left
+
+
+def pytest_collection_modifyitems(config, items):
+    items[:], left = draw(items)
+    if left:
+        config.hook.pytest_deselected(items=sorted(left, key=lambda item: item.nodeid))
     for item in items:
         if not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(DEFAULT_TIMEOUT_S * (20 if support.LONG else 1)))

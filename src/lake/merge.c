@@ -27,6 +27,12 @@ static int64_t tier_begins(size_t tier)
 	return tier ? tiers[tier - 1] : 0;
 }
 
+/* A stream whose messages were all refused has no table yet. */
+static bool is_missing(const struct error *err)
+{
+	return duck_is_about_catalog(err->code) && strstr(err->message, "does not exist");
+}
+
 static int count_tiers(const struct merge *merge, int64_t *ret_counts, struct error *err)
 {
 	OWNED_BUFFER struct buffer sql = {0};
@@ -44,8 +50,13 @@ static int count_tiers(const struct merge *merge, int64_t *ret_counts, struct er
 	buffer_text(&sql, ", schema => ");
 	buffer_sql_text(&sql, merge->schema);
 	buffer_char(&sql, ')');
-	if (duck_query(merge->session->connection, buffer_string(&sql), &rows, err))
-		return -1;
+	if (duck_query(merge->session->connection, buffer_string(&sql), &rows, err)) {
+		if (!is_missing(err))
+			return -1;
+		*err = (struct error){0};
+		memset(ret_counts, 0, sizeof tiers);
+		return 0;
+	}
 	for (size_t i = 0; i < COUNT_OF(tiers); i++)
 		ret_counts[i] = duck_cell_int(&rows, 0, (int)i);
 	return 0;

@@ -103,3 +103,16 @@ def test_not_wanted(kafka, make_lake):
     trickle(kafka, lake, process, producer, 18)
     process.drain()
     assert len(files(lake)) >= 18 and not process.events("merge")
+
+
+def test_a_stream_of_refused_messages_has_no_table(kafka, make_lake):
+    topic = kafka.topic(2)
+    producer = kafka.producer()
+    lake = make_lake("sqlite", kafka.address, topic, freshness="100ms")
+    process = lake.start()
+    for i in range(20):
+        producer.raw(topic, b"no Arrow")
+        producer.flush()
+        process.wait_event("commit", count=i + 1)
+    process.drain()
+    assert not [record for record in process.events("lake") if "not merged" in record["message"]]
