@@ -132,6 +132,7 @@ def broken_messages(whole):
         yield whole[:at] + bytes([whole[at] ^ (1 << at % 8)]) + whole[at + 1 :]
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("compression", [None, "zstd"])
 def test_every_truncation_and_a_flip_of_every_byte(kafka, lake, compression):
     messages = list(broken_messages(small(compression)))

@@ -51,6 +51,7 @@ def pipeline(session_folder):
     return p
 
 
+@pytest.mark.sample(6)
 @pytest.mark.parametrize("name", CASES)
 def test_mistake(pipeline, name):
     p, (models, told) = pipeline, CASES[name]

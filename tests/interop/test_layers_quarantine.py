@@ -145,6 +145,7 @@ def test_killed(sqlite, verb, point):
     assert rows(sqlite) == [] and counts(sqlite) == (200, 170, 0, 30, 0)
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("arguments, expect, told", [
     (["list", "tarn.yaml", "--model", "m", "--stream", "events"], USAGE, "--model is of rows"),
     (["list", "tarn.yaml", "test/1", "--model", "m"], USAGE, "--model is of rows"),

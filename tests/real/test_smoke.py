@@ -8,6 +8,7 @@ import yaml
 import support
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("backend", support.PLACES)
 def test_once(kafka, make_lake, backend):
     topic = kafka.topic(3)
