@@ -29,6 +29,13 @@ static struct duck *duck;
 static struct duck_connection *connection;
 static struct functions *functions;
 
+static void close_duck(void)
+{
+	functions_free(functions);
+	duck_disconnect(connection);
+	duck_close(duck);
+}
+
 static void open_duck(void)
 {
 	static const struct duck_setting settings[] = {{"threads", "1"}};
@@ -39,6 +46,7 @@ static void open_duck(void)
 	connection = duck_connect(duck, &err);
 	functions = connection ? functions_load(connection, &err) : NULL;
 	REQUIRE(functions);
+	atexit(close_duck);
 }
 
 /* What the options must keep: spec.h. */

@@ -24,11 +24,21 @@ static void put_values(const struct page_key *keys, int key_count, const char *s
 	}
 }
 
+struct last { /* the keys of a page's last row */
+	char *values[4];
+};
+
+static void last_free(struct last *last)
+{
+	for (size_t i = 0; i < COUNT_OF(last->values); i++)
+		free(last->values[i]);
+}
+
 /* All rows page by page, ';' between the rows and '|' between pages; NULL: it failed. */
 static const char *pages_of(const char *sql, struct page_key *keys, int key_count, int64_t rows)
 {
 	static struct buffer all;
-	char *after[4] = {NULL};
+	OWNED_BY(last_free) struct last last = {0};
 	bool begins = true, more = true;
 
 	if (!all.maximum)
@@ -42,7 +52,7 @@ static const char *pages_of(const char *sql, struct page_key *keys, int key_coun
 		buffer_init(&wrapped, 100000);
 		buffer_init(&bound, 100000);
 		for (int i = 0; i < key_count; i++)
-			keys[i].after = after[i];
+			keys[i].after = last.values[i];
 		if (page_sql(sql, keys, key_count, begins, rows, &wrapped, &err))
 			return NULL;
 		put_values(keys, key_count, buffer_string(&wrapped), &bound);
@@ -66,8 +76,8 @@ static const char *pages_of(const char *sql, struct page_key *keys, int key_coun
 			if (in_page)
 				buffer_printf(&all, "%s;", cells[0].text ? cells[0].text : "NULL");
 			for (int i = 0; in_page && i < key_count; i++) {
-				free(after[i]);
-				after[i] = cells[keys[i].column].text ? strdup(cells[keys[i].column].text) : NULL;
+				free(last.values[i]);
+				last.values[i] = cells[keys[i].column].text ? strdup(cells[keys[i].column].text) : NULL;
 			}
 		}
 		more = page_next(&page) != NULL;
@@ -75,8 +85,6 @@ static const char *pages_of(const char *sql, struct page_key *keys, int key_coun
 		page_release(&page);
 		begins = false;
 	}
-	for (int i = 0; i < 4; i++)
-		free(after[i]);
 	return buffer_string(&all);
 }
 
