@@ -81,10 +81,10 @@ def pytest_report_header():
 
 def draw(items):
     """Of each test marked sample(N) N cases, which the seed and the test's name choose; and all of the others.
-    In tests/real a parametrized test that says nothing has one."""
+    Where processes and servers are started for each case a test that says nothing has one."""
     cases = {}
     for item in items:
-        if not item.get_closest_marker("sample") and item.path.is_relative_to(TESTS / "real"):
+        if not item.get_closest_marker("sample") and item.nodeid.startswith(("tests/real/", "tests/interop/test_layers_")):
             item.add_marker(pytest.mark.sample(1))
         if item.get_closest_marker("sample") and not support.LONG:
             cases.setdefault(item.nodeid.split("[")[0], []).append(item)

@@ -147,7 +147,6 @@ NO_PAIRS = {"check": "sql", "name": "no pairs", "severity": "warn", "sql": "SELE
 # ---- each check
 
 
-@pytest.mark.sample(1)
 @pytest.mark.parametrize("backend", ["sqlite", "duckdb", "file"])
 def test_each_check_passes_and_breaks(make, backend):
     p = make(backend)
@@ -242,7 +241,6 @@ def test_key_has_two(make):
 # ---- what a broken one does
 
 
-@pytest.mark.sample(1)
 @pytest.mark.parametrize("backend", ["sqlite", "duckdb", "file"])
 def test_a_broken_error_holds_back_the_refresh(make, backend):
     p = make(backend)
@@ -523,7 +521,6 @@ def change(rng, known):
     return [f"INSERT INTO lake.main.parents VALUES ({rng.randrange(1, 5)}, 'again')"]
 
 
-@pytest.mark.sample(1)
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("history", range(12 if support.LONG else 2))
 def test_changes_give_the_results_of_everything(make, folder, rng, history):

@@ -64,7 +64,6 @@ def test_json_without_a_lake(files):
     assert len({n["id"] for n in answer["nodes"]}) == len(answer["nodes"])
 
 
-@pytest.mark.sample(1)
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_lake_adds_rows_and_the_last_refresh(folder, backend):
     lake = LayeredLake(backend, folder)
@@ -229,7 +228,6 @@ def test_to_a_file(files):
     assert "cannot write no/such/folder/x" in done.stderr
 
 
-@pytest.mark.sample(1)
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_it_needs_no_write_access(folder, backend):
     """Where there are no permissions to take away (root), at least nothing has changed afterwards."""

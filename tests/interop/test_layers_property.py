@@ -410,7 +410,6 @@ def test_a_refresh_by_changes_gives_what_a_full_one_and_plain_duckdb_give(folder
     assert how["incremental"] > 0
 
 
-@pytest.mark.sample(1)
 @pytest.mark.parametrize("backend", ["duckdb", "file"])
 def test_other_backends_give_the_same(folder, rng, backend, record_property):
     how = run_history(folder, rng, backend, 10 if support.LONG else 3, 4)

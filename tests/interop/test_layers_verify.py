@@ -185,6 +185,7 @@ COUNTS = {
 }
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("name", COUNTS)
 def test_a_count_is_changed(refreshed, name):
     lake = refreshed("file")
