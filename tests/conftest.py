@@ -49,6 +49,7 @@ def pytest_configure(config):
     config.pluginmanager.register(Lines(config), "tarn-lines")
     config.addinivalue_line("markers", "long: only with TARN_TEST_LONG=1")
     config.addinivalue_line("markers", "sample(N): N cases of each parametrized test, drawn by the seed; all with TARN_TEST_LONG=1")
+    config.addinivalue_line("markers", "heavy: takes long; a third of these, drawn by the seed; all with TARN_TEST_LONG=1")
 
 
 class Lines:
@@ -92,6 +93,8 @@ def draw(items):
     for name, found in cases.items():
         count = found[0].get_closest_marker("sample").args[0]
         left.update(random.Random(f"{support.SEED}:{name}").sample(found, max(0, len(found) - count)))
+    heavy = [item for item in items if item.get_closest_marker("heavy") and item not in left and not support.LONG]
+    left.update(random.Random(f"{support.SEED}:heavy").sample(heavy, len(heavy) * 2 // 3))
     return [item for item in items if item not in left], left
 
 

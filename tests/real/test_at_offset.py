@@ -46,6 +46,7 @@ def maintain(lake, *calls):
     con.close()
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("backend", support.places("sqlite", all=BACKENDS))
 def test_each_commit_boundary(kafka, make_lake, backend):
     """Also after maintenance moved the ledger from the catalog to files, and merged these."""
@@ -62,6 +63,7 @@ def test_each_commit_boundary(kafka, make_lake, backend):
     assert ask(lake, f"{topic}/0:0", "SELECT count(*) AS n FROM lake.tarn.ledger") == 1
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("backend", support.places("sqlite", all=BACKENDS))
 def test_what_cannot_be_found_is_told(kafka, make_lake, backend):
     topic = kafka.topic(3)

@@ -40,6 +40,7 @@ def live_through(process, proxy, days, seconds):
         commits_go_on(process, 1)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("backend", support.places("postgres", all=["sqlite", "postgres"]))
 def test_s3_stops(kafka, own_s3, make_lake, backend):
     topic = kafka.topic(3)
@@ -67,6 +68,7 @@ STORE_DAYS = {
 }
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("backend", support.places("postgres", all=["sqlite", "postgres"]))
 def test_s3_has_bad_days(kafka, s3, make_lake, proxies, record_property, backend):
     topic = kafka.topic(3)
@@ -124,6 +126,7 @@ def test_an_answer_that_breaks_duckdb(behind_proxy):
     support.settle(lake, stream, process, SETTLE_S)
 
 
+@pytest.mark.heavy
 def test_kafka_has_bad_days(folder, proxies, make_lake, record_property):
     """A broker whose only address leads through the proxy."""
     proxy = proxies("127.0.0.1:1")

@@ -74,6 +74,7 @@ def test_what_does_not_widen_is_quarantined(kafka, make_lake, backend):
     assert answer["passed"] and answer["table_rows"] == 6
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("point", ["insert.before", "insert.after", "commit.before", "commit.after"])
 @pytest.mark.parametrize("backend", support.places("postgres", all=support.BACKENDS))
 def test_killed_while_the_table_changes(kafka, make_lake, backend, point):
@@ -98,6 +99,7 @@ def test_killed_while_the_table_changes(kafka, make_lake, backend, point):
     assert answer["passed"] and answer["table_rows"] == 4
 
 
+@pytest.mark.heavy
 def test_two_processes_change_one_table(kafka, make_lake):
     """Each has lanes of its own, and meets columns and types in another order than the other."""
     topic = kafka.topic(4)
@@ -157,6 +159,7 @@ def test_versions_by_turns(kafka, make_lake, backend):
     assert lake.quarantine() == []
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("point", ["insert.chunk:5", "insert.after:4", "insert.after:6", "commit.before:8"] if support.LONG else ["insert.after:4", "insert.after:6"])
 @pytest.mark.parametrize("backend", support.places("sqlite", "postgres", all=support.BACKENDS))
 def test_killed_between_versions(kafka, make_lake, backend, point):

@@ -62,6 +62,7 @@ def check_after_kill(lake, fault):
     assert done.returncode in (support.DONE, support.INPUT), f"after {fault}: {done.stdout} {done.stderr}"
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("backend", places("duckdb", "postgres"))
 def test_errors_at_every_point(kafka, make_lake, record_property, backend):
     """An error at a point is got over by the same process, which ends well; nothing doubles. One run meets all points once,
@@ -95,6 +96,7 @@ def test_errors_at_every_point(kafka, make_lake, record_property, backend):
     assert len(missed) <= (0 if LONG else 1), f"no commit met {missed}"
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("backend", ["sqlite", "postgres"])
 @pytest.mark.parametrize("point", ["insert.chunk", "commit.before", "commit.after"])
 def test_errors_that_last(kafka, make_lake, backend, point):

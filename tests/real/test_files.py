@@ -368,6 +368,7 @@ def dies(lake, faults):
     return code != 0
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("format", ["json", "arrow", "parquet"] if LONG else ["json"])
 @pytest.mark.parametrize("backend", support.places("postgres", all=BACKENDS))
 def test_kill_at_every_point(make_files, record_property, backend, format):
@@ -437,6 +438,7 @@ def test_a_signal_drains(make_files):
     files.assert_seqs(range(100000))
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("turns", [3])
 def test_two_processes(make_files, turns):
     """Both run the same stream on Postgres: each commit is one owner's, the other drops what it read and stands by."""
@@ -510,6 +512,7 @@ def test_parquet(make_files, backend):
     assert files.lake.quarantine() == []
 
 
+@pytest.mark.heavy
 def test_unfinished_arrow_and_parquet_wait(make_files, make_lake):
     """Settled, but without their ends: left until they have them, and nothing goes to quarantine."""
     for format in ["arrow", "parquet"]:
@@ -594,6 +597,7 @@ def test_broken_parquet(make_files):
     assert set(seqs) <= {r[0] for r in files.lake.read("SELECT seq FROM lake.events")}
 
 
+@pytest.mark.heavy
 def test_evolution_of_arrow_and_parquet(make_files):
     for format in ["arrow", "parquet"]:
         files = make_files("sqlite", format)
@@ -609,6 +613,7 @@ def test_evolution_of_arrow_and_parquet(make_files):
         files.assert_seqs([1, 2, 3])
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("backend", support.places("postgres", all=["sqlite", "postgres"]))
 @pytest.mark.parametrize("format", ["arrow", "parquet"])
 def test_killed_in_the_middle_of_columns(make_files, rng, backend, format):
@@ -635,6 +640,7 @@ def upload(s3, files, name):
     s3.put(files.lake.bucket, f"in/{name}", files.path(name).read_bytes())
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("format", ["json", "parquet"])
 def test_object_store(s3, make_files, format):
     files = make_files("sqlite+s3", format, pattern=lambda lake: f"s3://{lake.bucket}/in/*.{format}", max_bytes="1Mi")

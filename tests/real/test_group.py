@@ -40,6 +40,7 @@ def finish(lake, stream, members):
     lake.assert_exactly_once(seqs)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_members_come_and_go(kafka, make_lake, record_property, protocol):
     topic = kafka.topic(PARTITIONS)
@@ -66,6 +67,7 @@ def test_members_come_and_go(kafka, make_lake, record_property, protocol):
     record_property("commits", sum(commits(p) for p in (first, second, third, fourth)))
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("protocol", ["cooperative", "kip848"] if not LONG else PROTOCOLS)
 @pytest.mark.parametrize("point", ["commit.before", "insert.chunk", "begin.after"])
 def test_zombie(kafka, make_lake, record_property, protocol, point):
@@ -103,6 +105,7 @@ def stopped(pid):
         return any(line.startswith("State:\tT") for line in status)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("cycles", [60 if LONG else 4])
 def test_random_group(kafka, make_lake, rng, record_property, cycles):
     """Three members; at random one is killed, stopped for a while, asked to leave, or started."""
@@ -137,6 +140,7 @@ def test_random_group(kafka, make_lake, rng, record_property, cycles):
     finish(lake, stream, [m for m in members if m.alive()])
 
 
+@pytest.mark.heavy
 def test_member_leaves_quickly(kafka, make_lake, record_property):
     """SIGTERM commits what was read and leaves the group, so that another member has the lanes at once, not after the
     session's timeout."""

@@ -173,6 +173,7 @@ def test_arrow(kafka, make_lake, rng, record_property):
     record_property("rss_mb", process.peak_rss // 1_000_000)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("share", ["0.05", "1"] if support.LONG else ["0.05"])
 def test_bad_ones_among_many_small(kafka, make_lake, record_property, share):
     """What waits to go to quarantine does not keep the fetched answers that it came in, nor more of itself than is counted."""

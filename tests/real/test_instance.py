@@ -51,6 +51,7 @@ def test_keys_of_the_instance(kafka, s3, make_lake, instance, monkeypatch, way):
     assert doctor.returncode == support.DONE and s3.secret not in doctor.stdout + doctor.stderr, doctor.stdout
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("backend, status", support.places(("postgres", "400"), ("sqlite", "403"), all=[("sqlite", "400"), ("postgres", "400"), ("sqlite", "403")]))
 def test_keys_that_expire(kafka, s3, make_lake, instance, monkeypatch, record_property, backend, status):
     """From one moment to the next, while it runs: what it wrote with the old ones is refused, and it goes on with new ones."""

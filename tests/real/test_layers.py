@@ -155,6 +155,7 @@ def test_a_refresh_that_is_killed_leaves_old_layers_or_new_ones(make_layers, rng
     check_models(lake)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("backend", places("sqlite", "postgres") if support.LONG else ["sqlite"])
 def test_a_refresh_that_fails_changes_nothing_and_the_next_one_does(make_layers, rng, backend):
     lake = make_layers(backend)
@@ -226,6 +227,7 @@ def test_a_model_that_changes_while_it_runs(make_layers, rng):
     check_models(lake)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("backend", places("sqlite", "postgres") if support.LONG else ["sqlite"])
 def test_files_of_layers_stay_few(make_layers, rng, backend):
     """Each refresh adds files and deletes rows in others: between refreshes they become fewer."""

@@ -42,6 +42,7 @@ def run(lake, environment, verb, *arguments):
     return json.loads(process.out_path.read_text())
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("place", ["postgres", "postgres+s3"])
 def test_the_answer_to_a_replay_is_lost(proxied, place):
     lake, proxy, through = proxied(place)
@@ -56,6 +57,7 @@ def test_the_answer_to_a_replay_is_lost(proxied, place):
     assert len(set(resolutions(lake))) == 40
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("place", ["postgres", "postgres+s3"])
 def test_the_answer_to_a_discard_is_lost(proxied, place):
     lake, proxy, through = proxied(place)
@@ -68,6 +70,7 @@ def test_the_answer_to_a_discard_is_lost(proxied, place):
     assert len(set(resolutions(lake))) == 40
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("place", ["postgres", "postgres+s3"])
 def test_a_commit_that_never_came(proxied, place):
     """The connection is gone before the COMMIT is: nothing was done, and the same process tries again."""

@@ -44,6 +44,7 @@ def test_a_trickle(kafka, make_lake, place):
     lake.assert_exactly_once(range(producer.next_seq))
 
 
+@pytest.mark.heavy
 def test_what_comes_after_a_merge_is_one_file(kafka, make_lake):
     """A merge has a size for its own files, which must not cut those of later commits."""
     topic = kafka.topic(2, max_message_bytes=16777216)

@@ -12,6 +12,7 @@ from support import DONE, INPUT, LATER, LONG, Stream
 OUTAGE_S = 20 if LONG else 4
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("protocol", ["classic", "consumer"])
 def test_broker_outage(own_kafka, make_lake, protocol):
     topic = own_kafka.topic(3)
@@ -29,6 +30,7 @@ def test_broker_outage(own_kafka, make_lake, protocol):
     support.settle(lake, stream, process)
 
 
+@pytest.mark.heavy
 def test_once_outlives_an_outage(own_kafka, make_lake):
     topic = own_kafka.topic(3)
     producer = own_kafka.producer()
@@ -44,6 +46,7 @@ def test_once_outlives_an_outage(own_kafka, make_lake):
     lake.assert_exactly_once(seqs)
 
 
+@pytest.mark.heavy
 def test_once_does_not_wait_for_ever(own_kafka, make_lake):
     """A broker that does not come back ends it, with what is left; the next run goes on. In the long form after the five
     minutes that an installation would wait."""
@@ -64,6 +67,7 @@ def test_once_does_not_wait_for_ever(own_kafka, make_lake):
     lake.assert_exactly_once(seqs)
 
 
+@pytest.mark.heavy
 def test_postgres_outage(kafka, own_postgres, make_lake):
     topic = kafka.topic(3)
     lake = make_lake("postgres", kafka.address, topic, server=own_postgres)
@@ -82,6 +86,7 @@ def test_postgres_outage(kafka, own_postgres, make_lake):
     assert "password" not in process.text()
 
 
+@pytest.mark.heavy
 def test_no_broker_and_no_topic(kafka, make_lake):
     """--once gives a missing topic, and a broker that does not answer, some seconds; without --once a topic is waited for, and
     may come."""
@@ -104,6 +109,7 @@ def test_no_broker_and_no_topic(kafka, make_lake):
     assert "nowhere" in nowhere.text() and "127.0.0.1:1" in nowhere.text()
 
 
+@pytest.mark.heavy
 def test_topic_made_anew(kafka, make_lake):
     """Its offsets mean other messages now: refused, with what to do, and nothing is read again."""
     topic = kafka.topic(2)
@@ -118,6 +124,7 @@ def test_topic_made_anew(kafka, make_lake):
     lake.assert_exactly_once(seqs, topic=False)
 
 
+@pytest.mark.heavy
 def test_retention_overtook(kafka, make_lake):
     """What the topic lost before it was read is a gap: in the log, in a metric, and in verify, which says no."""
     topic = kafka.topic(2)
@@ -139,6 +146,7 @@ def test_retention_overtook(kafka, make_lake):
     assert answer["duplicates"] == 0
 
 
+@pytest.mark.heavy
 def test_partitions_added(kafka, make_lake):
     topic = kafka.topic(1)
     producer = kafka.producer()
@@ -158,6 +166,7 @@ def test_partitions_added(kafka, make_lake):
     assert len(answer["lanes"]) == 4
 
 
+@pytest.mark.heavy
 def test_stopped_while_the_lake_is_gone(kafka, own_postgres, make_lake):
     """SIGTERM waits for the lake, but not for ever; the next run goes on."""
     topic = kafka.topic(2)

@@ -32,6 +32,7 @@ def commits(lake, process, producer, count):
         process.wait_event("commit", count=before + 1, timeout_s=30)
 
 
+@pytest.mark.heavy
 def test_they_are_bounded_while_it_runs(kafka, make_lake):
     topic = kafka.topic(LANES)
     producer = kafka.producer()
@@ -52,6 +53,7 @@ def test_they_are_bounded_while_it_runs(kafka, make_lake):
     assert done.returncode == support.DONE and int(done.stdout.split()[1]) >= 1, done.stderr
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("backend", support.places("postgres", all=["sqlite", "postgres", "duckdb"]))
 def test_a_run_begins_with_what_was_left(kafka, make_lake, backend):
     """Runs too short to count to the bound."""
