@@ -3,9 +3,10 @@
  *
  *     load HOST PORT CONNECTIONS SECONDS RATE FILE
  *
- * FILE has whole requests with a NUL behind each; they are sent in an order drawn from a fixed seed. RATE 0: a closed loop, each
- * connection sends when it has its answer. Else an open loop: so many a second, whatever the answers do; a request that
- * finds every connection busy waits, and its time counts from when it was due. Prints a line of JSON; times are in ms.
+ * FILE has whole requests with a NUL behind each; they are sent in an order drawn from a fixed seed. RATE 0: a closed
+ * loop, each connection sends when it has its answer. Else an open loop: so many a second, whatever the answers do; a
+ * request that finds every connection busy waits, and its time counts from when it was due. Prints a line of JSON;
+ * times are in ms.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -36,7 +37,9 @@ struct connection {
 	char head[HEAD_MAX + 1];
 	size_t head_size;
 	int64_t body_left;
-	char tail[5]; /* the last bytes of a chunked body */
+	enum { CHUNK_SIZE, CHUNK_DATA, CHUNK_END, TRAILERS } part; /* of a chunked body */
+	int64_t chunk; /* its size, and what is left of it */
+	int line; /* bytes of the line so far, without its end */
 };
 
 static const char **requests;
@@ -123,22 +126,57 @@ static void take_head(struct connection *c, size_t end)
 	c->body_left = length ? strtoll(length + 17, NULL, 10) : 0;
 	refused += strncmp(c->head, "HTTP/1.1 2", 10) != 0 && strncmp(c->head, "HTTP/1.1 304", 12) != 0;
 	c->in_body = true;
-	memset(c->tail, 0, sizeof c->tail);
+	c->part = CHUNK_SIZE;
+	c->chunk = c->line = 0;
+}
+
+static int digit_of(char c)
+{
+	return c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
+}
+
+/* The end of a line of the framing. True: of the body, too. */
+static bool end_line(struct connection *c)
+{
+	bool last = c->part == TRAILERS && !c->line;
+
+	c->part = c->part == CHUNK_SIZE  ? (c->chunk ? CHUNK_DATA : TRAILERS)
+	          : c->part == CHUNK_END ? CHUNK_SIZE
+	                                 : TRAILERS;
+	c->line = 0;
+	return last;
+}
+
+static bool take_chunks(struct connection *c, const char *text, size_t size)
+{
+	for (const char *end = text + size; text < end; text++) {
+		if (c->part == CHUNK_DATA) {
+			int64_t part = end - text < c->chunk ? end - text : c->chunk;
+
+			c->chunk -= part;
+			text += part - 1;
+			if (!c->chunk)
+				c->part = CHUNK_END;
+		} else if (*text == '\n') {
+			if (end_line(c))
+				return true;
+		} else if (*text != '\r') {
+			c->line++;
+			if (c->part == CHUNK_SIZE && digit_of(*text) >= 0)
+				c->chunk = c->chunk * 16 + digit_of(*text);
+		}
+	}
+	return false;
 }
 
 /* True: the answer is whole. */
 static bool take_body(struct connection *c, const char *text, size_t size)
 {
 	bytes += (int64_t)size;
-	if (!c->chunked) {
-		c->body_left -= (int64_t)size;
-		return c->body_left <= 0;
-	}
-	for (size_t i = size > 5 ? size - 5 : 0; i < size; i++) {
-		memmove(c->tail, c->tail + 1, 4);
-		c->tail[4] = text[i];
-	}
-	return !memcmp(c->tail, "0\r\n\r\n", 5);
+	if (c->chunked)
+		return take_chunks(c, text, size);
+	c->body_left -= (int64_t)size;
+	return c->body_left <= 0;
 }
 
 /* 1: the answer is whole; 0: there is more to come; -1: the connection broke. */
@@ -191,7 +229,8 @@ static double percentile(double share)
 static void report(double seconds)
 {
 	qsort(samples, (size_t)sample_count, sizeof *samples, compare);
-	printf("{\"requests\": %lld, \"seconds\": %.3f, \"rate\": %.1f, \"errors\": %lld, \"refused\": %lld, \"bytes\": %lld, "
+	printf("{\"requests\": %lld, \"seconds\": %.3f, \"rate\": %.1f, \"errors\": %lld, \"refused\": %lld, "
+	       "\"bytes\": %lld, "
 	       "\"p50\": %.3f, \"p90\": %.3f, \"p99\": %.3f, \"max\": %.3f}\n",
 	       (long long)sample_count, seconds, (double)sample_count / seconds, (long long)errors, (long long)refused,
 	       (long long)bytes, percentile(0.5), percentile(0.9), percentile(0.99), percentile(1));

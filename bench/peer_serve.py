@@ -7,7 +7,9 @@ import os
 
 import duckdb
 import orjson
+import pyarrow as pa
 from fastapi import Body, FastAPI, HTTPException, Query, Response
+from fastapi.responses import StreamingResponse
 
 ROWS = """SELECT subscriber_id, total_events, avg_signal_dbm, avg_latency_ms, avg_bill_zmw, churn_label FROM gold_subscriber_features
 WHERE $risk IS NULL OR churn_label = CASE $risk WHEN 'high' THEN 1 ELSE 0 END ORDER BY subscriber_id LIMIT $limit"""
@@ -53,6 +55,39 @@ def summary():
     return json(rows(SUMMARY)[0])
 
 
+class Chunks:
+    """What an IPC writer writes, to be given on."""
+
+    closed = False
+
+    def __init__(self):
+        self.parts = []
+
+    def write(self, part):
+        self.parts.append(bytes(part))
+        return len(part)
+
+    def flush(self):
+        pass
+
+    def take(self):
+        taken, self.parts = b"".join(self.parts), []
+        return taken
+
+
+def stream(sql):
+    cursor = con.cursor()
+    cursor.execute("USE lake")
+    reader, chunks = cursor.execute(sql).to_arrow_reader(100_000), Chunks()
+    with pa.ipc.new_stream(chunks, reader.schema) as writer:
+        for batch in reader:
+            writer.write_batch(batch)
+            yield chunks.take()
+    yield chunks.take()
+
+
 @app.post("/query")
 def query(body: dict = Body()):
+    if body.get("format") == "arrow":
+        return StreamingResponse(stream(body["sql"]), media_type="application/vnd.apache.arrow.stream")
     return json(rows(body["sql"]))

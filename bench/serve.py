@@ -10,8 +10,9 @@ started anew, the one that goes first in turn, and asked, one kind of request af
 
 at a rate (open loop, RATE requests a second, 500, whose latency counts from when each was due) and as fast as answers come (closed
 loop) with 1, 8 and 64 connections, SECONDS (3) each, by bench/load.c. What is always the same Tarn answers from memory as long as its
-tables are as they were; so last, twenty times: a commit into another table and one into this one, and how long the next summary takes
-and the one after that.
+tables are as they were; so, twenty times: a commit into another table and one into this one, and how long the next summary takes and
+the one after that. Last, three times, a table of EXPORT_ROWS (10,000,000; 0: not) as an Arrow stream, also by DuckDB alone in a process
+that keeps nothing of it, and by how much the server's processes grew meanwhile. Of Tarn also how long a request waited for its worker.
 
 Tarn has a pool of two workers with gold in memory (hotTables), each with one thread; the Python service two processes (PEER_WORKERS),
 uvloop, httptools, orjson, and DuckDB with one thread each. Tarn asks for no token (--anyone), the Python service has none.
@@ -34,6 +35,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 TOP = os.path.realpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
@@ -47,6 +49,8 @@ KINDS = os.environ.get("KINDS", "select_1 point top_20 summary").split()
 PREFIX = os.environ.get("PREFIX", "").split()
 PEER_WORKERS = os.environ.get("PEER_WORKERS", "2")
 COMMITS = 20
+EXPORT_ROWS = int(os.environ.get("EXPORT_ROWS", "10000000"))
+EXPORT = "SELECT * FROM export"
 
 MANIFEST = """apiVersion: ducklake.featherman.dev/v1alpha1
 kind: DuckLakeCatalog
@@ -137,10 +141,13 @@ class Writer:
         program = f"""
 import duckdb, sys
 con = duckdb.connect(config={{"extension_directory": {EXTENSIONS!r}}})
+con.execute("SET enable_progress_bar = false")  # it is printed
 con.execute("LOAD ducklake; LOAD sqlite_scanner")
 con.execute("ATTACH 'ducklake:sqlite:{folder}/lake/catalog.sqlite' AS lake (DATA_PATH '{folder}/lake/data/', META_JOURNAL_MODE 'WAL')")
 con.execute({GOLD.format(rows=rows)!r})
 con.execute("CREATE TABLE lake.elsewhere (n INTEGER)")
+con.execute("CREATE TABLE lake.export AS SELECT i AS id, (hash(i) % 100000)::INTEGER AS n, (hash(i, 1) % 1000000) / 8 AS amount, "
+            "'name ' || hash(i, 2) % 1000 AS name FROM range({EXPORT_ROWS}) AS r(i)")
 print("ready", flush=True)
 for line in sys.stdin:
     con.execute("INSERT INTO lake.elsewhere VALUES (1)" if line.strip() == "elsewhere" else
@@ -189,6 +196,19 @@ def memory_mb(pid):
     return round(total / 1000)
 
 
+def resident_mb(pid):
+    """Without what is shared, which is the program's files."""
+    total = 0
+    for each in tree(pid):
+        try:
+            with open(f"/proc/{each}/statm") as file:
+                pages = file.read().split()
+        except OSError:
+            continue
+        total += int(pages[1]) - int(pages[2])
+    return total * os.sysconf("SC_PAGESIZE") / 1e6
+
+
 class Server:
     def __init__(self, name, folder, venv):
         self.name, self.port = name, free_port()
@@ -235,8 +255,8 @@ class Server:
 
 def requests(kind, rows):
     host = "Host: 127.0.0.1\r\n"
-    if kind == "select_1":
-        body = '{"sql": "SELECT 1"}'
+    if kind in ("select_1", "export"):
+        body = json.dumps({"sql": "SELECT 1"} if kind == "select_1" else {"sql": EXPORT, "format": "arrow"})
         return [f"POST /query HTTP/1.1\r\n{host}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}"]
     paths = {"top_20": ["/api/v1/subscribers?limit=20&risk=high"], "summary": ["/api/v1/analytics/summary"],
              "point": [f"/api/v1/subscribers/sub-{(i * 7919) % rows:06}" for i in range(min(rows, 20000))]}[kind]
@@ -246,8 +266,8 @@ def requests(kind, rows):
 # ---- measurements
 
 
-def load(server, folder, kind, clients, rate):
-    command = [*PREFIX, f"{folder}/load", "127.0.0.1", str(server.port), str(clients), SECONDS, str(rate), f"{folder}/{kind}.requests"]
+def load(server, folder, kind, clients, rate, seconds=SECONDS):
+    command = [*PREFIX, f"{folder}/load", "127.0.0.1", str(server.port), str(clients), str(seconds), str(rate), f"{folder}/{kind}.requests"]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(f"{server.name}, {kind}: {done.stderr}{done.stdout}")
@@ -279,6 +299,60 @@ def freshness(server, writer):
     return {name: round(statistics.median(values), 3) for name, values in figures.items()}
 
 
+def export(server, folder):
+    """One client, one export at a time: the first one reads files that DuckDB has not seen."""
+    took, peaks, before = [], [], resident_mb(server.process.pid)
+    ending = threading.Event()
+
+    def look():
+        while not ending.wait(0.05):
+            peaks.append(resident_mb(server.process.pid))
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    for _ in range(4):
+        took.append(load(server, folder, "export", 1, 0, 0.01)["max"])
+    ending.set()
+    thread.join()
+    return {"rows_s": round(EXPORT_ROWS / statistics.median(took[1:]) * 1000), "grew_mb": round(max(peaks) - before)}
+
+
+def export_alone(python, folder):
+    program = f"""
+import duckdb, time
+con = duckdb.connect(config={{"extension_directory": {EXTENSIONS!r}, "threads": "1"}})
+con.execute("SET enable_progress_bar = false")
+con.execute("LOAD ducklake; LOAD sqlite_scanner")
+con.execute("ATTACH 'ducklake:sqlite:{folder}/lake/catalog.sqlite' AS lake (READ_ONLY)")
+con.execute("USE lake")
+took = []
+for _ in range(4):
+    began = time.perf_counter()
+    for batch in con.execute({EXPORT!r}).to_arrow_reader(2048):
+        pass
+    took.append(time.perf_counter() - began)
+print(sorted(took[1:])[1])
+"""
+    done = subprocess.run([*PREFIX, python, "-c", program], capture_output=True, text=True, check=True)
+    return {"rows_s": round(EXPORT_ROWS / float(done.stdout))}
+
+
+def waits(server):
+    """The hand-outs of workers so far, by the upper bound of their waits in seconds."""
+    con = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+    con.request("GET", "/metrics")
+    text = con.getresponse().read().decode()
+    con.close()
+    return [(line.split('le="')[1].split('"')[0], int(line.rsplit(" ", 1)[1])) for line in text.splitlines()
+            if line.startswith("ducklake_pool_wait_duration_seconds_bucket")]
+
+
+def handed(before, after):
+    """Milliseconds within which 99 in 100 hand-outs were."""
+    counts = [(float(bound), now - then) for (bound, now), (_, then) in zip(after, before)]
+    return {"p99_below": next(bound for bound, count in counts if count >= 0.99 * counts[-1][1]) * 1000}
+
+
 def measure(server, folder, writer, turn):
     found = []
 
@@ -287,11 +361,16 @@ def measure(server, folder, writer, turn):
         print(json.dumps(found[-1]), flush=True)
 
     for kind in KINDS:
+        before = waits(server) if server.name == "tarn" else None
         tell(kind, f"{RATE}/s", load(server, folder, kind, 16, RATE))
+        if before and kind in ("select_1", "point"):
+            tell(kind, f"hand-out at {RATE}/s", handed(before, waits(server)))
         for clients in CLIENTS:
             tell(kind, f"{clients} clients", load(server, folder, kind, clients, 0))
     tell("summary", "behind commits", freshness(server, writer))
     tell("all", "memory", {"mb": memory_mb(server.process.pid)})
+    if EXPORT_ROWS:
+        tell("export", "arrow", export(server, folder))
     return found
 
 
@@ -299,21 +378,26 @@ def measure(server, folder, writer, turn):
 
 
 def spread(values):
-    return f"{statistics.median(values):.4g} ({min(values):.4g}-{max(values):.4g})"
+    def short(value):
+        return f"{value:.3g}" if value < 1000 else f"{value:,.0f}"
+
+    return f"{short(statistics.median(values))} ({short(min(values))}-{short(max(values))})"
 
 
 def table(found):
     keys = list(dict.fromkeys((run["kind"], run["step"]) for run in found))
-    print(f"\n{'':34} " + "".join(f"{name:>34} " for name in SERVERS))
+    names = list(dict.fromkeys(run["server"] for run in found))
+    print(f"\n{'':38} " + "".join(f"{name:>34} " for name in names))
     for kind, step in keys:
-        columns = {"memory": ["mb"], "behind commits": ["elsewhere", "first", "repeated"]}.get(step, ["p50", "p99"] if step.endswith("/s") else ["rate", "p50", "p99"])
+        columns = {"memory": ["mb"], "behind commits": ["elsewhere", "first", "repeated"], "arrow": ["rows_s", "grew_mb"], f"hand-out at {RATE}/s": ["p99_below"]}.get(
+            step, ["p50", "p99"] if step.endswith("/s") else ["rate", "p50", "p99"])
         for column in columns:
             cells = []
-            for name in SERVERS:
-                values = [run[column] for run in found if (run["kind"], run["step"], run["server"]) == (kind, step, name)]
+            for name in names:
+                values = [run[column] for run in found if (run["kind"], run["step"], run["server"]) == (kind, step, name) and column in run]
                 cells.append(f"{spread(values):>34} " if values else f"{'-':>34} ")
-            unit = {"rate": "requests/s", "mb": "MB"}.get(column, f"{column} ms")
-            print(f"{kind + ', ' + step + ', ' + unit:<34} " + "".join(cells))
+            unit = {"rate": "requests/s", "mb": "MB", "rows_s": "rows/s", "grew_mb": "grew by MB"}.get(column, f"{column} ms")
+            print(f"{kind + ', ' + step + ', ' + unit:<38} " + "".join(cells))
 
 
 def main():
@@ -328,7 +412,7 @@ def main():
         text = MANIFEST.replace("SUBSCRIBERS", sql["ROWS"].replace("\n", "\n    ")).replace("SUBSCRIBER\n", f"{sql['ONE']}\n")
         with open(f"{folder}/tarn.yaml", "w") as file:
             file.write(text.replace("SUMMARY\n", sql["SUMMARY"].replace("\n", "\n    ") + "\n"))
-        for kind in KINDS:
+        for kind in [*KINDS, "export"]:
             with open(f"{folder}/{kind}.requests", "w") as file:
                 file.write("\0".join(requests(kind, rows)) + "\0")
         writer = Writer(f"{venv}/bin/python", folder, rows)
@@ -340,6 +424,9 @@ def main():
                     found += measure(server, folder, writer, turn)
                 finally:
                     server.end()
+            if EXPORT_ROWS:
+                found.append({"server": "duckdb alone", "round": turn, "kind": "export", "step": "arrow", **export_alone(f"{venv}/bin/python", folder)})
+                print(json.dumps(found[-1]), flush=True)
         table(found)
     finally:
         if writer:

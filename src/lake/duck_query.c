@@ -149,7 +149,7 @@ static int describe_statement(struct query *query, struct error *err)
 		duckdb_free((void *)(uintptr_t)name);
 		duckdb_destroy_logical_type(&type);
 	}
-	query->described = !failed;
+	query->described = query->told = !failed;
 	return failed;
 }
 
@@ -212,36 +212,74 @@ struct query *query_open(struct duck_connection *connection, const char *sql, st
 	return query;
 }
 
-void query_close(struct query *query)
+static void drop_columns(struct query *query)
 {
-	if (!query)
-		return;
-	if (query->chunk)
-		duckdb_destroy_data_chunk(&query->chunk);
-	if (query->started)
-		duckdb_destroy_result(&query->result);
 	for (int i = 0; i < query->column_count; i++) {
 		free(query->columns[i].name);
 		free(query->columns[i].type_name);
 		for (int form = 0; form < DUCK_FORM_COUNT; form++)
 			free(query->plans[i].casts[form]);
+	}
+	free(query->columns);
+	free(query->plans);
+	query->columns = NULL;
+	query->plans = NULL;
+	query->column_count = 0;
+	query->described = false;
+}
+
+static void drop_rows(struct query *query)
+{
+	if (query->chunk)
+		duckdb_destroy_data_chunk(&query->chunk);
+	if (query->started)
+		duckdb_destroy_result(&query->result);
+	for (int i = 0; i < query->column_count; i++) {
 		if (query->texts)
 			duck_text_release(&query->texts[i]);
 		if (query->fixed)
 			buffer_release(&query->fixed[i]);
 	}
-	query_release_parameters(query);
-	duckdb_destroy_prepare(&query->statement);
-	free(query->columns);
-	free(query->plans);
 	free(query->texts);
 	free(query->data);
 	free(query->validity);
 	free(query->cells);
 	free(query->space);
 	free(query->fixed);
+	query->texts = NULL;
+	query->data = NULL;
+	query->validity = NULL;
+	query->cells = NULL;
+	query->space = NULL;
+	query->fixed = NULL;
+	query->started = query->has_result = false;
+	query->row = query->row_count = 0;
+}
+
+void query_reset(struct query *query)
+{
+	drop_rows(query);
+	query_drop_values(query);
+	duckdb_clear_bindings(query->statement);
+	if (!query->told)
+		drop_columns(query);
+}
+
+void query_close(struct query *query)
+{
+	if (!query)
+		return;
+	drop_rows(query);
+	drop_columns(query);
+	query_release_parameters(query);
+	duckdb_destroy_prepare(&query->statement);
 	free(query->sql);
 	free(query);
+}
+
+const char *query_text(const struct query *query)
+{
+	return query->sql;
 }
 
 int query_column_count(const struct query *query)

@@ -49,14 +49,22 @@ int query_find_parameters(struct query *query, struct error *err)
 	return 0;
 }
 
+void query_drop_values(struct query *query)
+{
+	for (int i = 0; i < query->parameter_count; i++) {
+		free(query->parameters[i].text);
+		query->parameters[i].text = NULL;
+		if (query->parameters[i].value)
+			duckdb_destroy_value(&query->parameters[i].value);
+	}
+}
+
 void query_release_parameters(struct query *query)
 {
+	query_drop_values(query);
 	for (int i = 0; i < query->parameter_count; i++) {
 		free(query->parameters[i].name);
 		free(query->parameters[i].type);
-		free(query->parameters[i].text);
-		if (query->parameters[i].value)
-			duckdb_destroy_value(&query->parameters[i].value);
 	}
 	free(query->parameters);
 }

@@ -28,6 +28,7 @@ struct query {
 	int parameter_count;
 	bool explain;
 	bool described; /* columns and plans are known */
+	bool told; /* by the statement, so that they are the same whatever the values are */
 	struct query_column *columns;
 	struct query_plan *plans;
 	int column_count;
@@ -62,6 +63,7 @@ void query_begin(struct query *query);
 /* duck_query_bind.c */
 int query_find_parameters(struct query *query, struct error *err);
 void query_release_parameters(struct query *query);
+void query_drop_values(struct query *query);
 /* Each has a value, and they are bound to the statement by name. */
 int query_bind_all(struct query *query, duckdb_prepared_statement statement, struct error *err);
 /* A statement failed on a conversion: where a parameter's text is what cannot be converted, *err says so. */

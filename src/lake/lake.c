@@ -176,7 +176,8 @@ static void append_attach(const struct lake *lake, struct buffer *sql)
 		 */
 		buffer_text(sql, "DATA_INLINING_ROW_LIMIT 0, DATA_PATH ");
 		buffer_sql_text(sql, catalog->data_path);
-		if (catalog->backend.type == BACKEND_SQLITE)
+		/* The file remembers it: one reader's PRAGMA may meet another one's recovery of the WAL. */
+		if (catalog->backend.type == BACKEND_SQLITE && lake->options.writer)
 			buffer_text(sql, ", META_JOURNAL_MODE 'WAL'");
 		if (lake->options.existing)
 			buffer_text(sql, ", CREATE_IF_NOT_EXISTS false");

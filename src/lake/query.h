@@ -8,7 +8,8 @@
  *  4. A parameter's value is bound, never written into SQL; nothing runs while one has no value.
  *
  * Life cycle: query_open -> query_bind... -> (query_start -> query_next...) | query_arrow | query_copy_parquet ->
- * query_close. One thread, except query_interrupt. The connection is borrowed and lives longer.
+ * (query_reset -> query_bind...) query_close. One thread, except query_interrupt. The connection is borrowed and lives
+ * longer.
  */
 #ifndef TARN_LAKE_QUERY_H
 #define TARN_LAKE_QUERY_H
@@ -68,6 +69,9 @@ struct query_value {
 /* Parses and binds; nothing runs. INVALID: not exactly one statement, or DuckDB refuses it. */
 struct query *query_open(struct duck_connection *connection, const char *sql, struct error *err);
 void query_close(struct query *query);
+const char *query_text(const struct query *query); /* as given */
+/* As query_open left it, for other values: without values and rows. */
+void query_reset(struct query *query);
 
 /* The statement's parameters, each once: "limit" of $limit, "1" of $1 or of the first ?. */
 int query_parameter_count(const struct query *query);

@@ -20,6 +20,7 @@ struct version {
 	enum backend_type backend;
 	struct version_sqlite *sqlite;
 	struct version_postgres *postgres;
+	int64_t inlined; /* as of the last version_now */
 	struct known known[KNOWN_MAX];
 	int known_count, next_known;
 };
@@ -63,9 +64,9 @@ void version_close(struct version *version)
 static int newest(struct version *version, int64_t *ret_snapshot, struct error *err)
 {
 	if (version->sqlite)
-		return version_sqlite_newest(version->sqlite, ret_snapshot, err);
+		return version_sqlite_newest(version->sqlite, ret_snapshot, &version->inlined, err);
 	if (version->postgres)
-		return version_postgres_newest(version->postgres, ret_snapshot, err);
+		return version_postgres_newest(version->postgres, ret_snapshot, &version->inlined, err);
 	*ret_snapshot = 0;
 	return 0;
 }
@@ -94,6 +95,16 @@ int version_now(struct version *version, int64_t *ret_snapshot, struct error *er
 	failed = newest(version, ret_snapshot, err);
 	pthread_mutex_unlock(&version->lock);
 	return failed;
+}
+
+int64_t version_inlined(struct version *version)
+{
+	int64_t inlined;
+
+	pthread_mutex_lock(&version->lock);
+	inlined = version->inlined;
+	pthread_mutex_unlock(&version->lock);
+	return inlined;
 }
 
 /* ---- a table's last change */

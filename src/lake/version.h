@@ -34,6 +34,8 @@ void version_close(struct version *version);
 /* The newest snapshot's id (0 for backend file). TRANSIENT: the catalog does not answer; it is asked again next time.
  */
 int version_now(struct version *version, int64_t *ret_snapshot, struct error *err);
+/* The newest schema that has rows inlined in the catalog, as of the last version_now or later; 0: none has. */
+int64_t version_inlined(struct version *version);
 /*
  * The newest snapshot at or before `snapshot` in which the table's rows or columns changed (ducklake_snapshot_changes);
  * what was read at one of two snapshots with the same answer is what would be read at the other, whenever they were

@@ -155,15 +155,18 @@ static PGresult *ask(struct version_postgres *postgres, const char *sql, int cou
 	return ask_once(postgres, sql, count, values, err);
 }
 
-int version_postgres_newest(struct version_postgres *postgres, int64_t *ret_snapshot, struct error *err)
+int version_postgres_newest(struct version_postgres *postgres, int64_t *ret_snapshot, int64_t *ret_inlined,
+                            struct error *err)
 {
 	PGresult *result = ask(postgres, VERSION_NEWEST_SQL, 0, NULL, err);
 	bool got = result && PQntuples(result) == 1 && !PQgetisnull(result, 0, 0);
 
-	if (got)
+	if (got) {
 		*ret_snapshot = strtoll(PQgetvalue(result, 0, 0), NULL, 10);
-	else if (result)
+		*ret_inlined = strtoll(PQgetvalue(result, 0, 1), NULL, 10);
+	} else if (result) {
 		error_set(err, ERROR_TRANSIENT, 0, "there is no lake yet");
+	}
 	PQclear(result);
 	return got ? 0 : -1;
 }

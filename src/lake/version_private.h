@@ -18,7 +18,10 @@ struct version_postgres;
 /* A snapshot of ducklake_snapshot_changes, the newest first. False: enough. changes: borrowed, may be NULL. */
 typedef bool version_take(void *context, int64_t snapshot, const char *changes);
 
-#define VERSION_NEWEST_SQL "SELECT max(snapshot_id) FROM ducklake_snapshot"
+/* And the newest schema that has inlined rows. */
+#define VERSION_NEWEST_SQL                                                                                             \
+	"SELECT max(snapshot_id), (SELECT coalesce(max(schema_version), 0) FROM ducklake_inlined_data_tables) FROM "   \
+	"ducklake_snapshot"
 /* $1 schema, $2 table, $3 snapshot */
 #define VERSION_TABLE_SQL                                                                                              \
 	"SELECT t.table_id, t.begin_snapshot FROM ducklake_table t JOIN ducklake_schema s ON s.schema_id = "           \
@@ -32,7 +35,8 @@ typedef bool version_take(void *context, int64_t snapshot, const char *changes);
 
 struct version_sqlite *version_sqlite_new(const char *path, struct error *err);
 void version_sqlite_free(struct version_sqlite *sqlite);
-int version_sqlite_newest(struct version_sqlite *sqlite, int64_t *ret_snapshot, struct error *err);
+int version_sqlite_newest(struct version_sqlite *sqlite, int64_t *ret_snapshot, int64_t *ret_inlined,
+                          struct error *err);
 /* ret_id -1: there is no such table then. */
 int version_sqlite_table(struct version_sqlite *sqlite, const char *schema, const char *table, int64_t snapshot,
                          int64_t *ret_id, int64_t *ret_begin, struct error *err);
@@ -41,7 +45,8 @@ int version_sqlite_changes(struct version_sqlite *sqlite, int64_t after, int64_t
 
 struct version_postgres *version_postgres_new(const char *connection, struct error *err);
 void version_postgres_free(struct version_postgres *postgres);
-int version_postgres_newest(struct version_postgres *postgres, int64_t *ret_snapshot, struct error *err);
+int version_postgres_newest(struct version_postgres *postgres, int64_t *ret_snapshot, int64_t *ret_inlined,
+                            struct error *err);
 int version_postgres_table(struct version_postgres *postgres, const char *schema, const char *table, int64_t snapshot,
                            int64_t *ret_id, int64_t *ret_begin, struct error *err);
 int version_postgres_changes(struct version_postgres *postgres, int64_t after, int64_t until, version_take *take,

@@ -26,7 +26,7 @@ struct version_sqlite {
 	struct stat is, shared_is; /* the files, when they were opened */
 	bool has_shared;
 	bool knows;
-	int64_t data_version, newest;
+	int64_t data_version, newest, inlined;
 };
 
 struct version_sqlite *version_sqlite_new(const char *path, struct error *err)
@@ -139,7 +139,9 @@ static int ready(struct version_sqlite *sqlite, enum question question, sqlite3_
 	return 0;
 }
 
-static int ask_number(struct version_sqlite *sqlite, enum question question, int64_t *ret_number, struct error *err)
+/* ret_second may be NULL. */
+static int ask_numbers(struct version_sqlite *sqlite, enum question question, int64_t *ret_number, int64_t *ret_second,
+                       struct error *err)
 {
 	sqlite3_stmt *statement = NULL;
 	bool got;
@@ -149,25 +151,28 @@ static int ask_number(struct version_sqlite *sqlite, enum question question, int
 	got = sqlite3_step(statement) == SQLITE_ROW && sqlite3_column_type(statement, 0) != SQLITE_NULL;
 	if (got)
 		*ret_number = sqlite3_column_int64(statement, 0);
+	if (got && ret_second)
+		*ret_second = sqlite3_column_int64(statement, 1);
 	if (!got)
 		fail(sqlite, err);
 	sqlite3_reset(statement);
 	return got ? 0 : -1;
 }
 
-int version_sqlite_newest(struct version_sqlite *sqlite, int64_t *ret_snapshot, struct error *err)
+int version_sqlite_newest(struct version_sqlite *sqlite, int64_t *ret_snapshot, int64_t *ret_inlined, struct error *err)
 {
 	int64_t data_version = 0;
 
-	if (make_current(sqlite, err) || ask_number(sqlite, DATA_VERSION, &data_version, err))
+	if (make_current(sqlite, err) || ask_numbers(sqlite, DATA_VERSION, &data_version, NULL, err))
 		return -1;
 	if (!sqlite->knows || sqlite->data_version != data_version) {
-		if (ask_number(sqlite, NEWEST, &sqlite->newest, err))
+		if (ask_numbers(sqlite, NEWEST, &sqlite->newest, &sqlite->inlined, err))
 			return -1;
 		sqlite->knows = true;
 		sqlite->data_version = data_version;
 	}
 	*ret_snapshot = sqlite->newest;
+	*ret_inlined = sqlite->inlined;
 	return 0;
 }
 

@@ -2,7 +2,8 @@
  * references.c - the tables that a SELECT reads, wherever in it they stand.
  *
  * A name may be a query of a WITH around it: then it is no table. One query of a WITH sees those before it, so that
- * `WITH t AS (SELECT * FROM t)` reads the table t.
+ * `WITH t AS (SELECT * FROM t)` reads the table t; of a recursive one the second half alone sees itself, so that
+ * `WITH RECURSIVE t AS (SELECT * FROM t UNION ALL SELECT * FROM t)` does, too (query/guard.c; its test asks DuckDB).
  */
 #include <stdlib.h>
 #include <string.h>
@@ -11,8 +12,9 @@
 #include "layers/references.h"
 
 struct names {
-	const struct node *queries; /* of a WITH */
+	const struct node *queries; /* of a WITH; NULL: there is none */
 	int count; /* of them that are seen */
+	const char *own; /* of the recursive query around; NULL: there is none */
 	const struct names *outer;
 };
 
@@ -25,10 +27,13 @@ struct looking {
 
 static bool is_query(const struct names *names, const char *name)
 {
-	for (; names; names = names->outer)
+	for (; names; names = names->outer) {
+		if (names->own && !strcasecmp(names->own, name))
+			return true;
 		for (int i = 0; i < names->count; i++)
 			if (!strcasecmp(node_text(node_at(names->queries, i), "key"), name))
 				return true;
+	}
 	return false;
 }
 
@@ -72,10 +77,15 @@ static int look(const struct looking *l, const struct node *node, const struct n
 
 static int look_at_members(const struct looking *l, const struct node *node, const struct names *names)
 {
-	for (int i = 0; i < node_count(node); i++)
-		if ((!node_key(node, i) || strcmp(node_key(node, i), "cte_map") != 0) &&
-		    look(l, node_at(node, i), names))
+	struct names recursive = {.own = node_text(node, "cte_name"), .outer = names};
+
+	for (int i = 0; i < node_count(node); i++) {
+		const char *key = node_key(node, i) ? node_key(node, i) : "";
+		bool sees_itself = !strcmp(key, "right") && node_is(node, "type", "RECURSIVE_CTE_NODE");
+
+		if (strcmp(key, "cte_map") != 0 && look(l, node_at(node, i), sees_itself ? &recursive : names))
 			return -1;
+	}
 	return 0;
 }
 
@@ -89,11 +99,8 @@ static int look(const struct looking *l, const struct node *node, const struct n
 	    (*node_text(node, "schema_name") || !is_query(names, node_text(node, "table_name"))) && add(l, node))
 		return -1;
 	for (int i = 0; i < node_count(queries); i++) {
-		const struct node *query = node_get(node_at(queries, i), "value");
-
-		/* WITH RECURSIVE: it sees itself. */
-		own.count = i + node_is(node_get(node_get(query, "query"), "node"), "type", "RECURSIVE_CTE_NODE");
-		if (look(l, query, &own))
+		own.count = i;
+		if (look(l, node_get(node_at(queries, i), "value"), &own))
 			return -1;
 	}
 	own.count = node_count(queries);

@@ -213,6 +213,13 @@ static bool is_touched(const struct duck_rows *rows, int64_t id)
 	return false;
 }
 
+static void mark_stale(struct hot *hot, struct copy *copy)
+{
+	if (!copy->stale)
+		hot->stale_since_ms = hot_is_stale(hot) ? hot->stale_since_ms : clock_monotonic_ms();
+	copy->stale = true;
+}
+
 static void follow_one(struct hot *hot, struct lake_session *session, struct copy *copy, int64_t id, int64_t snapshot,
                        bool still_true)
 {
@@ -228,9 +235,7 @@ static void follow_one(struct hot *hot, struct lake_session *session, struct cop
 	if (copy->id == id && !copy->there && !copy->stale && still_true)
 		return; /* it could not be made, and would not be now */
 	copy->id = id;
-	if (!copy->stale)
-		hot->stale_since_ms = hot_is_stale(hot) ? hot->stale_since_ms : clock_monotonic_ms();
-	copy->stale = true;
+	mark_stale(hot, copy);
 }
 
 int hot_follow(struct hot *hot, struct lake_session *session, int64_t snapshot, struct error *err)
@@ -255,6 +260,23 @@ int hot_follow(struct hot *hot, struct lake_session *session, int64_t snapshot, 
 	return 0;
 }
 
+bool hot_tell(struct hot *hot, int64_t snapshot, const int64_t *changed, int count)
+{
+	if (count != hot->count)
+		return false;
+	for (int i = 0; i < count && snapshot > hot->looked_at; i++) {
+		struct copy *copy = &hot->copies[i];
+
+		/* One that is not there could not be made of what has not changed since. */
+		if (changed[i] > copy->until)
+			mark_stale(hot, copy);
+		else if (copy->there && !copy->stale)
+			copy->until = snapshot;
+	}
+	hot->looked_at = snapshot > hot->looked_at ? snapshot : hot->looked_at;
+	return true;
+}
+
 int hot_renew(struct hot *hot, struct lake_session *session, int64_t snapshot, struct error *err)
 {
 	if (hot_follow(hot, session, snapshot, err))
@@ -272,11 +294,6 @@ int hot_renew(struct hot *hot, struct lake_session *session, int64_t snapshot, s
 }
 
 /* ---- asking */
-
-bool hot_knows(const struct hot *hot, int64_t snapshot)
-{
-	return !hot->count || snapshot <= hot->looked_at;
-}
 
 bool hot_is_true(const struct hot *hot, const char *schema, const char *table, int64_t snapshot)
 {

@@ -28,6 +28,8 @@ struct hot *hot_new(const struct spec_pool *pool, struct lake_session *session, 
 void hot_free(struct hot *hot);
 /* Learns which copies are true at the snapshot; makes none. */
 int hot_follow(struct hot *hot, struct lake_session *session, int64_t snapshot, struct error *err);
+/* The same of what the server knows (request.h, hot_changed). False: it is of other tables. */
+bool hot_tell(struct hot *hot, int64_t snapshot, const int64_t *changed, int count);
 /* Has a copy been waiting for that long to be made? */
 bool hot_waits(const struct hot *hot, int64_t most_ms);
 /*
@@ -35,8 +37,6 @@ bool hot_waits(const struct hot *hot, int64_t most_ms);
  * makes the lake itself unreadable is an error.
  */
 int hot_renew(struct hot *hot, struct lake_session *session, int64_t snapshot, struct error *err);
-/* Was the snapshot looked at already? */
-bool hot_knows(const struct hot *hot, int64_t snapshot);
 /* May the copy be read for the snapshot? Names as somebody wrote them. */
 bool hot_is_true(const struct hot *hot, const char *schema, const char *table, int64_t snapshot);
 /* Another number whenever a copy was made or dropped. */

@@ -9,7 +9,6 @@
 
 #define META "__ducklake_metadata_lake."
 #define SNAPSHOTS_MAX 200
-#define SCHEMAS_MAX 64
 #define LOOKED_AT_MAX 2000 /* snapshots, for what changed last; before that the files tell */
 
 /* What is true of a row of DuckLake's tables at the snapshot. */
@@ -26,9 +25,6 @@
 
 bool overview_may_read_table(const struct overview *o, const char *schema, const char *table)
 {
-	/* Tarn's own notes of groups (layers/state.c): theirs alone who name them. */
-	if (o->rights->table_count < 0 && !strcmp(schema, "tarn_layers"))
-		return false;
 	return guard_may_read(o->rights, schema, table);
 }
 
@@ -412,56 +408,6 @@ static int write_snapshots(struct overview *o)
 	return 0;
 }
 
-/* ---- what DuckLake would keep wrong */
-
-/*
- * DuckLake keeps what tables a lake has by the number of its schema, and rows that are inlined in the catalog are read
- * by the schema that their table was made at. Where no table changed with that number (the commit only made the place
- * for inlined rows) it takes an older schema for it, and keeps that: from then on AT (VERSION =>) of those snapshots
- * does not find tables that are there. Asked for such a snapshot first, it keeps the right one (DuckLake of
- * DuckDB 1.5.5).
- */
-static const char schemas_sql[] =
-        "WITH inlined AS (SELECT DISTINCT table_id, schema_version FROM " META "ducklake_inlined_data_tables), "
-        "versions AS (SELECT max(snapshot_id) AS id FROM " META
-        "ducklake_snapshot JOIN (SELECT DISTINCT schema_version FROM "
-        "inlined) USING (schema_version) WHERE snapshot_id <= %" PRId64 " GROUP BY schema_version), "
-        "there AS (SELECT v.id, s.schema_name, t.table_name, t.table_id + CASE WHEN i.table_id IS NULL THEN 0 ELSE "
-        "1000000000000 "
-        "END AS place FROM versions v JOIN " META
-        "ducklake_table t ON t.begin_snapshot <= v.id AND (t.end_snapshot IS NULL OR "
-        "t.end_snapshot > v.id) JOIN " META
-        "ducklake_schema s ON s.schema_id = t.schema_id AND s.begin_snapshot <= v.id AND "
-        "(s.end_snapshot IS NULL OR s.end_snapshot > v.id) LEFT JOIN (SELECT DISTINCT table_id FROM inlined) i ON "
-        "i.table_id = "
-        "t.table_id) SELECT id, arg_min(schema_name, place), arg_min(table_name, place) FROM there GROUP BY id ORDER "
-        "BY id DESC "
-        "LIMIT %d";
-
-static int know_schemas(struct overview *o)
-{
-	OWNED_DUCK_ROWS struct duck_rows rows = {0};
-
-	if (!o->has_snapshots)
-		return 0;
-	if (overview_query(o, &rows, schemas_sql, o->snapshot, SCHEMAS_MAX))
-		return -1;
-	for (int64_t row = 0; row < rows.row_count; row++) {
-		OWNED_BUFFER struct buffer sql = {0};
-		int line;
-
-		buffer_init(&sql, OVERVIEW_SQL_BYTES_MAX);
-		buffer_text(&sql, "SELECT 1 FROM lake.");
-		buffer_sql_name(&sql, duck_cell(&rows, row, 1));
-		buffer_char(&sql, '.');
-		buffer_sql_name(&sql, duck_cell(&rows, row, 2));
-		buffer_printf(&sql, " AT (VERSION => %s)", duck_cell(&rows, row, 0));
-		if (duck_check(o->connection, buffer_string(&sql), &line, o->err))
-			return -1;
-	}
-	return 0;
-}
-
 /* ---- all of it */
 
 static int write_head(struct overview *o)
@@ -504,7 +450,7 @@ int overview_write(struct duck_connection *connection, const struct manifest *ma
 	                     .has_snapshots = catalog->backend.type != BACKEND_FILE,
 	                     .err = err};
 
-	if (write_head(&o) || know_schemas(&o) || write_tables(&o) || write_snapshots(&o) || overview_write_state(&o))
+	if (write_head(&o) || write_tables(&o) || write_snapshots(&o) || overview_write_state(&o))
 		return -1;
 	buffer_text(out, "}\n");
 	*ret_snapshot = o.snapshot;

@@ -398,7 +398,7 @@ void pool_stop(struct pool *pool, int64_t patience_ms)
 			pool->driver.kill(pool->driver.context, member->handle);
 	pool_wake_manager(pool);
 	pthread_mutex_unlock(&pool->lock);
-	wait_for_members(pool, clock_monotonic_ms() + GRACE_MS);
+	wait_for_members(pool, clock_monotonic_ms() + 2 * GRACE_MS);
 }
 
 static void free_members(struct pool *pool)

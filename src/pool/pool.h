@@ -12,6 +12,7 @@
  *  2. A query that takes longer than max_ms is cancelled then, and its worker killed GRACE_MS later.
  *  3. A worker that is larger than its limit of memory while it has no query is replaced.
  *  4. A lease that waits notices within 100 ms that its client went away.
+ *  5. Who goes away frees his worker within a second: it ends its query, or it is killed.
  *
  * Threads: one of the pool's own runs the machine (machine.h) and waits for processes; any thread may acquire. A lease
  * is one thread's.

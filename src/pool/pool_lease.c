@@ -89,7 +89,7 @@ bool lease_ready(const struct lease *lease, int wait_ms)
 
 int lease_send(struct lease *lease, const struct request *request, struct error *err)
 {
-	struct timeval patience = {.tv_sec = GRACE_MS / 1000};
+	struct timeval patience = {.tv_sec = SEND_MS / 1000};
 	OWNED_BUFFER struct buffer json = {0};
 	struct pool *pool = lease->pool;
 	struct member *member;
@@ -107,7 +107,6 @@ int lease_send(struct lease *lease, const struct request *request, struct error 
 	pthread_mutex_unlock(&pool->lock);
 	lease->sent = true;
 	lease->sent_ms = clock_monotonic_ms();
-	/* A worker that does not read hangs. */
 	setsockopt(lease->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
 	if (frame_write(lease->fd, FRAME_REQUEST, json.data, json.size, err) == 0)
 		return 0;

@@ -14,7 +14,8 @@
 
 #include "pool/pool.h"
 
-#define GRACE_MS 2000 /* from a CANCEL to its END; then the worker is killed */
+#define GRACE_MS 800 /* from a CANCEL to its END; then the worker is killed (pool.h, invariant 5) */
+#define SEND_MS 2000 /* for a worker to take a request: one that does not read hangs */
 #define START_MS 60000 /* of a worker to be READY */
 #define LATE_MS 100 /* the worker ends a query that takes too long itself, and says so; only then the pool does */
 #define READY_BYTES_MAX 4096

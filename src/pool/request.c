@@ -74,6 +74,7 @@ void request_release(struct request *request)
 	}
 	free(request->parameters);
 	free(request->null_as);
+	free(request->hot_changed);
 	free(request->sql);
 	free(request->page_after);
 	free_texts(request->tables, request->table_count);
@@ -146,6 +147,14 @@ static void write_null_as(struct buffer *out, const struct request *request)
 	buffer_char(out, ']');
 }
 
+static void write_numbers(struct buffer *out, const char *name, const int64_t *numbers, int count)
+{
+	write_name(out, name);
+	for (int i = 0; i < count; i++)
+		buffer_printf(out, "%c%lld", i ? ',' : '[', (long long)numbers[i]);
+	buffer_text(out, count ? "]" : "[]");
+}
+
 void request_write(const struct request *request, struct buffer *out)
 {
 	buffer_char(out, '{');
@@ -157,6 +166,8 @@ void request_write(const struct request *request, struct buffer *out)
 	buffer_text(out, request->object ? "true" : "false");
 	write_null_as(out, request);
 	write_number(out, "snapshot", request->snapshot);
+	write_number(out, "inlined_schema", request->inlined_schema);
+	write_numbers(out, "hot_changed", request->hot_changed, request->hot_changed_count);
 	if (request->table_count >= 0)
 		write_texts(out, "tables", request->tables, request->table_count);
 	write_number(out, "max_rows", request->max_rows);
@@ -236,6 +247,25 @@ static int take_texts(yyjson_val *value, const char *member, char ***ret_texts, 
 	yyjson_arr_foreach(value, index, size, item)
 	{
 		if (take_text(item, member, &(*ret_texts)[index], err))
+			return -1;
+	}
+	return 0;
+}
+
+static int take_numbers(yyjson_val *value, const char *member, int64_t **ret_numbers, int *ret_count, struct error *err)
+{
+	size_t index, size;
+	yyjson_val *item;
+
+	if (!is_list(value))
+		return wrong(err, member, "a list of numbers");
+	*ret_numbers = calloc(yyjson_arr_size(value) + 1, sizeof **ret_numbers);
+	if (!*ret_numbers)
+		return error_no_memory(err);
+	*ret_count = (int)yyjson_arr_size(value);
+	yyjson_arr_foreach(value, index, size, item)
+	{
+		if (take_number(item, member, 0, &(*ret_numbers)[index], err))
 			return -1;
 	}
 	return 0;
@@ -335,6 +365,10 @@ static int take_member(const char *name, yyjson_val *value, struct request *requ
 		return take_null_as(value, request, err);
 	if (!strcmp(name, "snapshot"))
 		return take_number(value, name, -1, &request->snapshot, err);
+	if (!strcmp(name, "inlined_schema"))
+		return take_number(value, name, -1, &request->inlined_schema, err);
+	if (!strcmp(name, "hot_changed"))
+		return take_numbers(value, name, &request->hot_changed, &request->hot_changed_count, err);
 	if (!strcmp(name, "tables"))
 		return take_texts(value, name, &request->tables, &request->table_count, err);
 	if (!strcmp(name, "max_rows"))
@@ -368,7 +402,7 @@ static int take_members(yyjson_val *object, struct request *request, struct erro
 	if (!yyjson_is_obj(object))
 		return error_set(err, ERROR_CORRUPT, 0, "a request that is no object");
 	request->table_count = -1;
-	request->snapshot = -1;
+	request->snapshot = request->inlined_schema = -1;
 	yyjson_obj_foreach(object, index, size, key, value)
 	{
 		if (is_repeated(object, key, value))

@@ -64,8 +64,13 @@ struct request {
 	struct spec_property *null_as; /* column or *, JSON; for NULL, NaN and Infinity */
 	int null_as_count;
 	int64_t snapshot; /* -1: the newest */
+	/* What the server knows of the lake for next to nothing (lake/version.h), and a worker would ask 20 ms for. */
+	int64_t inlined_schema; /* version_inlined; -1: not told */
+	int64_t *
+	        hot_changed; /* of each of the pool's hot tables, the snapshot that changed it last, as of `snapshot` */
+	int hot_changed_count; /* 0: not told */
 	char **tables; /* patterns (SCHEMA.TABLE with *) that may be read */
-	int table_count; /* -1: all but schema tarn */
+	int table_count; /* -1: all but Tarn's own schemas */
 	int64_t max_rows, max_ms, memory_bytes; /* 0: the worker's own */
 	int64_t first_rows; /* JSON and NDJSON: these alone, and the END says whether there are more; 0: all */
 	/* Pages (query/page.h): the SELECT's rows in the order of `page_key`, behind the cursor's values, page_rows of

@@ -69,10 +69,11 @@ static int open_lake(struct worker *worker, struct error *err)
 		return tell_lock(worker->catalog, err);
 	worker->session = lake_session_new(worker->lake, err);
 	worker->parser = worker->session ? lake_session_new(worker->lake, err) : NULL;
-	if (!worker->parser || lake_use(worker->session, -1, err))
+	if (!worker->parser)
 		return -1;
 	worker->connection = lake_connection(worker->session);
-	return 0;
+	/* Functions are found before the lake is asked for them, which reads its catalog for each statement (2 ms). */
+	return duck_exec(worker->connection, "SET search_path = 'system.main,lake.main'", NULL, err);
 }
 
 /* A lake is read once, so that what it takes the first time is behind it. */
@@ -88,7 +89,8 @@ static int warm_up(struct worker *worker, struct error *err)
 	worker->hot = hot_new(worker->options->pool, worker->session, err);
 	if (!worker->hot || !worker->statements)
 		return worker->statements ? -1 : error_no_memory(err);
-	return worker_newest(worker, &newest, err) || hot_renew(worker->hot, worker->session, newest, err) ||
+	return worker_newest(worker, &newest, err) || worker_follow(worker, NULL, newest, err) ||
+	       hot_renew(worker->hot, worker->session, newest, err) ||
 	       duck_query(worker->connection, WARM_SQL, &rows, err);
 }
 
@@ -182,10 +184,16 @@ static void idle(struct worker *worker)
 {
 	struct error err = {0};
 	int64_t newest;
+	int failed;
 
 	if (!worker->options->pool->hot_table_count || !lake_has_snapshots(worker->lake))
 		return;
-	if (worker_newest(worker, &newest, &err) || hot_renew(worker->hot, worker->session, newest, &err))
+	failed = worker_newest(worker, &newest, &err) || worker_follow(worker, NULL, newest, &err);
+	if (!failed && hot_waits(worker->hot, 0)) {
+		prepared_clear(&worker->prepared); /* they hold the old copies */
+		failed = hot_renew(worker->hot, worker->session, newest, &err);
+	}
+	if (failed)
 		log_event(EVENT_WORKER, NO_FIELDS, "hot tables cannot be renewed just now: %s", err.message);
 }
 
@@ -251,7 +259,8 @@ static int check_options(const struct worker_options *options, struct error *err
 
 int worker_run(const struct worker_options *options, struct error *err)
 {
-	struct worker worker = {.options = options, .catalog = options->pool->catalog, .watch.statm = -1};
+	struct worker worker = {
+	        .options = options, .catalog = options->pool->catalog, .schemas = {-1, -1}, .watch.statm = -1};
 	int failed;
 
 	worker.begun_ms = clock_monotonic_ms();

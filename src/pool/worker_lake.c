@@ -32,7 +32,7 @@ static int describe(struct worker *worker, const struct request *request, struct
 {
 	struct guard_rights rights = {(const char *const *)request->tables, request->table_count};
 
-	if (lake_snapshot(worker->session, ret_snapshot, err))
+	if (lake_snapshot(worker->session, ret_snapshot, err) || worker_follow(worker, NULL, *ret_snapshot, err))
 		return -1;
 	return describe_tables(worker->connection, &rights, &worker->watch.ended, json, err);
 }
@@ -42,6 +42,8 @@ static int overview(struct worker *worker, const struct request *request, struct
 {
 	struct guard_rights rights = {(const char *const *)request->tables, request->table_count};
 
+	if (lake_snapshot(worker->session, ret_snapshot, err) || worker_follow(worker, NULL, *ret_snapshot, err))
+		return -1;
 	return overview_write(worker->connection, worker->options->manifest, worker->catalog, &rights, json,
 	                      ret_snapshot, err);
 }

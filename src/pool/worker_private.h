@@ -5,6 +5,7 @@
  *     worker_watch.c     the second thread: while a query runs it hears CANCEL, and ends what takes too much
  *     worker_query.c     guard, pin, run, write
  *     worker_statement.c statements that were asked before
+ *     worker_prepared.c  statements that are kept open
  *     worker_page.c      one page of a statement's rows
  *     worker_refuse.c    what whoever asked is told of an error
  *     worker_parameters.c its parameters
@@ -25,6 +26,7 @@
 #include "lake/query.h"
 #include "pool/frame.h"
 #include "pool/request.h"
+#include "pool/schemas.h"
 #include "pool/worker.h"
 #include "query/guard.h"
 #include "query/page.h"
@@ -52,6 +54,14 @@ struct watch {
 	int64_t memory_bytes, base_bytes; /* of the query, beyond the base; 0: no bound */
 };
 
+#define PREPARED_MAX 32
+
+struct prepared { /* statements that are kept open, the one that was used last first */
+	struct query *queries[PREPARED_MAX];
+	int count;
+	int64_t generation; /* of the copies that they read (hot_generation) */
+};
+
 struct worker {
 	const struct worker_options *options;
 	const struct spec_catalog *catalog;
@@ -62,6 +72,8 @@ struct worker {
 	struct score_models *models;
 	struct hot *hot;
 	struct statements *statements;
+	struct prepared prepared;
+	struct schemas schemas;
 	struct watch watch;
 	int64_t begun_ms; /* of the process */
 	bool broken; /* it answers what it does, and ends */
@@ -93,6 +105,8 @@ struct statement { /* that was looked at; owned by the statements */
 	struct guard_found found;
 	int64_t pinned_at; /* the snapshot that `pinned` is for; -2: none */
 	int64_t pinned_hot; /* which copies it was made with (hot_generation) */
+	bool light; /* pinned, it reads copies in memory alone, or nothing */
+	bool asks_model;
 	struct buffer pinned;
 	struct statement *newer, *older;
 };
@@ -102,6 +116,14 @@ void statements_free(struct statements *statements);
 /* Guarded, now or before. NULL: out of memory. Borrowed until the next call. */
 struct statement *statements_get(struct statements *statements, struct duck_connection *parser,
                                  const struct request *request, struct error *err);
+
+/* ---- worker_prepared.c */
+
+/* One of that text, which is the caller's then, or NULL. Those of another generation are closed, for they hold what
+ * they read. */
+struct query *prepared_take(struct prepared *prepared, int64_t generation, const char *sql);
+void prepared_give(struct prepared *prepared, struct query *query);
+void prepared_clear(struct prepared *prepared);
 
 /* ---- worker_parameters.c */
 
@@ -143,6 +165,8 @@ void worker_page_end(struct worker_page *page);
 void worker_query(struct worker *worker, const struct request *request, struct answer_end *end);
 void worker_describe(struct worker *worker, const struct request *request, struct answer_end *end);
 void worker_overview(struct worker *worker, const struct request *request, struct answer_end *end);
+/* Before anything is read at the snapshot. request: what the server told; NULL: nothing. */
+int worker_follow(struct worker *worker, const struct request *request, int64_t snapshot, struct error *err);
 /* The newest snapshot; 0 where the catalog has none. */
 int worker_newest(struct worker *worker, int64_t *ret_snapshot, struct error *err);
 

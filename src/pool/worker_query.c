@@ -9,6 +9,7 @@
 #include "pool/hot.h"
 #include "pool/worker_private.h"
 #include "query/pin.h"
+#include "query/tree.h"
 #include "query/write.h"
 
 #define SOON_MS 40 /* rows that came are sent then, though a frame is not full */
@@ -32,6 +33,25 @@ struct sending {
 int worker_newest(struct worker *worker, int64_t *ret_snapshot, struct error *err)
 {
 	return lake_snapshot(worker->parser, ret_snapshot, err);
+}
+
+static bool knows_schemas(const struct worker *worker, const struct request *request, int64_t snapshot)
+{
+	if (request && request->inlined_schema >= 0)
+		return request->inlined_schema <= worker->schemas.inlined;
+	return snapshot <= worker->schemas.snapshot;
+}
+
+int worker_follow(struct worker *worker, const struct request *request, int64_t snapshot, struct error *err)
+{
+	if (!lake_has_snapshots(worker->lake))
+		return 0;
+	if (!knows_schemas(worker, request, snapshot) && schemas_know(worker->connection, &worker->schemas, err))
+		return -1;
+	if (request && request->hot_changed_count &&
+	    hot_tell(worker->hot, snapshot, request->hot_changed, request->hot_changed_count))
+		return 0;
+	return hot_follow(worker->hot, worker->session, snapshot, err);
 }
 
 static int choose_snapshot(struct worker *worker, const struct request *request, int64_t *ret_snapshot,
@@ -59,6 +79,30 @@ static bool in_memory(void *context, const char *schema, const char *table)
 	return hot_is_true(sending->worker->hot, schema, table, sending->snapshot);
 }
 
+static bool is_copy(const struct node *place)
+{
+	return node_is(place, "catalog_name", HOT_CATALOG);
+}
+
+/* Are the copies that the statement reads still what the lake would give? */
+static bool is_true_still(struct sending *sending, const struct statement *statement)
+{
+	for (int i = 0; i < statement->found.place_count; i++) {
+		const struct node *place = statement->found.places[i];
+
+		if (!in_memory(sending, node_text(place, "schema_name"), node_text(place, "table_name")))
+			return false;
+	}
+	return true;
+}
+
+static bool is_pinned(struct sending *sending, const struct statement *statement)
+{
+	if (statement->pinned_hot != hot_generation(sending->worker->hot))
+		return false;
+	return statement->pinned_at == sending->snapshot || (statement->light && is_true_still(sending, statement));
+}
+
 static int pin(struct sending *sending, struct statement *statement, struct error *err)
 {
 	struct worker *worker = sending->worker;
@@ -66,15 +110,19 @@ static int pin(struct sending *sending, struct statement *statement, struct erro
 
 	if (!lake_has_snapshots(worker->lake))
 		how = (struct pin){.snapshot = -1};
-	if (statement->pinned_at == sending->snapshot && statement->pinned_hot == hot_generation(worker->hot))
+	if (is_pinned(sending, statement))
 		return 0;
 	buffer_clear(&statement->pinned);
 	statement->pinned_at = -2;
+	statement->light = false;
 	if (pin_sql(&statement->found, sending->request->sql, lake_connection(worker->parser), &how, &statement->pinned,
 	            err))
 		return -1;
 	statement->pinned_at = sending->snapshot;
 	statement->pinned_hot = hot_generation(worker->hot);
+	statement->light = lake_has_snapshots(worker->lake) && !statement->found.travels;
+	for (int i = 0; i < statement->found.place_count; i++)
+		statement->light &= is_copy(statement->found.places[i]);
 	return 0;
 }
 
@@ -156,16 +204,35 @@ static int put(void *context, const void *bytes, size_t size, struct error *err)
 
 /* ---- running */
 
+/* What reads memory alone is kept open: to plan it takes as long as to run it. What reads the lake is planned anew at
+ * each execution (DuckLake), and a model's file may be another one. */
+static bool is_kept(const struct sending *sending)
+{
+	return sending->statement && sending->statement->light && !sending->statement->asks_model;
+}
+
 static struct query *open_query(struct sending *sending, const struct request *request, const char *sql,
                                 struct error *err)
 {
-	struct query *query = query_open(sending->worker->connection, sql, err);
+	struct worker *worker = sending->worker;
+	struct query *query =
+	        is_kept(sending) ? prepared_take(&worker->prepared, hot_generation(worker->hot), sql) : NULL;
 
+	if (!query)
+		query = query_open(worker->connection, sql, err);
 	if (!query || worker_bind(query, request, err) == 0)
 		return query;
 	sending->wrong_parameters = true;
 	query_close(query);
 	return NULL;
+}
+
+static void close_query(struct sending *sending, struct query *query, bool failed)
+{
+	if (!failed && is_kept(sending))
+		prepared_give(&sending->worker->prepared, query);
+	else
+		query_close(query);
 }
 
 /* page: NULL for all rows. */
@@ -200,7 +267,7 @@ static int run_all(struct sending *sending, const char *sql, struct write_result
 	struct query *query = open_query(sending, sending->request, sql, err);
 	int failed = query ? run(sending, query, NULL, result, err) : -1;
 
-	query_close(query);
+	close_query(sending, query, failed);
 	return failed;
 }
 
@@ -219,7 +286,7 @@ static int run_page(struct sending *sending, const char *sql, struct write_resul
 		failed = sending->next ? 0 : error_no_memory(err);
 	}
 	sending->wrong_page = page.wrong;
-	query_close(query);
+	close_query(sending, query, failed);
 	worker_page_end(&page);
 	return failed;
 }
@@ -289,10 +356,8 @@ static int run_checked(struct sending *sending, struct statement *statement, str
 	struct worker *worker = sending->worker;
 	const char *sql;
 
-	if (choose_snapshot(worker, sending->request, &sending->snapshot, err))
-		return -1;
-	if (!hot_knows(worker->hot, sending->snapshot) &&
-	    hot_follow(worker->hot, worker->session, sending->snapshot, err))
+	if (choose_snapshot(worker, sending->request, &sending->snapshot, err) ||
+	    worker_follow(worker, sending->request, sending->snapshot, err))
 		return -1;
 	if (statement && pin(sending, statement, err))
 		return -1;

@@ -27,10 +27,10 @@
 struct duck_connection;
 
 struct guard_rights {
-	/* Patterns: SCHEMA.TABLE (or TABLE of main), * for any characters, case aside. Tables of schema tarn are meant
-	 * only by patterns that begin with "tarn." */
+	/* Patterns: SCHEMA.TABLE (or TABLE of main), * for any characters, case aside. Tables of Tarn's own
+	 * schemas are meant only by patterns that begin with "tarn." or "tarn_layers." */
 	const char *const *tables;
-	int table_count; /* -1: all but those of schema tarn */
+	int table_count; /* -1: all but those of Tarn's own schemas, tarn and tarn_layers */
 };
 
 enum guard_verdict {

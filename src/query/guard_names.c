@@ -86,10 +86,17 @@ static bool matches_name(const char *pattern, const char *schema, const char *ta
 	return matches_part(pattern, (size_t)(dot - pattern), schema) && matches(dot + 1, table);
 }
 
-/* The schema of Tarn's own tables (quarantined messages among them) is never meant by a *. */
-static bool names_tarn(const char *pattern)
+/* The schemas of Tarn's own tables (quarantined messages, what layers keep of groups) are never meant by a *. */
+static bool is_own_schema(const char *schema)
 {
-	return !strncasecmp(pattern, "tarn.", strlen("tarn."));
+	return !strcasecmp(schema, "tarn") || !strcasecmp(schema, "tarn_layers");
+}
+
+static bool names_schema(const char *pattern, const char *schema)
+{
+	size_t size = strlen(schema);
+
+	return !strncasecmp(pattern, schema, size) && pattern[size] == '.';
 }
 
 static bool is_one_of(const char *name, const char *const *names, size_t count)
@@ -144,10 +151,10 @@ bool guard_may_read(const struct guard_rights *rights, const char *schema, const
 	if (!is_plain(schema) || !is_plain(table) || is_reserved_schema(schema) || is_reserved_table(schema, table))
 		return false;
 	if (rights->table_count < 0)
-		return strcasecmp(schema, "tarn") != 0;
+		return !is_own_schema(schema);
 	for (int i = 0; i < rights->table_count; i++)
 		if (matches_name(rights->tables[i], schema, table) &&
-		    (strcasecmp(schema, "tarn") != 0 || names_tarn(rights->tables[i])))
+		    (!is_own_schema(schema) || names_schema(rights->tables[i], schema)))
 			return true;
 	return false;
 }

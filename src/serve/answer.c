@@ -1,4 +1,5 @@
 /* answer.c - a request to a worker and what it answers, with the lines of the audit log around it. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <yyjson.h>
@@ -10,7 +11,6 @@
 #include "serve/service_private.h"
 
 #define HEAD_BYTES_MAX ((size_t)1 << 20) /* of START and END */
-#define TRIES 2
 
 struct answer {
 	struct service *service;
@@ -47,63 +47,40 @@ static void refuse_lease(enum pool_answer given, int retry_after_s, struct servi
 	}
 }
 
-/* The newest snapshot, which the catalog tells a server for next to nothing, and a worker's DuckDB for 2 ms. Where it
- * does not, the worker asks. */
-static void choose_snapshot(const struct answer *answer, struct request *request)
+static bool is_known_table(struct version *version, const char *name, int64_t snapshot, int64_t *ret_changed)
 {
-	enum backend_type backend = answer->served->spec->catalog->backend.type;
+	const char *point = strchr(name, '.');
+	char schema[128] = "main";
+
+	if (point)
+		snprintf(schema, sizeof schema, "%.*s", (int)(point - name), name);
+	return version_of_table(version, schema, point ? point + 1 : name, snapshot, ret_changed, NULL) >= 0;
+}
+
+/* The newest snapshot, and what a worker has to know of it, the catalog tells a server for next to nothing; a worker's
+ * DuckDB asks 2 to 10 ms for each. Where it does not, the worker asks. changed: room for the pool's hot tables. */
+static void tell_lake(const struct answer *answer, struct request *request, int64_t *changed)
+{
+	const struct spec_pool *pool = answer->served->spec;
+	enum backend_type backend = pool->catalog->backend.type;
+	struct version *version = answer->served->version;
 	struct error ignored;
 	int64_t newest;
 
-	if (request->op == REQUEST_QUERY && request->snapshot < 0 &&
-	    (backend == BACKEND_SQLITE || backend == BACKEND_POSTGRES) &&
-	    version_now(answer->served->version, &newest, &ignored) == 0)
+	request->inlined_schema = -1;
+	if (request->op != REQUEST_QUERY || (backend != BACKEND_SQLITE && backend != BACKEND_POSTGRES) ||
+	    version_now(version, &newest, &ignored))
+		return;
+	request->inlined_schema = version_inlined(version);
+	if (request->snapshot < 0)
 		request->snapshot = newest;
-}
-
-/* A lease whose worker took the request. A worker may be gone before it was handed out: then another one gets it, for
- * nothing has run. */
-static int take_lease(struct answer *answer, const struct service_ask *ask, const struct request *request,
-                      struct service_refusal *refusal)
-{
-	struct pool_ask pool_ask = {.holder = ask->token ? token_spec(ask->token)->name : "",
-	                            .max_ms = most_ms(answer->served, request),
-	                            .client_fd = ask->client_fd};
-	struct request sent; /* its texts are the request's */
-	struct error err = {0};
-
-	for (int i = 0; i < TRIES; i++) {
-		int64_t asked_us = clock_monotonic_us();
-		int retry_after_s = 0;
-		enum pool_answer given =
-		        pool_acquire(answer->served->pool, &pool_ask, &answer->lease, &retry_after_s, &err);
-
-		answer->handed_us = clock_monotonic_us();
-		answer->facts.waited_us += answer->handed_us - asked_us;
-		metric_observe(answer->served->metrics, HISTOGRAM_POOL_QUEUED, answer->handed_us - asked_us);
-		if (given != POOL_GIVEN) {
-			if (given == POOL_FAILED)
-				log_event(EVENT_LAKE, FIELDS(LOG_TEXT("pool", answer->served->spec->name)),
-				          "no worker can be had: %s", err.message);
-			refuse_lease(given, retry_after_s, refusal);
-			return -1;
-		}
-		metric_observe(answer->served->metrics, HISTOGRAM_POOL_WAIT, answer->handed_us - asked_us);
-		answer->facts.worker = lease_facts(answer->lease).worker;
-		answer->facts.one_shot = lease_facts(answer->lease).one_shot;
-		sent = *request;
-		choose_snapshot(answer, &sent);
-		if (!lease_send(answer->lease, &sent, &err))
-			return 0;
-		lease_release(TAKE(answer->lease));
-		if (err.kind == ERROR_INVALID) {
-			refuse(refusal, PROBLEM_BODY_SIZE, 0, "The statement and its parameters are too large.");
-			return -1;
-		}
-		metric_add(answer->served->metrics, METRIC_POOL_RETRIES, 1);
-	}
-	refuse_as(refusal, REFUSAL_LOST, "The worker ended before it had the query.");
-	return -1;
+	if (request->snapshot != newest)
+		return;
+	for (int i = 0; i < pool->hot_table_count; i++)
+		if (!is_known_table(version, pool->hot_tables[i], newest, &changed[i]))
+			return;
+	request->hot_changed = changed;
+	request->hot_changed_count = pool->hot_table_count;
 }
 
 /* ---- frames */
@@ -191,6 +168,7 @@ bool answer_ready(struct answer *answer, int wait_ms)
 	return answer->over || lease_ready(answer->lease, wait_ms);
 }
 
+/* 1: the worker was lost, and nothing of an answer was said. */
 static int await_start(struct answer *answer, struct service_refusal *refusal)
 {
 	OWNED_BUFFER struct buffer payload = {0};
@@ -208,7 +186,80 @@ static int await_start(struct answer *answer, struct service_refusal *refusal)
 		take_loss(event, &err, refusal);
 	else if (!take_end(answer, &payload, refusal))
 		refuse_as(refusal, REFUSAL_INTERNAL, "The worker's answer has no beginning.");
-	return -1;
+	return event == LEASE_LOST ? 1 : -1;
+}
+
+/* ---- one worker, and another one where it is lost */
+
+static int take_lease(struct answer *answer, const struct pool_ask *ask, struct service_refusal *refusal)
+{
+	const struct served *served = answer->served;
+	int64_t asked_us = clock_monotonic_us();
+	struct error err = {0};
+	int retry_after_s = 0;
+	enum pool_answer given = pool_acquire(served->pool, ask, &answer->lease, &retry_after_s, &err);
+
+	answer->handed_us = clock_monotonic_us();
+	answer->facts.waited_us += answer->handed_us - asked_us;
+	metric_observe(served->metrics, HISTOGRAM_POOL_QUEUED, answer->handed_us - asked_us);
+	if (given != POOL_GIVEN) {
+		if (given == POOL_FAILED)
+			log_event(EVENT_LAKE, FIELDS(LOG_TEXT("pool", served->spec->name)), "no worker can be had: %s",
+			          err.message);
+		refuse_lease(given, retry_after_s, refusal);
+		return -1;
+	}
+	metric_observe(served->metrics, HISTOGRAM_POOL_WAIT, answer->handed_us - asked_us);
+	answer->facts.worker = lease_facts(answer->lease).worker;
+	answer->facts.one_shot = lease_facts(answer->lease).one_shot;
+	return 0;
+}
+
+/* Up to START; 1: the worker was lost before. */
+static int ask_one(struct answer *answer, const struct pool_ask *ask, const struct request *request,
+                   struct service_refusal *refusal)
+{
+	OWNED_FREE int64_t *changed = calloc((size_t)answer->served->spec->hot_table_count + 1, sizeof *changed);
+	struct request sent = *request; /* its texts are the request's */
+	struct error err = {0};
+
+	if (!changed) {
+		refuse_as(refusal, REFUSAL_INTERNAL, "The server has no memory left.");
+		return -1;
+	}
+	if (take_lease(answer, ask, refusal))
+		return -1;
+	tell_lake(answer, &sent, changed);
+	if (lease_send(answer->lease, &sent, &err) == 0)
+		return await_start(answer, refusal);
+	if (err.kind == ERROR_INVALID) {
+		refuse(refusal, PROBLEM_BODY_SIZE, 0, "The statement and its parameters are too large.");
+		return -1;
+	}
+	refuse_as(refusal, REFUSAL_LOST, "The worker ended before it had the query.");
+	return 1;
+}
+
+/* Nothing of the answer was said, and a SELECT changes nothing: another worker may be asked, once, in the time that is
+ * left. A one-shot worker that ends says that none can be had. */
+static int ask_workers(struct answer *answer, const struct service_ask *ask, struct request *request,
+                       struct service_refusal *refusal)
+{
+	struct pool_ask pool_ask = {.holder = ask->token ? token_spec(ask->token)->name : "",
+	                            .max_ms = most_ms(answer->served, request),
+	                            .client_fd = ask->client_fd};
+	int got = ask_one(answer, &pool_ask, request, refusal);
+
+	if (got <= 0)
+		return got;
+	pool_ask.max_ms -= (clock_monotonic_us() - answer->handed_us) / 1000;
+	if (pool_ask.max_ms <= 0 || answer->facts.one_shot)
+		return -1;
+	request->max_ms = pool_ask.max_ms;
+	lease_release(TAKE(answer->lease));
+	answer->over = false;
+	metric_add(answer->served->metrics, METRIC_POOL_RETRIES, 1);
+	return ask_one(answer, &pool_ask, request, refusal);
 }
 
 /* ---- its life */
@@ -273,7 +324,7 @@ struct answer *service_run(struct service *service, const struct service_ask *as
 	answer->began_us = clock_monotonic_us();
 	begin_audit(answer, ask);
 	ret_refusal->query = answer->facts.query;
-	failed = take_lease(answer, ask, &rights.request, ret_refusal) || await_start(answer, ret_refusal);
+	failed = ask_workers(answer, ask, &rights.request, ret_refusal);
 	rights_release(&rights);
 	if (!failed)
 		return answer;

@@ -38,7 +38,7 @@ const struct spec_catalog *console_catalog(struct call *call);
 /* True with 304, where the client has what the ETag stands for. */
 bool console_has_it(struct call *call, const char *etag);
 
-/* May it read all tables of all catalogs (but those of schema tarn)? */
+/* May it read all tables of all catalogs (but Tarn's own)? */
 bool console_sees_all(const struct call *call);
 
 void console_json_text(struct buffer *out, const char *text);

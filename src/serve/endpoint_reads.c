@@ -8,6 +8,7 @@
 #include "lake/duck.h"
 #include "query/guard.h"
 #include "query/tree.h"
+#include "score/models.h"
 
 struct reads_parser {
 	struct duck *duck;
@@ -56,11 +57,6 @@ static bool is_volatile(const char *name)
 	return false;
 }
 
-static bool asks_model(const char *name)
-{
-	return !strcasecmp(name, "predict") || !strcasecmp(name, "explain") || !strcasecmp(name, "model_hash");
-}
-
 /* A word that is a column or, where there is none of that name, a function without brackets. */
 static bool is_volatile_word(const struct node *node)
 {
@@ -76,7 +72,7 @@ static void look(const struct node *node, struct endpoint_reads *reads)
 
 	if (is_volatile(function) || node_get(node, "sample") || is_volatile_word(node))
 		reads->is_volatile = true;
-	if (asks_model(function))
+	if (score_is_function(function))
 		reads->models = true;
 	for (int i = 0; i < node_count(node); i++)
 		look(node_at(node, i), reads);

@@ -35,6 +35,7 @@ static void make_lake(void)
 {
 	open_writer();
 	run("CREATE TABLE ducklake_snapshot (snapshot_id BIGINT PRIMARY KEY)");
+	run("CREATE TABLE ducklake_inlined_data_tables (table_id BIGINT, table_name VARCHAR, schema_version BIGINT)");
 	run("CREATE TABLE ducklake_schema (schema_id BIGINT, begin_snapshot BIGINT, end_snapshot BIGINT, schema_name "
 	    "VARCHAR)");
 	run("CREATE TABLE ducklake_table (table_id BIGINT, begin_snapshot BIGINT, end_snapshot BIGINT, schema_id "

@@ -10,6 +10,7 @@
 #include "lake/duck.h"
 #include "lake/lake.h"
 #include "pool/overview.h"
+#include "pool/schemas.h"
 
 static char folder[] = "/tmp/tarn-test-overview-XXXXXX", path[256], data[256];
 static struct spec_catalog catalog = {
@@ -62,10 +63,12 @@ static yyjson_doc *overview_of(const char *const *tables, int count)
 {
 	OWNED_BUFFER struct buffer out = {0};
 	struct guard_rights rights = {.tables = tables, .table_count = count};
+	static struct schemas known = {-1, -1};
 	int64_t snapshot = -1;
 
 	buffer_init(&out, 1 << 20);
 	if (duck_exec(lake_connection(session), "BEGIN", NULL, &err) ||
+	    schemas_know(lake_connection(session), &known, &err) ||
 	    overview_write(lake_connection(session), &manifest, &catalog, &rights, &out, &snapshot, &err) ||
 	    duck_exec(lake_connection(session), "COMMIT", NULL, &err))
 		printf("# %s\n", err.message);

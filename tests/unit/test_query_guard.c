@@ -326,6 +326,9 @@ static void matches_patterns(void)
 	CHECK(!may("gold.*", "golden", "health") && !may("gold.hea", "gold", "health") && !may("gold", "gold", "x"));
 	CHECK(may("events", "main", "events") && may("main.events", "MAIN", "events") && may("*", "main", "x"));
 	CHECK(!may("events", "gold", "events") && !may("*", "gold", "health") && !may("", "main", "events"));
+	CHECK(!may("tarn*.*", "tarn_layers", "t") && !may("tarn.*", "tarn_layers", "t") &&
+	      may("tarn_layers.*", "tarn_layers", "t"));
+	CHECK(!guard_may_read(&(struct guard_rights){.table_count = -1}, "TARN_layers", "partials_gold"));
 	CHECK(!may("*.*", "tarn", "offsets") && may("tarn.*", "tarn", "offsets") && !may("t*.*", "tarn", "offsets"));
 	CHECK(!may("*.*", "information_schema", "tables") && !may("*.*", "__ducklake_metadata_lake", "x"));
 	CHECK(!may("*", "main", "duckdb_tables") && !may("*.*", "pg_catalog", "pg_class") &&

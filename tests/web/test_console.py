@@ -287,7 +287,7 @@ def test_history_by_keys(page, served):
 def test_a_snapshot_is_chosen_and_read(page, served):
     sign_in(page, served)
     first = served.read("""SELECT snapshot_id FROM lake.snapshots() WHERE changes::VARCHAR LIKE '%inserted%' ORDER BY 1""")[0][0]
-    # By one that read no inlined rows before: DuckLake forgets tables of old snapshots then (pool/overview.c, know_schemas).
+    # By one that read no inlined rows before: DuckLake forgets tables of old snapshots then (pool/schemas.h).
     then = served.lake.read(f"SELECT count(*) FROM lake.bronze_events AT (VERSION => {first})")[0][0]
     page.wait_for(f"#timeline [data-id='{first}']")
     page.run("document.querySelector(`#timeline [data-id='${arguments[0]}']`).dispatchEvent(new MouseEvent('click', {bubbles: true}))", first)
