@@ -167,9 +167,19 @@ static int value_of_blob(duckdb_string_t *blob, duckdb_vector output, idx_t row,
 struct scalar {
 	const char *name;
 	duckdb_type to;
-	/* What becomes of a BLOB that is not NULL. */
+	duckdb_scalar_function_t run;
+	int arguments; /* BLOBs */
+	/* What becomes of the one that is not NULL. */
 	int (*each)(duckdb_string_t *blob, duckdb_vector output, idx_t row, struct error *err);
 };
+
+static void fail_scalar(duckdb_function_info info, struct error *err)
+{
+	const struct scalar *scalar = duckdb_scalar_function_get_extra_info(info);
+
+	error_wrap(err, "%s", scalar->name);
+	duckdb_scalar_function_set_error(info, err->message);
+}
 
 static void run_scalar(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector output)
 {
@@ -184,8 +194,39 @@ static void run_scalar(duckdb_function_info info, duckdb_data_chunk input, duckd
 		if (!is_valid(validity, i)) {
 			set_null(output, i);
 		} else if (scalar->each(&blobs[i], output, i, &err)) {
-			error_wrap(&err, "%s", scalar->name);
-			duckdb_scalar_function_set_error(info, err.message);
+			fail_scalar(info, &err);
+			return;
+		}
+	}
+}
+
+/* Of one of them alone, too, the sum is decoded: what is no sum is found, whichever it stands beside. */
+static int plus_blobs(duckdb_string_t *a, duckdb_string_t *b, duckdb_vector output, idx_t row, struct error *err)
+{
+	OWNED_EXACT struct exact sum = {0};
+
+	if ((a && merge_blob(&sum, a, err)) || (b && merge_blob(&sum, b, err)))
+		return -1;
+	set_sum(output, row, &sum);
+	return 0;
+}
+
+static void run_plus(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector output)
+{
+	duckdb_vector vectors[2] = {duckdb_data_chunk_get_vector(input, 0), duckdb_data_chunk_get_vector(input, 1)};
+	duckdb_string_t *blobs[2] = {duckdb_vector_get_data(vectors[0]), duckdb_vector_get_data(vectors[1])};
+	const uint64_t *validity[2] = {duckdb_vector_get_validity(vectors[0]), duckdb_vector_get_validity(vectors[1])};
+	idx_t size = duckdb_data_chunk_get_size(input);
+	struct error err = {0};
+
+	for (idx_t i = 0; i < size; i++) {
+		duckdb_string_t *a = is_valid(validity[0], i) ? &blobs[0][i] : NULL,
+		                *b = is_valid(validity[1], i) ? &blobs[1][i] : NULL;
+
+		if (!a && !b) {
+			set_null(output, i);
+		} else if (plus_blobs(a, b, output, i, &err)) {
+			fail_scalar(info, &err);
 			return;
 		}
 	}
@@ -201,8 +242,9 @@ static const struct aggregate {
 };
 
 static struct scalar scalars[] = {
-        {"tarn_exact_negate", DUCKDB_TYPE_BLOB, negate_blob},
-        {"tarn_exact_value", DUCKDB_TYPE_DOUBLE, value_of_blob},
+        {"tarn_exact_plus", DUCKDB_TYPE_BLOB, run_plus, 2, NULL},
+        {"tarn_exact_negate", DUCKDB_TYPE_BLOB, run_scalar, 1, negate_blob},
+        {"tarn_exact_value", DUCKDB_TYPE_DOUBLE, run_scalar, 1, value_of_blob},
 };
 
 static void destroy_types(duckdb_logical_type types[2])
@@ -237,10 +279,13 @@ static duckdb_state register_scalar(duckdb_connection handle, struct scalar *sca
 	duckdb_state state;
 
 	duckdb_scalar_function_set_name(function, scalar->name);
-	duckdb_scalar_function_add_parameter(function, types[0]);
+	for (int i = 0; i < scalar->arguments; i++)
+		duckdb_scalar_function_add_parameter(function, types[0]);
+	/* NULL and a sum is that sum. */
+	duckdb_scalar_function_set_special_handling(function);
 	duckdb_scalar_function_set_return_type(function, types[1]);
 	duckdb_scalar_function_set_extra_info(function, scalar, NULL);
-	duckdb_scalar_function_set_function(function, run_scalar);
+	duckdb_scalar_function_set_function(function, scalar->run);
 	state = duckdb_register_scalar_function(handle, function);
 	duckdb_destroy_scalar_function(&function);
 	destroy_types(types);
@@ -248,22 +293,22 @@ static duckdb_state register_scalar(duckdb_connection handle, struct scalar *sca
 }
 
 /* A call of it can be bound. */
-static bool is_known(duckdb_connection handle, const char *name)
+static bool is_known(duckdb_connection handle, const char *name, int arguments)
 {
 	duckdb_prepared_statement statement = NULL;
 	char sql[64];
 	bool known;
 
-	snprintf(sql, sizeof sql, "SELECT %s(NULL)", name);
+	snprintf(sql, sizeof sql, "SELECT %s(NULL%s)", name, arguments > 1 ? ", NULL" : "");
 	known = duckdb_prepare(handle, sql, &statement) == DuckDBSuccess;
 	duckdb_destroy_prepare(&statement);
 	return known;
 }
 
-static int check(duckdb_connection handle, duckdb_state state, const char *name, struct error *err)
+static int check(duckdb_connection handle, duckdb_state state, const char *name, int arguments, struct error *err)
 {
 	/* Another connection may have been first. */
-	if (state == DuckDBSuccess || is_known(handle, name))
+	if (state == DuckDBSuccess || is_known(handle, name, arguments))
 		return 0;
 	return error_set(err, ERROR_FATAL, 0,
 	                 "DuckDB does not register the function %s: register it outside of a transaction", name);
@@ -275,13 +320,13 @@ int exact_sql_register(struct duck_connection *connection, struct error *err)
 
 	/* The last is there when all are. To look for one that is not takes long: DuckDB looks for names that are like
 	 * it. */
-	if (is_known(handle, scalars[COUNT_OF(scalars) - 1].name))
+	if (is_known(handle, scalars[COUNT_OF(scalars) - 1].name, scalars[COUNT_OF(scalars) - 1].arguments))
 		return 0;
 	for (size_t i = 0; i < COUNT_OF(aggregates); i++)
-		if (check(handle, register_aggregate(handle, &aggregates[i]), aggregates[i].name, err))
+		if (check(handle, register_aggregate(handle, &aggregates[i]), aggregates[i].name, 1, err))
 			return -1;
 	for (size_t i = 0; i < COUNT_OF(scalars); i++)
-		if (check(handle, register_scalar(handle, &scalars[i]), scalars[i].name, err))
+		if (check(handle, register_scalar(handle, &scalars[i]), scalars[i].name, scalars[i].arguments, err))
 			return -1;
 	return 0;
 }

@@ -1,10 +1,11 @@
 /*
  * exact_sql.h - exact sums (base/exact.h) in DuckDB's SQL, for partial sums that are kept in a table.
  *
- *   tarn_exact_sum(DOUBLE) -> BLOB     aggregate: the encoding of the sum of all values that are not NULL
- *   tarn_exact_merge(BLOB) -> BLOB     aggregate: the sum of such encodings; NULLs are passed over
- *   tarn_exact_negate(BLOB) -> BLOB    merged with others, it takes away what its argument would add
- *   tarn_exact_value(BLOB) -> DOUBLE   the sum, rounded once
+ *   tarn_exact_sum(DOUBLE) -> BLOB       aggregate: the encoding of the sum of all values that are not NULL
+ *   tarn_exact_merge(BLOB) -> BLOB       aggregate: the sum of such encodings; NULLs are passed over
+ *   tarn_exact_plus(BLOB, BLOB) -> BLOB  the same of two in one row; NULL where both are
+ *   tarn_exact_negate(BLOB) -> BLOB      merged with others, it takes away what its argument would add
+ *   tarn_exact_value(BLOB) -> DOUBLE     the sum, rounded once
  *
  * So new = tarn_exact_merge over (kept, tarn_exact_sum(added), tarn_exact_negate(tarn_exact_sum(removed))), and equal
  * rows have equal bytes, however they came and went.

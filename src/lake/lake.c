@@ -327,6 +327,11 @@ bool lake_has_many_writers(const struct lake *lake)
 	return lake->catalog->backend.type == BACKEND_POSTGRES;
 }
 
+bool lake_is_local(const struct lake *lake)
+{
+	return !object_store_used(lake->catalog);
+}
+
 /* Each session opens the file itself: flock is between open file descriptions, so it holds between threads too. */
 static int open_catalog_lock(struct lake_session *session, struct error *err)
 {

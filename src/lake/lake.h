@@ -69,6 +69,8 @@ const struct spec_catalog *lake_catalog(const struct lake *lake);
 bool lake_has_snapshots(const struct lake *lake);
 /* True where several processes may write: each lane then has an offsets table of its own. */
 bool lake_has_many_writers(const struct lake *lake);
+/* Its files are in a folder, and reading them again costs no time of a network. */
+bool lake_is_local(const struct lake *lake);
 
 bool lake_session_has_snapshots(const struct lake_session *session);
 struct lake_session *lake_session_new(struct lake *lake, struct error *err);

@@ -1,5 +1,5 @@
 /*
- * feed.c - what tables lost and got since a snapshot, from DuckLake's change feed, as temporary tables.
+ * feed.c - what tables lost and got since a snapshot, from DuckLake's change feed, as temporary tables and views.
  *
  * A row that came and went in between is in both: what follows the changes adds what is new before it takes away what
  * is gone.
@@ -11,10 +11,18 @@
 
 #include "layers/layers_private.h"
 
-/* The snapshot is still there, and the table was the same one then. ret_rows: that it got since, in files; -1: nobody
- * says. */
-static int can_tell(struct refresh *r, const char *schema, const char *table, int64_t since, bool *ret_valid,
-                    int64_t *ret_rows)
+/* What snapshots say of a table that lost no rows by it: all else may have taken some. */
+#define LOSES_NOTHING "(^|,)(inserted_into_table|inlined_insert|altered_table):[0-9]+"
+
+/* What can be said of a table's changes without reading them. */
+struct outline {
+	bool valid; /* the snapshot is still there, and the table was the same one then */
+	int64_t rows; /* that it got since, in files; 0: nobody says */
+	bool loses; /* it may have lost some */
+};
+
+static int read_outline(struct refresh *r, const char *schema, const char *table, int64_t since,
+                        struct outline *ret_outline)
 {
 	OWNED_BUFFER struct buffer sql = {0};
 	OWNED_DUCK_ROWS struct duck_rows rows = {0};
@@ -24,33 +32,51 @@ static int can_tell(struct refresh *r, const char *schema, const char *table, in
 	        &sql,
 	        "SELECT (SELECT sum(f.record_count) FROM __ducklake_metadata_lake.ducklake_data_file f WHERE "
 	        "f.table_id = t.table_id AND f.begin_snapshot > %" PRId64
-	        ") FROM __ducklake_metadata_lake.ducklake_table t JOIN "
+	        "), (SELECT count(*) FROM __ducklake_metadata_lake.ducklake_snapshot_changes c WHERE c.snapshot_id > "
+	        "%" PRId64 " AND contains(regexp_replace(c.changes_made, '" LOSES_NOTHING
+	        "', '', 'g') || ',', ':' || t.table_id || ',')) FROM __ducklake_metadata_lake.ducklake_table t JOIN "
 	        "__ducklake_metadata_lake.ducklake_schema s ON s.schema_id = t.schema_id AND s.end_snapshot IS NULL "
 	        "WHERE t.end_snapshot IS NULL AND (SELECT min(p.begin_snapshot) FROM "
 	        "__ducklake_metadata_lake.ducklake_table p WHERE p.table_id = t.table_id) <= %" PRId64
 	        " AND EXISTS (SELECT 1 FROM __ducklake_metadata_lake.ducklake_snapshot WHERE snapshot_id = %" PRId64
 	        ") AND lower(s.schema_name) = lower(",
-	        since, since, since);
+	        since, since, since, since);
 	buffer_sql_text(&sql, schema);
 	buffer_text(&sql, ") AND lower(t.table_name) = lower(");
 	buffer_sql_text(&sql, table);
 	buffer_text(&sql, ")");
 	if (query_sql(r, &sql, &rows))
 		return -1;
-	*ret_valid = rows.row_count > 0;
-	*ret_rows = *ret_valid ? duck_cell_int(&rows, 0, 0) : 0;
+	*ret_outline = (struct outline){.valid = rows.row_count > 0};
+	if (!ret_outline->valid)
+		return 0;
+	ret_outline->rows = duck_cell_int(&rows, 0, 0);
+	ret_outline->loses = duck_cell_int(&rows, 0, 1) > 0;
 	return 0;
 }
 
-static int read_one(struct refresh *r, const char *schema, const char *table, int64_t since, enum delta delta)
+/* A view where that costs nothing: each reader takes from the files the columns that it needs, on several threads. Over
+ * a network they are read once. */
+static void append_create_feed(struct refresh *r, struct buffer *sql, const char *name, enum delta delta)
+{
+	if (delta == DELTA_GONE || !lake_is_local(r->pipeline->lake)) {
+		append_create_temporary(r, sql, name);
+		return;
+	}
+	buffer_printf(sql, "CREATE OR REPLACE TEMP VIEW %s", name);
+	buffer_printf(&r->drops, "DROP VIEW IF EXISTS %s;", name);
+}
+
+static int read_one(struct refresh *r, const char *schema, const char *table, int64_t since, enum delta delta,
+                    bool nothing)
 {
 	OWNED_BUFFER struct buffer sql = {0}, name = {0};
 
 	buffer_init(&sql, SQL_MAXIMUM_BYTES);
 	buffer_init(&name, 4096);
 	append_delta(&name, delta, schema, table);
-	append_create_temporary(r, &sql, buffer_string(&name));
-	if (since >= r->snapshot) {
+	append_create_feed(r, &sql, buffer_string(&name), delta);
+	if (nothing) {
 		buffer_text(&sql, " AS SELECT * FROM ");
 		append_table(&sql, schema, table);
 		buffer_text(&sql, " WHERE false");
@@ -85,14 +111,21 @@ static struct fed *find_feed(struct refresh *r, const char *schema, const char *
 
 static int read_both(struct refresh *r, struct fed *feed, int64_t since)
 {
-	int64_t rows = 0;
+	bool local = lake_is_local(r->pipeline->lake), same = since >= r->snapshot;
+	struct outline outline;
 
 	feed->since = feed->rows[DELTA_GONE] = feed->rows[DELTA_NEW] = -1;
-	if (can_tell(r, feed->schema, feed->table, since, &feed->valid, &rows))
+	if (read_outline(r, feed->schema, feed->table, since, &outline))
 		return -1;
-	if (feed->valid && (use_threads_for(r, rows) || read_one(r, feed->schema, feed->table, since, DELTA_GONE) ||
-	                    read_one(r, feed->schema, feed->table, since, DELTA_NEW) || use_threads_for(r, 0)))
+	feed->valid = outline.valid;
+	if (feed->valid && (use_threads_for(r, local && !outline.loses ? 0 : outline.rows) ||
+	                    read_one(r, feed->schema, feed->table, since, DELTA_GONE, same || !outline.loses) ||
+	                    read_one(r, feed->schema, feed->table, since, DELTA_NEW, same) || use_threads_for(r, 0)))
 		return -1;
+	if (same || !outline.loses)
+		feed->rows[DELTA_GONE] = 0;
+	if (same)
+		feed->rows[DELTA_NEW] = 0;
 	feed->since = since;
 	return 0;
 }

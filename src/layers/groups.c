@@ -289,8 +289,8 @@ static int make_changes(struct refresh *r, struct model_run *run, struct change 
 	              again_where(c, "bool_or(\"tarn gone\")"));
 	for (int i = 0; i < partials->count; i++)
 		if (partials->items[i].merge)
-			buffer_printf(&sql, ", %s\"%s\"%s AS \"%s\"", partials->items[i].merge->before,
-			              partials->items[i].name, partials->items[i].merge->after,
+			buffer_printf(&sql, ", %s\"%s\"%s AS \"%s\"", partials->items[i].merge->all.before,
+			              partials->items[i].name, partials->items[i].merge->all.after,
 			              partials->items[i].name);
 	buffer_text(&sql, " FROM (SELECT *, false AS \"tarn gone\" FROM (");
 	append_partials(shape, partials, new, "", &sql);
@@ -355,30 +355,36 @@ static int make_before(struct refresh *r, const struct model_run *run, struct ch
 	return run_sql(r, &sql, NULL);
 }
 
-/* before: the table of the changed keys' partials, or of all. */
+/* before: the table of the changed keys' partials, or of all. Each key is once in it and once in the changes, at most:
+ * to join them takes a third of what groups of two rows take. */
 static void append_merged(const struct shape *shape, const struct change *c, const char *before, struct buffer *sql)
 {
 	const struct partials *partials = &c->partials;
 
 	buffer_text(sql, "SELECT ");
-	append_keys(sql, "", shape->key_count);
-	buffer_text(sql, ", CAST(sum(" ROWS ") AS BIGINT) AS " ROWS);
-	for (int i = 0; i < partials->count; i++)
-		buffer_printf(sql, ", %s\"%s\"%s AS \"%s\"", partials->items[i].merge->before, partials->items[i].name,
-		              partials->items[i].merge->after, partials->items[i].name);
-	buffer_printf(sql, " FROM (SELECT b.* FROM %s b", before);
+	for (int i = 0; i < shape->key_count; i++)
+		buffer_printf(sql, "coalesce(b.\"tarn k%d\", c.\"tarn k%d\") AS \"tarn k%d\", ", i, i, i);
+	buffer_text(sql, "coalesce(b." ROWS ", 0) + coalesce(c." ROWS ", 0) AS " ROWS);
+	for (int i = 0; i < partials->count; i++) {
+		const struct merge *merge = partials->items[i].merge;
+		const char *name = partials->items[i].name;
+
+		buffer_printf(sql, ", %sb.\"%s\"%sc.\"%s\"%s AS \"%s\"", merge->before, name, merge->between, name,
+		              merge->after, name);
+	}
+	/* The changes first: of two tables as large DuckDB goes through the first, on all threads, and looks for its
+	 * rows in the second. */
+	buffer_printf(sql, " FROM (SELECT * FROM %s%s) c FULL JOIN (SELECT * FROM %s b", buffer_string(&c->changes),
+	              c->none_again ? "" : " WHERE NOT \"tarn again\"", before);
 	if (!c->none_again) {
 		buffer_printf(sql, " WHERE NOT EXISTS (SELECT 1 FROM %s c WHERE c.\"tarn again\" AND ",
 		              buffer_string(&c->changes));
 		append_same_keys(sql, "c", "b", shape->key_count);
 		buffer_char(sql, ')');
 	}
-	buffer_printf(sql,
-	              " UNION ALL BY NAME SELECT * EXCLUDE (\"tarn gone\", \"tarn again\") FROM %s WHERE NOT "
-	              "\"tarn again\") GROUP BY ",
-	              buffer_string(&c->changes));
-	append_keys(sql, "", shape->key_count);
-	buffer_text(sql, " HAVING sum(" ROWS ") > 0");
+	buffer_text(sql, ") b ON ");
+	append_same_keys(sql, "b", "c", shape->key_count);
+	buffer_text(sql, " WHERE coalesce(b." ROWS ", 0) + coalesce(c." ROWS ", 0) > 0");
 }
 
 /* What merges: before and changes; a key without rows is gone. What does not: as it was computed again. */

@@ -227,8 +227,8 @@ int state_outcome(struct pipeline *pipeline, int64_t turn, bool *ret_mine, struc
 
 /* ---- feed.c */
 
-/* Temporary tables of what the table lost and got since the snapshot; ret_valid: false where that cannot be told. What
- * was read already is not read again. */
+/* Temporary tables or views of what the table lost and got since the snapshot; ret_valid: false where that cannot be
+ * told. What was read already is not read again. */
 int feed_read(struct refresh *r, const char *schema, const char *table, int64_t since, bool *ret_valid);
 /* Makes the temporary table of what the model's own table lost or got, of the same columns, with the rows of a SELECT.
  */

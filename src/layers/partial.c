@@ -27,12 +27,16 @@ void partials_release(struct partials *partials)
 	*partials = (struct partials){0};
 }
 
-static const struct around sum = {"sum(", ")"}, sum_count = {"CAST(sum(", ") AS BIGINT)"}, least = {"min(", ")"},
-                           greatest = {"max(", ")"}, exact_sum = {"tarn_exact_merge(", ")"}, minus = {"-", ""},
-                           exact_minus = {"tarn_exact_negate(", ")"};
+/* Of one key alone the other's columns are NULL, and sums and counts are never NULL themselves. */
+static const struct merge sum = {{"sum(", ")"}, "coalesce(", ", 0) + coalesce(", ", 0)"},
+                          sum_count = {{"CAST(sum(", ") AS BIGINT)"}, "coalesce(", ", 0) + coalesce(", ", 0)"},
+                          least = {{"min(", ")"}, "least(", ", ", ")"},
+                          greatest = {{"max(", ")"}, "greatest(", ", ", ")"},
+                          exact_sum = {{"tarn_exact_merge(", ")"}, "tarn_exact_plus(", ", ", ")"};
+static const struct around minus = {"-", ""}, exact_minus = {"tarn_exact_negate(", ")"};
 
 static int __attribute__((format(printf, 6, 7)))
-add(struct making *m, int aggregate, const char *what, const struct around *merge, const struct around *negate,
+add(struct making *m, int aggregate, const char *what, const struct merge *merge, const struct around *negate,
     const char *format, ...)
 {
 	struct partials *partials = m->partials;

@@ -23,10 +23,16 @@ struct around {
 	const char *before, *after;
 };
 
+struct merge {
+	struct around all; /* the aggregate of such columns */
+	/* The same of two of them, a row each, of which one may be NULL: SQL before, between and behind. */
+	const char *before, *between, *after;
+};
+
 struct partial {
 	char name[32]; /* the column: "tarn p0 sum" */
 	char *from_rows; /* an aggregate over the columns of `rows` */
-	const struct around *merge; /* the aggregate that merges such columns; NULL: they cannot be */
+	const struct merge *merge; /* NULL: such columns cannot be merged */
 	const struct around *negate; /* of rows that are gone; NULL: the key is computed again */
 };
 

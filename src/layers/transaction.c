@@ -28,10 +28,16 @@ bool patience_again(struct patience *patience, const struct error *err)
 	return true;
 }
 
+/* One of DuckDB's threads alone reads a temporary table of less than 122,880 rows, a row group, which is most
+ * increments: for this connection each vector of rows is work for any of them, as DuckDB's own tests have it. */
+#define SHARE_SMALL_TABLES "PRAGMA verify_parallelism"
+
 /* The functions come before USE: then DuckDB does not look for them in the lake. */
 int prepare_session(struct pipeline *pipeline, struct lake_session *session, struct error *err)
 {
-	return exact_sql_register(lake_connection(session), err) ||
+	struct duck_connection *connection = lake_connection(session);
+
+	return exact_sql_register(connection, err) || duck_exec(connection, SHARE_SMALL_TABLES, NULL, err) ||
 	                       (pipeline->scores && score_register(pipeline->scores, session, err)) ||
 	                       lake_use(session, -1, err)
 	               ? -1
@@ -55,11 +61,7 @@ int transaction_open(struct refresh *r)
 
 void transaction_close(struct refresh *r)
 {
-	struct error ignored;
-
 	atomic_store(&r->pipeline->running, NULL);
-	if (r->threads && !r->apart.lake)
-		lake_use_threads(r->session, lake_threads(r->pipeline->lake), &ignored);
 	r->threads = 0;
 	if (r->apart.session)
 		apart_close(&r->apart);

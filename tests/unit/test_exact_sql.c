@@ -79,7 +79,7 @@ static void registering_twice_is_no_error(void)
 	run("ROLLBACK");
 	CHECK_INT(duck_exec(other, "SELECT tarn_exact_value(tarn_exact_sum(1))", NULL, &err), 0);
 	duck_disconnect(other);
-	CHECK_TEXT(ask("SELECT count(*) FROM duckdb_functions() WHERE function_name LIKE 'tarn_exact_%'"), "4");
+	CHECK_TEXT(ask("SELECT count(*) FROM duckdb_functions() WHERE function_name LIKE 'tarn_exact_%'"), "5");
 }
 
 /* Adds up what DuckDB has in `rows`, in DuckDB's order. */
@@ -210,6 +210,22 @@ static void filter_null_and_distinct_mean_what_they_mean_elsewhere(void)
 	CHECK_TEXT(ask("SELECT tarn_exact_value(tarn_exact_sum(x)) FROM (VALUES ('inf'::DOUBLE), (1)) AS t(x)"), "inf");
 }
 
+/* Two in a row are what a group of the two is, also where one is not there. */
+static void plus_is_a_merge_of_two(void)
+{
+	run("CREATE TABLE others AS SELECT g + 50000 AS g, s FROM sums");
+	CHECK_TEXT(
+	        ask("SELECT count(*) > 150000 - 1000 AND bool_and(a.s IS NOT DISTINCT FROM b.s) FROM (SELECT "
+	            "coalesce(l.g, r.g) AS g, tarn_exact_plus(l.s, r.s) AS s FROM sums l FULL JOIN others r ON l.g = "
+	            "r.g) a JOIN (SELECT g, tarn_exact_merge(s) AS s FROM (FROM sums UNION ALL FROM others) GROUP BY "
+	            "g) b USING (g)"),
+	        "true");
+	run("DROP TABLE others");
+	CHECK_TEXT(ask("SELECT tarn_exact_plus(NULL, NULL)"), "NULL");
+	CHECK_TEXT(ask("SELECT tarn_exact_plus(NULL, '\\x01'::BLOB)"), "\\x01");
+	CHECK_TEXT(ask("SELECT tarn_exact_plus(tarn_exact_sum(1), tarn_exact_negate(tarn_exact_sum(1)))"), "\\x01");
+}
+
 static void bytes_that_are_no_sum_are_refused(void)
 {
 	CHECK_HAS(ask("SELECT tarn_exact_value('\\x01\\x86'::BLOB)"),
@@ -222,6 +238,10 @@ static void bytes_that_are_no_sum_are_refused(void)
 	          "Invalid Input Error: tarn_exact_merge: not an exact sum");
 	CHECK_HAS(ask("SELECT tarn_exact_merge('\\x01\\x0f\\x01\\x7f'::BLOB) FROM range(10)"),
 	          "tarn_exact_merge: an exact sum holds at most 2^62 doubles");
+	CHECK_HAS(ask("SELECT tarn_exact_plus('\\x01'::BLOB, 'rubbish'::BLOB)"),
+	          "Invalid Input Error: tarn_exact_plus: not an exact sum");
+	CHECK_HAS(ask("SELECT tarn_exact_plus('rubbish'::BLOB, NULL)"),
+	          "Invalid Input Error: tarn_exact_plus: not an exact sum");
 	CHECK_TEXT(ask("SELECT TRY(tarn_exact_value('rubbish'::BLOB))"), "NULL");
 }
 
@@ -270,6 +290,9 @@ static void without_memory_a_statement_fails_and_no_more(void)
 		mallocs_left = left[i];
 		CHECK_TEXT(ask("SELECT count(tarn_exact_negate(s)) FROM large"),
 		           "Invalid Input Error: tarn_exact_negate: out of memory");
+		mallocs_left = left[i];
+		CHECK_TEXT(ask("SELECT count(tarn_exact_plus(s, s)) FROM large"),
+		           "Invalid Input Error: tarn_exact_plus: out of memory");
 		mallocs_left = -1;
 	}
 	CHECK_TEXT(
@@ -283,11 +306,12 @@ int main(int argc, char **argv)
 	int failed;
 
 	open_duck();
-	failed = CHECK_MAIN(
-	        argc, argv, TEST(registering_twice_is_no_error), TEST(groups_on_all_threads_equal_a_reference),
-	        TEST(rows_in_another_order_give_the_same_bytes), TEST(what_is_taken_away_leaves_no_trace),
-	        TEST(filter_null_and_distinct_mean_what_they_mean_elsewhere), TEST(bytes_that_are_no_sum_are_refused),
-	        TEST(states_come_back_from_disk), TEST(without_memory_a_statement_fails_and_no_more));
+	failed = CHECK_MAIN(argc, argv, TEST(registering_twice_is_no_error),
+	                    TEST(groups_on_all_threads_equal_a_reference),
+	                    TEST(rows_in_another_order_give_the_same_bytes), TEST(what_is_taken_away_leaves_no_trace),
+	                    TEST(filter_null_and_distinct_mean_what_they_mean_elsewhere), TEST(plus_is_a_merge_of_two),
+	                    TEST(bytes_that_are_no_sum_are_refused), TEST(states_come_back_from_disk),
+	                    TEST(without_memory_a_statement_fails_and_no_more));
 	close_duck();
 	return failed;
 }
