@@ -91,7 +91,7 @@ computing() {
   suite race tests/race/run.sh ${TARN_TEST_LONG:+--long}
   suite web "${pytest[@]}" tests/web
   suite escapes "${pytest[@]}" tests/escapes
-  suite real-asan env TARN_BIN="$PWD/build/asan/tarn" "${pytest[@]}" tests/real/test_smoke.py tests/real/test_operation.py
+  suite real-asan env TARN_BIN="$PWD/build/asan/tarn" "${pytest[@]}" tests/real/test_smoke.py ${TARN_TEST_LONG:+tests/real/test_operation.py}
 }
 waiting() {
   suite interop "${pytest[@]}" "${two[@]}" tests/interop
