@@ -84,8 +84,11 @@ int duck_fail(int type, const char *message, struct error *err)
 {
 	char text[sizeof err->message];
 
-	/* The first line is the sentence; what follows is DuckDB's picture of the statement. */
+	/* The first line is the sentence; what follows is DuckDB's picture of the statement. Why a COMMIT failed
+	 * DuckLake says on the second. */
 	snprintf(text, sizeof text, "%s", message ? message : "DuckDB gave no reason");
+	if (has(text, "Failed to commit DuckLake transaction.\n"))
+		*strchr(text, '\n') = ' ';
 	text[strcspn(text, "\n")] = 0;
 	log_mask(text);
 	return error_set(err, duck_kind(type, message ? message : ""), type, "%s", text);

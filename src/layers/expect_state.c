@@ -88,9 +88,8 @@ int expect_read(struct refresh *r)
 	buffer_init(&sql, SQL_MAXIMUM_BYTES);
 	buffer_text(&sql,
 	            "SELECT table_name, name, \"check\", severity, passed, failed_rows, example, held_back, turn, "
-	            "snapshot, checked_at, query, holds_snapshot, row_count FROM lake.tarn.expectations WHERE "
-	            "pipeline = ");
-	buffer_sql_text(&sql, r->pipeline->spec->name);
+	            "snapshot, checked_at, query, holds_snapshot, row_count FROM lake.tarn.expectations");
+	append_where_own(&sql, r->pipeline);
 	if (query_sql(r, &sql, &rows))
 		return -1;
 	for (int64_t i = 0; i < rows.row_count; i++) {
@@ -180,8 +179,8 @@ static int write_newest(struct refresh *r)
 	bool any = false, had = r->expectations_dropped;
 
 	buffer_init(&sql, SQL_MAXIMUM_BYTES);
-	buffer_text(&sql, "DELETE FROM lake.tarn.expectations WHERE pipeline = ");
-	buffer_sql_text(&sql, r->pipeline->spec->name);
+	buffer_text(&sql, "DELETE FROM lake.tarn.expectations");
+	append_where_own(&sql, r->pipeline);
 	for (int i = 0; i < set->count; i++)
 		had |= r->expected[i].before.known;
 	if (had && run_sql(r, &sql, NULL))
@@ -235,8 +234,8 @@ static int is_still_ours(struct refresh *r, bool *ret_ours)
 	int64_t turn = 0;
 
 	buffer_init(&sql, SQL_MAXIMUM_BYTES);
-	buffer_text(&sql, "SELECT turn FROM lake.tarn.pipelines WHERE pipeline = ");
-	buffer_sql_text(&sql, r->pipeline->spec->name);
+	buffer_text(&sql, "SELECT turn FROM lake.tarn.pipelines");
+	append_where_own(&sql, r->pipeline);
 	if (count_sql(r, &sql, &turn))
 		return -1;
 	*ret_ours = turn == r->turn;

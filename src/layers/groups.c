@@ -6,6 +6,7 @@
  */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "layers/layers_private.h"
 #include "layers/partial.h"
@@ -36,13 +37,15 @@ static void append_same_keys(struct buffer *sql, const char *a, const char *b, i
 
 /* ---- what is kept */
 
-static int read_partials(struct refresh *r, const struct model_run *run, struct partials *ret_partials, char *why,
-                         size_t size)
+/* Once: they are run->parts afterwards, and run->parts_why. */
+static int read_partials(struct refresh *r, struct model_run *run)
 {
 	OWNED_BUFFER struct buffer source = {0}, rows = {0}, groups = {0};
 	OWNED_BY(described_release) struct described arguments = {0};
 	OWNED_BY(described_release) struct described results = {0};
 
+	if (run->parts)
+		return 0;
 	buffer_init(&source, SQL_MAXIMUM_BYTES);
 	buffer_init(&rows, SQL_MAXIMUM_BYTES);
 	buffer_init(&groups, SQL_MAXIMUM_BYTES);
@@ -51,18 +54,24 @@ static int read_partials(struct refresh *r, const struct model_run *run, struct 
 	compose_groups(&run->model->shape, buffer_string(&rows), &groups);
 	if (describe_sql(r, buffer_string(&rows), &arguments) || describe_sql(r, buffer_string(&groups), &results))
 		return -1;
-	if (partials_init(&run->model->shape, &arguments, &results, ret_partials, why, size, r->err))
+	run->parts = calloc(1, sizeof *run->parts);
+	if (!run->parts)
+		return error_no_memory(r->err);
+	if (partials_init(&run->model->shape, &arguments, &results, run->parts, run->parts_why, sizeof run->parts_why,
+	                  r->err))
 		return -1;
 	if (inexact_type(&results))
-		snprintf(why, size, "a lake does not keep each value of type %.80s as it is", inexact_type(&results));
+		snprintf(run->parts_why, sizeof run->parts_why,
+		         "a lake does not keep each value of type %.80s as it is", inexact_type(&results));
 	return 0;
 }
 
 int groups_check(struct refresh *r, struct model_run *run, char *ret_why, size_t size)
 {
-	OWNED_BY(partials_release) struct partials partials = {0};
-
-	return read_partials(r, run, &partials, ret_why, size);
+	if (read_partials(r, run))
+		return -1;
+	snprintf(ret_why, size, "%s", run->parts_why);
+	return 0;
 }
 
 /* SELECT keys, tarn rows, partials FROM rows GROUP BY keys */
@@ -132,15 +141,13 @@ static int count_groups(struct refresh *r, struct model_run *run, const char *re
  * where there are such, for a plain sum of doubles depends on the order of rows. ret_groups: a SELECT. */
 static int make_groups(struct refresh *r, struct model_run *run, const char *rows, struct buffer *ret_groups)
 {
-	OWNED_BY(partials_release) struct partials partials = {0};
 	OWNED_BUFFER struct buffer sql = {0}, table = {0};
-	char why[256] = "";
 
 	buffer_init(&sql, SQL_MAXIMUM_BYTES);
 	buffer_init(&table, SQL_MAXIMUM_BYTES);
 	append_kept_table(&table, run->model);
 	buffer_printf(&sql, "DROP TABLE IF EXISTS %s", buffer_string(&table));
-	if (run_sql(r, &sql, NULL) || read_partials(r, run, &partials, why, sizeof why))
+	if (run_sql(r, &sql, NULL) || read_partials(r, run))
 		return -1;
 	buffer_clear(&sql);
 	if (!run->partials) {
@@ -152,12 +159,12 @@ static int make_groups(struct refresh *r, struct model_run *run, const char *row
 	else
 		append_create_temporary(r, &sql, buffer_string(&table));
 	buffer_text(&sql, " AS ");
-	if (*why) {
+	if (*run->parts_why) {
 		compose_groups(&run->model->shape, rows, &sql);
 		buffer_printf(ret_groups, "SELECT * FROM %s", buffer_string(&table));
 	} else {
-		append_partials(&run->model->shape, &partials, rows, "", &sql);
-		append_finals(&run->model->shape, &partials, buffer_string(&table), ret_groups);
+		append_partials(&run->model->shape, run->parts, rows, "", &sql);
+		append_finals(&run->model->shape, run->parts, buffer_string(&table), ret_groups);
 	}
 	return run_sql(r, &sql, NULL);
 }
@@ -185,7 +192,7 @@ int groups_anew(struct refresh *r, struct model_run *run)
 /* ---- changes */
 
 struct change {
-	struct partials partials;
+	const struct partials *partials; /* the run's */
 	struct buffer kept; /* the table of partials */
 	struct buffer changes; /* temporary: what the keys' partials gain, without those computed again */
 	struct buffer again; /* temporary: the keys computed again */
@@ -196,7 +203,6 @@ struct change {
 
 static void release_change(struct change *c)
 {
-	partials_release(&c->partials);
 	buffer_release(&c->kept);
 	buffer_release(&c->changes);
 	buffer_release(&c->again);
@@ -249,13 +255,13 @@ static int read_rows(struct refresh *r, struct model_run *run, enum delta delta,
 /* Which of the changed keys are computed again. */
 static const char *again_where(const struct change *c, const char *gone)
 {
-	return c->partials.always_again ? "true" : c->partials.again_when_gone ? gone : "false";
+	return c->partials->always_again ? "true" : c->partials->again_when_gone ? gone : "false";
 }
 
 /* Nothing is gone: what the keys gain is what the new rows make. */
 static void append_gains(const struct shape *shape, const struct change *c, const char *new, struct buffer *sql)
 {
-	const struct partials *partials = &c->partials;
+	const struct partials *partials = c->partials;
 
 	buffer_text(sql, " AS SELECT ");
 	append_keys(sql, "", shape->key_count);
@@ -272,7 +278,7 @@ static void append_gains(const struct shape *shape, const struct change *c, cons
 static int make_changes(struct refresh *r, struct model_run *run, struct change *c, const char *new, const char *gone)
 {
 	const struct shape *shape = &run->model->shape;
-	const struct partials *partials = &c->partials;
+	const struct partials *partials = c->partials;
 	OWNED_BUFFER struct buffer sql = {0};
 
 	buffer_init(&sql, SQL_MAXIMUM_BYTES);
@@ -317,7 +323,7 @@ static int make_again(struct refresh *r, struct model_run *run, struct change *c
 	int64_t keys = 0;
 
 	buffer_init(&sql, SQL_MAXIMUM_BYTES);
-	if (c->partials.always_again || (c->partials.again_when_gone && c->gone)) {
+	if (c->partials->always_again || (c->partials->again_when_gone && c->gone)) {
 		buffer_printf(&sql, "SELECT count(*) FROM %s WHERE \"tarn again\"", buffer_string(&c->changes));
 		if (count_sql(r, &sql, &keys))
 			return -1;
@@ -338,7 +344,7 @@ static int make_again(struct refresh *r, struct model_run *run, struct change *c
 	buffer_clear(&sql);
 	append_create_temporary(r, &sql, buffer_string(&c->again));
 	buffer_text(&sql, " AS ");
-	append_partials(shape, &c->partials, buffer_string(&rows), buffer_string(&where), &sql);
+	append_partials(shape, c->partials, buffer_string(&rows), buffer_string(&where), &sql);
 	return use_threads_for(r, -1) || run_sql(r, &sql, NULL) ? -1 : 0;
 }
 
@@ -359,7 +365,7 @@ static int make_before(struct refresh *r, const struct model_run *run, struct ch
  * to join them takes a third of what groups of two rows take. */
 static void append_merged(const struct shape *shape, const struct change *c, const char *before, struct buffer *sql)
 {
-	const struct partials *partials = &c->partials;
+	const struct partials *partials = c->partials;
 
 	buffer_text(sql, "SELECT ");
 	for (int i = 0; i < shape->key_count; i++)
@@ -397,9 +403,9 @@ static int make_after(struct refresh *r, const struct model_run *run, struct cha
 	buffer_text(&sql, " AS ");
 	if (!c->none_again)
 		buffer_printf(&sql, "SELECT * FROM %s", buffer_string(&c->again));
-	if (!c->none_again && !c->partials.always_again)
+	if (!c->none_again && !c->partials->always_again)
 		buffer_text(&sql, " UNION ALL ");
-	if (!c->partials.always_again)
+	if (!c->partials->always_again)
 		append_merged(&run->model->shape, c, before, &sql);
 	return run_sql(r, &sql, NULL);
 }
@@ -440,7 +446,7 @@ static int make_delta(struct refresh *r, struct model_run *run, const struct cha
 	buffer_init(&groups, SQL_MAXIMUM_BYTES);
 	buffer_init(&result, SQL_MAXIMUM_BYTES);
 	buffer_init(&sql, SQL_MAXIMUM_BYTES);
-	append_finals(shape, &c->partials, partials, &groups);
+	append_finals(shape, c->partials, partials, &groups);
 	compose_result(shape, buffer_string(&groups), &result);
 	buffer_printf(&sql, "SELECT " COLUMNS_KEPT " FROM (%s)" WHERE_KEPT, buffer_string(&result));
 	if (feed_write(r, run, delta, &sql))
@@ -520,7 +526,7 @@ static int most_changed(struct refresh *r, const struct model_run *run, const st
 
 	*ret_most = false;
 	/* Keys that are all computed again are no merge of what was kept: make_after has the changed ones alone. */
-	if (c->partials.always_again || stage_may_fail(&run->model->shape.result) || is_followed(r, run))
+	if (c->partials->always_again || stage_may_fail(&run->model->shape.result) || is_followed(r, run))
 		return 0;
 	buffer_init(&sql, SQL_MAXIMUM_BYTES);
 	buffer_printf(&sql, "SELECT 2 * (SELECT count(*) FROM %s) - (SELECT count(*) FROM %s)",
@@ -543,7 +549,7 @@ static int replace_all(struct refresh *r, struct model_run *run, struct change *
 	buffer_printf(&sql, "DELETE FROM %s", buffer_string(&c->kept));
 	if (make_after(r, run, c, buffer_string(&c->kept)) || run_sql(r, &sql, NULL) || put_after(r, c))
 		return -1;
-	append_finals(shape, &c->partials, buffer_string(&c->after), &groups);
+	append_finals(shape, c->partials, buffer_string(&c->after), &groups);
 	compose_result(shape, buffer_string(&groups), &result);
 	report->groups = 0;
 	for (int i = compose_condition_count(shape); i < model_condition_count(run->model); i++)
@@ -558,14 +564,15 @@ int groups_change(struct refresh *r, struct model_run *run)
 {
 	OWNED_BY(release_change) struct change c = {0};
 	OWNED_BUFFER struct buffer new = {0}, gone = {0};
-	char why[256] = "";
 	bool most = false;
 
 	buffer_init(&new, SQL_MAXIMUM_BYTES);
 	buffer_init(&gone, SQL_MAXIMUM_BYTES);
 	init_change(&c, run->model);
-	if (read_partials(r, run, &c.partials, why, sizeof why) || read_rows(r, run, DELTA_NEW, &new, &c.new) ||
-	    read_rows(r, run, DELTA_GONE, &gone, &c.gone) ||
+	if (read_partials(r, run))
+		return -1;
+	c.partials = run->parts;
+	if (read_rows(r, run, DELTA_NEW, &new, &c.new) || read_rows(r, run, DELTA_GONE, &gone, &c.gone) ||
 	    /* The changed keys are looked for among all, which is quick. */
 	    use_threads_for(r, c.new + c.gone + run->before.groups / 4) ||
 	    make_changes(r, run, &c, buffer_string(&new), buffer_string(&gone)) || make_again(r, run, &c) ||

@@ -72,6 +72,8 @@ struct model_run {
 	char *sources; /* as in model_state, now; owned */
 	bool whole; /* its parts do not make the same columns again: it runs as it is written */
 	bool partials; /* of groups: partial aggregates are kept, and its changes can be followed */
+	struct partials *parts; /* of groups, once they were asked for; owned */
+	char parts_why[256]; /* they cannot be; "": they can */
 	bool deltas; /* they are there */
 	int64_t delta_rows[2]; /* how many rows; -1: not counted */
 	bool changed, anew;
@@ -163,6 +165,8 @@ int use_threads_for(struct refresh *r, int64_t rows);
 /* CREATE OR REPLACE TEMP TABLE name, which refresh_drop_temporaries drops. */
 void append_create_temporary(struct refresh *r, struct buffer *sql, const char *name);
 void drop_temporaries(struct refresh *r);
+/* " WHERE pipeline is the refresh's": of Tarn's small tables. */
+void append_where_own(struct buffer *sql, const struct pipeline *pipeline);
 /* lake."schema"."table" */
 void append_table(struct buffer *sql, const char *schema, const char *table);
 /* lake.main."NAME" */

@@ -27,6 +27,13 @@ void partials_release(struct partials *partials)
 	*partials = (struct partials){0};
 }
 
+void partials_free(struct partials *partials)
+{
+	if (partials)
+		partials_release(partials);
+	free(partials);
+}
+
 /* Of one key alone the other's columns are NULL, and sums and counts are never NULL themselves. */
 static const struct merge sum = {{"sum(", ")"}, "coalesce(", ", 0) + coalesce(", ", 0)"},
                           sum_count = {{"CAST(sum(", ") AS BIGINT)"}, "coalesce(", ", 0) + coalesce(", ", 0)"},

@@ -51,5 +51,7 @@ struct partials {
 int partials_init(const struct shape *shape, const struct described *arguments, const struct described *results,
                   struct partials *ret_partials, char *ret_why, size_t size, struct error *err);
 void partials_release(struct partials *partials);
+/* One on the heap, or NULL. */
+void partials_free(struct partials *partials);
 
 #endif

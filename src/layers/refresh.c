@@ -13,6 +13,7 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "layers/layers_private.h"
+#include "layers/partial.h"
 
 const char *refresh_how_name(enum refresh_how how)
 {
@@ -111,12 +112,14 @@ int bind_model(struct refresh *r, struct model_run *run)
 	struct error why = {0};
 	int line = 0;
 
-	if (duck_check(r->connection, run->model->sql, &line, &why)) {
-		*r->err = why;
-		return line ? error_wrap(r->err, "%.200s:%d", run->model->file, line)
-		            : error_wrap(r->err, "%.200s", run->model->file);
-	}
-	return describe_sql(r, run->model->sql, &run->columns);
+	if (!describe_sql(r, run->model->sql, &run->columns))
+		return 0;
+	/* Where it cannot be bound: in which line? */
+	if (!duck_check(r->connection, run->model->sql, &line, &why))
+		return -1;
+	*r->err = why;
+	return line ? error_wrap(r->err, "%.200s:%d", run->model->file, line)
+	            : error_wrap(r->err, "%.200s", run->model->file);
 }
 
 static bool is_of_stream(const struct pipeline *pipeline, const struct reference *read)
@@ -432,6 +435,7 @@ static void release_runs(struct refresh *r)
 		described_release(&r->runs[i].source);
 		free(r->runs[i].sources);
 		free(r->runs[i].reads);
+		partials_free(r->runs[i].parts);
 	}
 	free(r->runs);
 	buffer_release(&r->drops);

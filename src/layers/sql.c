@@ -179,6 +179,14 @@ bool described_equal(const struct described *a, const struct described *b)
 	return true;
 }
 
+/* A column compared as it is makes DuckLake ask its catalog for what each file says of that column, by statements that
+ * take longer than to read such a table: 10 of an UPDATE's 20 ms. */
+void append_where_own(struct buffer *sql, const struct pipeline *pipeline)
+{
+	buffer_text(sql, " WHERE pipeline || '' = ");
+	buffer_sql_text(sql, pipeline->spec->name);
+}
+
 void append_table(struct buffer *sql, const char *schema, const char *table)
 {
 	buffer_text(sql, "lake.");

@@ -124,8 +124,8 @@ static int read_models(struct refresh *r)
 	buffer_init(&sql, SQL_MAXIMUM_BYTES);
 	buffer_text(&sql, "SELECT model, hash, snapshot, turn, changed_turn, anew_turn, sources, rows_in, rows_out, "
 	                  "grouped, groups, "
-	                  "quarantined, discarded, filtered FROM lake.tarn.models WHERE pipeline = ");
-	buffer_sql_text(&sql, r->pipeline->spec->name);
+	                  "quarantined, discarded, filtered FROM lake.tarn.models");
+	append_where_own(&sql, r->pipeline);
 	if (query_sql(r, &sql, &rows))
 		return -1;
 	for (int64_t i = 0; i < rows.row_count; i++) {
@@ -143,8 +143,8 @@ int state_read_turn(struct refresh *r)
 	OWNED_DUCK_ROWS struct duck_rows rows = {0};
 
 	buffer_init(&sql, SQL_MAXIMUM_BYTES);
-	buffer_text(&sql, "SELECT turn FROM lake.tarn.pipelines WHERE pipeline = ");
-	buffer_sql_text(&sql, r->pipeline->spec->name);
+	buffer_text(&sql, "SELECT turn FROM lake.tarn.pipelines");
+	append_where_own(&sql, r->pipeline);
 	if (query_sql(r, &sql, &rows))
 		return -1;
 	r->turn = rows.row_count ? duck_cell_int(&rows, 0, 0) : 0;
@@ -169,8 +169,8 @@ int state_raise_turn(struct refresh *r)
 		              ", refreshed_at = now(), refreshed_by = ",
 		              r->turn + 1, r->snapshot);
 		buffer_sql_text(&sql, pipeline->by);
-		buffer_printf(&sql, " WHERE turn = %" PRId64 " AND pipeline = ", r->turn);
-		buffer_sql_text(&sql, pipeline->spec->name);
+		append_where_own(&sql, pipeline);
+		buffer_printf(&sql, " AND turn || '' = '%" PRId64 "'", r->turn);
 	} else {
 		buffer_text(&sql, "INSERT INTO lake.tarn.pipelines SELECT ");
 		buffer_sql_text(&sql, pipeline->spec->name);
@@ -241,8 +241,8 @@ int state_write(struct refresh *r)
 	buffer_init(&new, SQL_MAXIMUM_BYTES);
 	if (state_raise_turn(r))
 		return -1;
-	buffer_text(&gone, "DELETE FROM lake.tarn.models WHERE pipeline = ");
-	buffer_sql_text(&gone, r->pipeline->spec->name);
+	buffer_text(&gone, "DELETE FROM lake.tarn.models");
+	append_where_own(&gone, r->pipeline);
 	buffer_text(&new, "INSERT INTO lake.tarn.models VALUES ");
 	for (int i = 0; i < r->pipeline->models->count; i++) {
 		const struct model_run *run = &r->runs[i];
@@ -255,7 +255,7 @@ int state_write(struct refresh *r)
 		any_new = true;
 		if (!run->before.known)
 			continue;
-		buffer_text(&gone, any_gone ? ", " : " AND model IN (");
+		buffer_text(&gone, any_gone ? ", " : " AND model || '' IN (");
 		buffer_sql_text(&gone, run->model->name);
 		any_gone = true;
 	}
@@ -269,8 +269,8 @@ int state_outcome(struct pipeline *pipeline, int64_t turn, bool *ret_mine, struc
 	OWNED_DUCK_ROWS struct duck_rows rows = {0};
 
 	buffer_init(&sql, SQL_MAXIMUM_BYTES);
-	buffer_text(&sql, "SELECT turn, refreshed_by FROM lake.tarn.pipelines WHERE pipeline = ");
-	buffer_sql_text(&sql, pipeline->spec->name);
+	buffer_text(&sql, "SELECT turn, refreshed_by FROM lake.tarn.pipelines");
+	append_where_own(&sql, pipeline);
 	if (duck_query(lake_connection(pipeline->session), buffer_string(&sql), &rows, err))
 		return -1;
 	*ret_mine = rows.row_count && duck_cell_int(&rows, 0, 0) == turn && duck_cell(&rows, 0, 1) &&
