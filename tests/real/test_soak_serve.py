@@ -16,6 +16,7 @@ import time
 
 import psutil
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 import support
 import yaml
@@ -66,11 +67,8 @@ class Load:
             began = time.monotonic()
             try:
                 outcome = getattr(self, kind)(rng) or "ok"
-            except Wrong as wrong:
-                self.wrong.append((kind, repr(wrong)[:1000]))
-                return
-            except (OSError, http.client.HTTPException) as error:
-                self.wrong.append((kind, repr(error)))
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is told
+                self.wrong.append((kind, repr(error)[:1000]))
                 return
             with self.lock:
                 self.counts[kind, outcome] = self.counts.get((kind, outcome), 0) + 1
@@ -143,7 +141,7 @@ class Load:
         if not answer:
             return "lost"
         table = pa.ipc.open_stream(answer[2]).read_all()
-        check(table.num_rows == MANY and pa.compute.sum(table["i"]).as_py() == MANY * (MANY - 1) // 2 and table["x"][-1].as_py() == f"x{MANY - 1}", table)
+        check(table.num_rows == MANY and pc.sum(table["i"]).as_py() == MANY * (MANY - 1) // 2 and table["x"][-1].as_py() == f"x{MANY - 1}", table)
         return "ok"
 
     def refused(self, rng):
@@ -287,7 +285,7 @@ def test_soak(served, record_property):
 
     # What was asked and what was lost: of what had not begun to be answered clients see nothing.
     counts = {outcome: sum(count for (_, each), count in load.counts.items() if each == outcome) for outcome in ("ok", "lost")}
-    assert killer.kills >= SECONDS / 4 and ingest.commits >= SECONDS and counts["ok"] > 10 * SECONDS
+    assert killer.kills >= SECONDS / 4 and ingest.commits >= SECONDS and counts["ok"] > 4 * SECONDS
     assert counts["lost"] <= killer.kills, (counts, killer.kills)
     for kind, times in sorted(load.times.items()):
         times.sort()
