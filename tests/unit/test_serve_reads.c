@@ -99,7 +99,7 @@ static void duckdbs_own_list(void)
 {
 	static const char *const names[] = {
 #define VOLATILE(name) name,
-#include "serve/volatile.def"
+#include "query/volatile.def"
 #undef VOLATILE
 	};
 	struct duck *duck = duck_open(NULL, NULL, 0, &err);
