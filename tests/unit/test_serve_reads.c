@@ -61,6 +61,7 @@ static void what_may_differ_is_seen(void)
 	        "SELECT current_date",
 	        "SELECT CURRENT_TIMESTAMP",
 	        "SELECT localtime",
+	        "SELECT current_localtimestamp()",
 	        "SELECT x FROM a ORDER BY random() LIMIT 1",
 	        "SELECT uuid()",
 	        "SELECT age(t) FROM a",
