@@ -259,6 +259,7 @@ def test_soak(served, record_property):
     server = psutil.Process(served.process.pid)
     support.eventually(lambda: served.process.tail(), lambda: settled(served))
     load, ingest, killer, watch = Load(served, support.SEED), Ingest(served), Killer(server, support.SEED), Watch(server)
+    served.get("/summary")  # it opens the catalog
     fds = server.num_fds()
     parts = [watch, ingest, killer, *load.threads]
     for part in parts:
