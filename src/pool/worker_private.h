@@ -106,7 +106,7 @@ struct statement { /* that was looked at; owned by the statements */
 	int64_t pinned_at; /* the snapshot that `pinned` is for; -2: none */
 	int64_t pinned_hot; /* which copies it was made with (hot_generation) */
 	bool light; /* pinned, it reads copies in memory alone, or nothing */
-	bool asks_model;
+	bool differs; /* from one execution to the next, without a table's doing (query/volatile.h) */
 	struct buffer pinned;
 	struct statement *newer, *older;
 };

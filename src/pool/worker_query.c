@@ -205,10 +205,10 @@ static int put(void *context, const void *bytes, size_t size, struct error *err)
 /* ---- running */
 
 /* What reads memory alone is kept open: to plan it takes as long as to run it. What reads the lake is planned anew at
- * each execution (DuckLake), and a model's file may be another one. */
+ * each execution (DuckLake); a plan may hold what now() was, or a model. */
 static bool is_kept(const struct sending *sending)
 {
-	return sending->statement && sending->statement->light && !sending->statement->asks_model;
+	return sending->statement && sending->statement->light && !sending->statement->differs;
 }
 
 static struct query *open_query(struct sending *sending, const struct request *request, const char *sql,

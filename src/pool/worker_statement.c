@@ -4,7 +4,7 @@
 #include "base/owned.h"
 #include "pool/worker_private.h"
 #include "query/tree.h"
-#include "score/models.h"
+#include "query/volatile.h"
 
 /* Statements that come again are short, and few. A tree has some hundred bytes for each word of its statement. */
 #define KEPT_MAX 256
@@ -114,17 +114,6 @@ static void keep(struct statements *statements, struct statement *statement)
 	}
 }
 
-/* As deep as the guard let it be. */
-static bool asks_model(const struct node *node)
-{
-	if (score_is_function(node_text(node, "function_name")))
-		return true;
-	for (int i = 0; i < node_count(node); i++)
-		if (asks_model(node_at(node, i)))
-			return true;
-	return false;
-}
-
 struct statement *statements_get(struct statements *statements, struct duck_connection *parser,
                                  const struct request *request, struct error *err)
 {
@@ -147,7 +136,9 @@ struct statement *statements_get(struct statements *statements, struct duck_conn
 		return NULL;
 	}
 	statement->verdict = guard_check(parser, request->sql, &rights, &statement->found, &statement->refusal);
-	statement->asks_model = statement->verdict == GUARD_PASSES && asks_model(tree_root(statement->found.tree));
+	if (statement->verdict == GUARD_PASSES)
+		statement->differs = volatile_has(tree_root(statement->found.tree)) ||
+		                     volatile_asks_model(tree_root(statement->found.tree));
 	keep(statements, statement);
 	return statement;
 }

@@ -287,11 +287,6 @@ static int call_hash(const void *state, struct duck_call *call, struct error *er
 
 /* ---- register */
 
-bool score_is_function(const char *name)
-{
-	return !strcasecmp(name, "predict") || !strcasecmp(name, "explain") || !strcasecmp(name, "model_hash");
-}
-
 static void release_models(void *context)
 {
 	score_models_free(context);

@@ -48,8 +48,6 @@ void score_models_free(struct score_models *models);
 /* Gives the functions to every session of the session's lake, outside of a transaction. A lake that has them keeps them
  * as they are: where a refresh may have opened a lake of its own (lake/apart.h), it is asked for each. */
 int score_register(struct score_models *models, struct lake_session *session, struct error *err);
-/* Does a function of that name ask a model? */
-bool score_is_function(const char *name);
 
 /* The model as its file is now, retained for the caller. INVALID: no such name (the error lists them), or no file yet;
  * others as model_load's. */

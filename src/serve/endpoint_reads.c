@@ -2,23 +2,16 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/owned.h"
 #include "lake/duck.h"
 #include "query/guard.h"
 #include "query/tree.h"
-#include "score/models.h"
+#include "query/volatile.h"
 
 struct reads_parser {
 	struct duck *duck;
 	struct duck_connection *connection;
-};
-
-static const char *const volatile_names[] = {
-#define VOLATILE(name) name,
-#include "serve/volatile.def"
-#undef VOLATILE
 };
 
 struct reads_parser *reads_parser_open(struct error *err)
@@ -49,35 +42,6 @@ void reads_parser_close(struct reads_parser *parser)
 	free(parser);
 }
 
-static bool is_volatile(const char *name)
-{
-	for (size_t i = 0; i < COUNT_OF(volatile_names); i++)
-		if (!strcasecmp(volatile_names[i], name))
-			return true;
-	return false;
-}
-
-/* A word that is a column or, where there is none of that name, a function without brackets. */
-static bool is_volatile_word(const struct node *node)
-{
-	const struct node *names = node_get(node, "column_names");
-
-	return names && node_count(names) == 1 && is_volatile(node_text(node_at(names, 0), NULL));
-}
-
-/* As deep as the guard let it be. */
-static void look(const struct node *node, struct endpoint_reads *reads)
-{
-	const char *function = node_text(node, "function_name");
-
-	if (is_volatile(function) || node_get(node, "sample") || is_volatile_word(node))
-		reads->is_volatile = true;
-	if (score_is_function(function))
-		reads->models = true;
-	for (int i = 0; i < node_count(node); i++)
-		look(node_at(node, i), reads);
-}
-
 static int refuse(const char *file, const struct spec_endpoint *endpoint, struct error *err)
 {
 	return error_wrap(err, "%s:%d: DuckLakeEndpoint %s: spec.sql", file, endpoint->sql_line, endpoint->name);
@@ -99,7 +63,8 @@ int endpoint_reads(struct reads_parser *parser, const char *file, const struct s
 		guard_found_release(&found);
 		return refuse(file, endpoint, err);
 	}
-	look(tree_root(tree), &reads);
+	reads.is_volatile = volatile_has(tree_root(tree));
+	reads.models = volatile_asks_model(tree_root(tree));
 	tree_free(tree);
 	reads.tables = TAKE(found.tables);
 	reads.table_count = found.table_count;

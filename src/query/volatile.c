@@ -1,0 +1,49 @@
+#include "query/volatile.h"
+
+#include <strings.h>
+
+#include "base/owned.h"
+
+static const char *const names[] = {
+#define VOLATILE(name) name,
+#include "query/volatile.def"
+#undef VOLATILE
+};
+
+static bool is_volatile(const char *name)
+{
+	for (size_t i = 0; i < COUNT_OF(names); i++)
+		if (!strcasecmp(names[i], name))
+			return true;
+	return false;
+}
+
+/* A word that is a column or, where there is none of that name, a function without brackets. */
+static bool is_volatile_word(const struct node *node)
+{
+	const struct node *words = node_get(node, "column_names");
+
+	return words && node_count(words) == 1 && is_volatile(node_text(node_at(words, 0), NULL));
+}
+
+bool volatile_has(const struct node *node)
+{
+	if (is_volatile(node_text(node, "function_name")) || node_get(node, "sample") || is_volatile_word(node))
+		return true;
+	for (int i = 0; i < node_count(node); i++)
+		if (volatile_has(node_at(node, i)))
+			return true;
+	return false;
+}
+
+bool volatile_asks_model(const struct node *node)
+{
+	const char *name = node_text(node, "function_name");
+
+	if (!strcasecmp(name, "predict") || !strcasecmp(name, "explain") || !strcasecmp(name, "model_hash"))
+		return true;
+	for (int i = 0; i < node_count(node); i++)
+		if (volatile_asks_model(node_at(node, i)))
+			return true;
+	return false;
+}
