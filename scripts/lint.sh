@@ -7,7 +7,7 @@ bad=0
 say() { echo "lint: $*"; bad=1; }
 
 mapfile -t sources < <(git ls-files 'src/*.c' 'src/*.h' 'tests/*.c' 'tests/*.h')
-clang-format-14 --dry-run -Werror "${sources[@]}" 2>build/format.log || say "format: run 'make format' ($(grep -c warning build/format.log || true) places)"
+clang-format-14 --dry-run -Werror "${sources[@]}" 2>build/format.log || say "format: run 'make format' ($(grep -c 'clang-format-violations' build/format.log || true) places)"
 
 # Each foreign library is seen by few files, of one folder (ARCHITECTURE.md).
 only() { # HEADER PATTERN-OF-FILES

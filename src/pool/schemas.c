@@ -23,7 +23,7 @@ static const char schemas_sql[] =
         "LEFT JOIN (SELECT DISTINCT table_id FROM inlined) i ON i.table_id = t.table_id) "
         "SELECT newest, id, schema_name, table_name, (SELECT coalesce(max(schema_version), 0) FROM inlined) FROM "
         "(SELECT max(snapshot_id) AS newest FROM " META "ducklake_snapshot) LEFT JOIN (SELECT id, arg_min(schema_name, "
-                                                        "place) AS schema_name, arg_min(table_name, place) "
+        "place) AS schema_name, arg_min(table_name, place) "
         "AS table_name FROM there GROUP BY id ORDER BY id DESC LIMIT %d) ON true";
 
 /* One that cannot be asked for is told of to who asks for it. */
