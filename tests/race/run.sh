@@ -73,7 +73,7 @@ for backend in "${backends[@]}"; do
 		race "$backend" "${rounds:-210}" "${cases[@]}"
 		[ "$backend" != postgres ] || race "$backend" "${rounds:-210}" --offsets files "${cases[@]}"
 	else
-		race "$backend" "${rounds:-8}" "${cases[@]}"
+		race "$backend" "${rounds:-3}" "${cases[@]}"
 	fi
 done
 exit "$failed"

@@ -102,6 +102,7 @@ def behind_proxy(kafka, postgres, make_lake, proxies):
     return lake, proxy, process, stream
 
 
+@pytest.mark.heavy
 def test_postgres_has_bad_days(behind_proxy, record_property):
     """Lost answers above all: the server has committed, and its client is never told."""
     lake, proxy, process, stream = behind_proxy

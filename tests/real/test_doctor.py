@@ -49,6 +49,7 @@ def test_a_writer_and_quarantine(kafka, make_lake):
     assert not says(doctor(lake), "note", "catalog main", "is writing it")
 
 
+@pytest.mark.heavy
 def test_what_is_missing(make_lake, folder):
     lake = make_lake("sqlite", "127.0.0.1:1", "nowhere")
     found = doctor(lake)

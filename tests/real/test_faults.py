@@ -27,7 +27,6 @@ def dies(lake, faults):
     return code != 0
 
 
-@pytest.mark.sample(2)
 @pytest.mark.parametrize("backend", places("sqlite", "file", "postgres+s3"))
 def test_kill_at_every_point(kafka, make_lake, record_property, backend):
     """After each kill the lake is consistent as it stands; the next run goes on. Each run has a bad message too, so that

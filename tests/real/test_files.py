@@ -335,6 +335,7 @@ def test_folder_moves_and_patterns_change(make_files):
 # ---- what dies
 
 
+@pytest.mark.heavy
 def test_gone_or_changed_in_the_middle(make_files):
     """What the lake has a part of must be what it was: else nothing is read, and the run says why."""
     files = make_files(max_bytes="1Mi")
@@ -407,6 +408,7 @@ def test_errors_at_every_point(make_files, backend):
     assert len(files.lake.quarantine()) == 5
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("backend", support.places("sqlite", all=BACKENDS))
 def test_kill_at_random_times(make_files, rng, backend):
     """A backfill of large files, killed again and again."""
@@ -426,6 +428,7 @@ def test_kill_at_random_times(make_files, rng, backend):
     files.assert_seqs(seqs)
 
 
+@pytest.mark.heavy
 def test_a_signal_drains(make_files):
     files = make_files(max_bytes="1Mi")
     rows = [json.dumps({"seq": i, "text": "x" * 500}) for i in range(100000)]

@@ -86,6 +86,7 @@ def watch(lake):
     return process
 
 
+@pytest.mark.heavy
 def test_json(kafka, make_lake, rng, record_property):
     topic = kafka.topic(max_message_bytes=16777216)
     producer = kafka.producer()
@@ -149,6 +150,7 @@ ARROW = {
 }
 
 
+@pytest.mark.heavy
 def test_arrow(kafka, make_lake, rng, record_property):
     topic = kafka.topic(max_message_bytes=16777216)
     producer = kafka.producer()

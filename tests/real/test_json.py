@@ -179,6 +179,7 @@ def test_a_table_of_other_types_refuses_every_message(kafka, make_lake):
     assert lake.verify(topic=True)["passed"]
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("backend", support.places("postgres", all=support.BACKENDS))
 def test_killed_at_every_step(kafka, make_lake, backend):
     topic = kafka.topic(2)
@@ -198,6 +199,7 @@ def test_killed_at_every_step(kafka, make_lake, backend):
         assert lake.verify(topic=True)["passed"]
 
 
+@pytest.mark.heavy
 def test_two_processes_infer_one_table(kafka, make_lake):
     topic = kafka.topic(4)
     producer = kafka.producer()

@@ -171,6 +171,7 @@ def test_a_refresh_that_fails_changes_nothing_and_the_next_one_does(make_layers,
     check_models(lake)
 
 
+@pytest.mark.heavy
 @pytest.mark.timeout(300)
 def test_two_that_refresh_at_once(make_layers, rng):
     """On Postgres two processes may: each refresh is one's alone, and the other sees it."""
