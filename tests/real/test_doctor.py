@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 import support
 from support import DONE, NO
 
