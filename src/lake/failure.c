@@ -12,7 +12,8 @@ static bool has(const char *text, const char *part)
 static bool is_out_of_memory(const char *message)
 {
 	return has(message, "Out of Memory") || has(message, "failed to pin block") || has(message, "bad_alloc") ||
-	       has(message, "could not allocate block") || has(message, "failed to allocate");
+	       has(message, "could not allocate block") || has(message, "failed to allocate") ||
+	       has(message, "Allocation failure");
 }
 
 static bool is_about_snapshot(const char *message)
