@@ -79,7 +79,8 @@ class Workers:
             if self.worker:
                 self.worker.kill()
             self.worker = Worker(self.folder / "tarn.yaml", self.folder, *self.options, environment={"TARN_UNSAFE": "1"}, patience_s=30).wait_ready()
-            self.bound = self.worker.memory() + LIMIT_BYTES  # what the kernel lets it have (RLIMIT_DATA, sandbox.c)
+            # What the kernel lets it have (RLIMIT_DATA, sandbox.c), and pages that it counts elsewhere.
+            self.bound = self.worker.memory() + LIMIT_BYTES * 5 // 4
         return self.worker
 
     def ask(self, sql, **members):
