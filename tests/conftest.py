@@ -83,17 +83,19 @@ def pytest_report_header():
 def draw(items):
     """Of each test marked sample(N) N cases, which the seed and the test's name choose; and all of the others.
     Where processes and servers are started for each case a test that says nothing has one."""
+    if support.LONG:
+        return items, []
     cases = {}
     for item in items:
         if not item.get_closest_marker("sample") and item.nodeid.startswith(("tests/real/", "tests/interop/test_layers_")):
             item.add_marker(pytest.mark.sample(1))
-        if item.get_closest_marker("sample") and not support.LONG:
+        if item.get_closest_marker("sample"):
             cases.setdefault(item.nodeid.split("[")[0], []).append(item)
     left = set()
     for name, found in cases.items():
         count = found[0].get_closest_marker("sample").args[0]
         left.update(random.Random(f"{support.SEED}:{name}").sample(found, max(0, len(found) - count)))
-    heavy = [item for item in items if item.get_closest_marker("heavy") and item not in left and not support.LONG]
+    heavy = [item for item in items if item.get_closest_marker("heavy") and item not in left]
     left.update(random.Random(f"{support.SEED}:heavy").sample(heavy, len(heavy) * 2 // 3))
     return [item for item in items if item not in left], left
 
