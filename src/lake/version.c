@@ -261,3 +261,15 @@ int version_of_table(struct version *version, const char *schema, const char *ta
 	pthread_mutex_unlock(&version->lock);
 	return failed;
 }
+
+int version_of_name(struct version *version, const char *name, int64_t snapshot, int64_t *ret_changed)
+{
+	const char *point = strchr(name, '.');
+	char schema[128] = "main";
+
+	if (point && (size_t)(point - name) >= sizeof schema)
+		return -1;
+	if (point)
+		snprintf(schema, sizeof schema, "%.*s", (int)(point - name), name);
+	return version_of_table(version, schema, point ? point + 1 : name, snapshot, ret_changed, NULL);
+}

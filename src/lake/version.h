@@ -45,6 +45,8 @@ int64_t version_inlined(struct version *version);
  */
 int version_of_table(struct version *version, const char *schema, const char *table, int64_t snapshot,
                      int64_t *ret_changed, struct error *err);
+/* The same of TABLE, which is one of schema main, or SCHEMA.TABLE; -1 also where the name is too long. */
+int version_of_name(struct version *version, const char *name, int64_t snapshot, int64_t *ret_changed);
 /* What DuckLake says of a snapshot ("inserted_into_table:4,altered_table:5"): is the table's content another one? */
 bool version_changes_touch(const char *changes, int64_t table_id);
 

@@ -1,5 +1,4 @@
 /* answer.c - a request to a worker and what it answers, with the lines of the audit log around it. */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <yyjson.h>
@@ -47,16 +46,6 @@ static void refuse_lease(enum pool_answer given, int retry_after_s, struct servi
 	}
 }
 
-static bool is_known_table(struct version *version, const char *name, int64_t snapshot, int64_t *ret_changed)
-{
-	const char *point = strchr(name, '.');
-	char schema[128] = "main";
-
-	if (point)
-		snprintf(schema, sizeof schema, "%.*s", (int)(point - name), name);
-	return version_of_table(version, schema, point ? point + 1 : name, snapshot, ret_changed, NULL) >= 0;
-}
-
 /* The newest snapshot, and what a worker has to know of it, the catalog tells a server for next to nothing; a worker's
  * DuckDB asks 2 to 10 ms for each. Where it does not, the worker asks. changed: room for the pool's hot tables. */
 static void tell_lake(const struct answer *answer, struct request *request, int64_t *changed)
@@ -77,7 +66,7 @@ static void tell_lake(const struct answer *answer, struct request *request, int6
 	if (request->snapshot != newest)
 		return;
 	for (int i = 0; i < pool->hot_table_count; i++)
-		if (!is_known_table(version, pool->hot_tables[i], newest, &changed[i]))
+		if (version_of_name(version, pool->hot_tables[i], newest, &changed[i]) < 0)
 			return;
 	request->hot_changed = changed;
 	request->hot_changed_count = pool->hot_table_count;

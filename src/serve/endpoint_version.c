@@ -53,18 +53,6 @@ static void stamp_files(const struct endpoint *endpoint, struct endpoint_version
 
 /* ---- tables */
 
-/* "schema.table" in two. */
-static bool table_changed(struct version *version, const char *name, int64_t snapshot, int64_t *ret_changed)
-{
-	const char *point = strchr(name, '.');
-	char schema[128];
-
-	if (!point || (size_t)(point - name) >= sizeof schema)
-		return false;
-	snprintf(schema, sizeof schema, "%.*s", (int)(point - name), name);
-	return !version_of_table(version, schema, point + 1, snapshot, ret_changed, NULL);
-}
-
 /* False: one of them is no table whose changes are known. */
 static bool tables_changed(struct endpoint *endpoint, struct version *version, int64_t snapshot, int64_t *ret_changed)
 {
@@ -72,7 +60,7 @@ static bool tables_changed(struct endpoint *endpoint, struct version *version, i
 	for (int i = 0; i < endpoint->reads.table_count; i++) {
 		int64_t changed;
 
-		if (!table_changed(version, endpoint->reads.tables[i], snapshot, &changed))
+		if (version_of_name(version, endpoint->reads.tables[i], snapshot, &changed))
 			return false;
 		if (changed > *ret_changed)
 			*ret_changed = changed;
@@ -119,7 +107,7 @@ const char *endpoint_missing(struct endpoint *endpoint)
 	if (!version || version_now(version, &snapshot, NULL))
 		return NULL;
 	for (int i = 0; i < endpoint->reads.table_count; i++)
-		if (!table_changed(version, endpoint->reads.tables[i], snapshot, &changed))
+		if (version_of_name(version, endpoint->reads.tables[i], snapshot, &changed))
 			return endpoint->reads.tables[i];
 	return NULL;
 }
