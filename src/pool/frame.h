@@ -7,15 +7,20 @@
  *     server -> worker   FRAME_REQUEST   a request (request.h, JSON)
  *                        FRAME_CANCEL    empty: the answer is not wanted any more; the worker still ends it
  *     worker -> server   FRAME_READY     JSON {"pid", "warm_ms"}: it is warm, once
- *                        FRAME_START     JSON {"snapshot", "content_type", "columns": [{"name", "type"}], "tables":
- * ["main.t"]}: no error so far FRAME_DATA      bytes of the answer, in their form FRAME_END       JSON {"rows", "ms",
- * "memory"}, "more": true where there are more rows than first_rows (request.h), and where it failed "error" (a
- * refusal's name, request.h) and "message" (one sentence; no path, key or stack in it), and "names": true where the
- * sentence repeats names and words of the statement, and no value of a table
+ *                        FRAME_START     no error so far: JSON {"snapshot", "content_type",
+ *                                        "columns": [{"name", "type"}], "tables": ["main.t"]}
+ *                        FRAME_DATA      bytes of the answer, in their form
+ *                        FRAME_END       JSON {"rows", "ms", "memory"}, "more": true where there are more rows than
+ *                                        first_rows (request.h), and where it failed "error" (a refusal's name,
+ *                                        request.h) and "message" (one sentence; no path, key or stack in it), and
+ *                                        "names": true where the sentence repeats names and words of the statement,
+ *                                        and no value of a table
+ *                        FRAME_LAST      as FRAME_END, of a worker that cannot take another request, and ends: its
+ *                                        DuckDB is broken, or what the query mapped leaves too little
  *
  * Invariants:
- *  1. A request is answered by one FRAME_END, and before it by at most one START and, behind that, any number of DATA.
- *     Without START the END has an error, and nothing of the answer was said.
+ *  1. A request is answered by one FRAME_END or FRAME_LAST (END below), and before it by at most one START and, behind
+ * that, any number of DATA. Without START the END has an error, and nothing of the answer was said.
  *  2. A worker has one request at a time; the next one is sent after the END.
  *  3. A payload is at most FRAME_BYTES_MAX; who gets a longer size, or a type that is not known, gives the other up.
  *  4. Backpressure is the socket's: a worker whose server does not read stands still, and holds one chunk.
@@ -39,6 +44,7 @@ enum frame_type {
 	FRAME_START = 'S',
 	FRAME_DATA = 'D',
 	FRAME_END = 'E',
+	FRAME_LAST = 'L',
 };
 
 /* Writes a whole frame, waiting as long as the other does not read. TRANSIENT: the other is gone. */

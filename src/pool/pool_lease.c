@@ -17,7 +17,7 @@ static bool take_header(struct incoming *incoming, struct buffer *payload)
 	const unsigned char *h = incoming->header;
 
 	incoming->size = h[0] | (size_t)h[1] << 8 | (size_t)h[2] << 16 | (size_t)h[3] << 24;
-	if (incoming->size > FRAME_BYTES_MAX || !h[4] || !strchr("RSDE", h[4]))
+	if (incoming->size > FRAME_BYTES_MAX || !h[4] || !strchr("RSDEL", h[4]))
 		return false;
 	if (payload)
 		buffer_clear(payload);
@@ -166,8 +166,8 @@ static enum lease_event stop_answer(struct lease *lease, enum lease_event event,
 
 static enum lease_event event_of(struct lease *lease, enum frame_type type)
 {
-	if (type == FRAME_END)
-		lease->ended = true;
+	lease->ended |= type == FRAME_END || type == FRAME_LAST;
+	lease->broken |= type == FRAME_LAST;
 	return type == FRAME_START ? LEASE_START : type == FRAME_DATA ? LEASE_DATA : LEASE_END;
 }
 
@@ -194,12 +194,9 @@ enum lease_event lease_next(struct lease *lease, struct buffer *payload, struct 
 	}
 }
 
-/* Whether the worker, which has no query now, became larger than it may be. */
-static bool is_too_large(const struct lease *lease)
+bool pool_is_too_large(const struct pool *pool, int64_t handle)
 {
-	const struct pool *pool = lease->pool;
-
-	return pool->driver.memory_bytes(pool->driver.context, lease->handle) > pool->spec->memory_bytes;
+	return pool->driver.memory_bytes(pool->driver.context, handle) > pool->spec->memory_bytes;
 }
 
 /* Under the lock. */
@@ -221,7 +218,7 @@ void lease_release(struct lease *lease)
 {
 	struct pool *pool = lease->pool;
 	bool unfinished = lease->sent && !lease->ended;
-	bool broken = lease->broken || (lease->ended && !lease->one_shot && is_too_large(lease));
+	bool broken = lease->broken || (lease->ended && !lease->one_shot && pool_is_too_large(pool, lease->handle));
 	struct member *member;
 
 	if (unfinished && !broken)

@@ -179,12 +179,11 @@ static void hear_ceded(struct pool *pool, struct member *member)
 		case FRAME_LOST:
 		case FRAME_NONSENSE: end_ceded(pool, member, RELEASE_BROKEN); return;
 		}
-		if (type != FRAME_END)
+		if (type != FRAME_END && type != FRAME_LAST)
 			continue;
 		end_ceded(pool, member,
-		          pool->driver.memory_bytes(pool->driver.context, member->handle) > pool->spec->memory_bytes
-		                  ? RELEASE_BROKEN
-		                  : RELEASE_GOOD);
+		          type == FRAME_LAST || pool_is_too_large(pool, member->handle) ? RELEASE_BROKEN
+		                                                                        : RELEASE_GOOD);
 		return;
 	}
 }

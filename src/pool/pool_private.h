@@ -96,6 +96,8 @@ struct member *pool_member(struct pool *pool, int64_t worker);
 void pool_wake_manager(struct pool *pool);
 /* Closes its socket; the manager notices its end. */
 void pool_end_member(struct member *member);
+/* Whether a worker, which has no query now, became larger than it may be. */
+bool pool_is_too_large(const struct pool *pool, int64_t handle);
 void *pool_manage(void *pool);
 
 enum frame_progress { FRAME_WHOLE, FRAME_PART, FRAME_LOST, FRAME_NONSENSE };

@@ -111,6 +111,7 @@ static int close_in(struct worker *worker, struct error *err)
 	worker->watch.statm = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
 	if (worker_places(worker->options->manifest, worker->catalog, worker->options->pool, &places, err))
 		return -1;
+	worker->mapped_bytes = watch_mapped(&worker->watch);
 	if (!worker->options->without_sandbox && sandbox_enter(&places.sandbox, err))
 		return -1;
 	wipe_environment();
@@ -142,7 +143,8 @@ static int send_end(struct worker *worker, const struct answer_end *end, int64_t
 	if (end->next)
 		buffer_printf(&json, ",\"next\":%s", end->next);
 	buffer_char(&json, '}');
-	return frame_write(worker->options->fd, FRAME_END, json.data, json.size, err);
+	return frame_write(worker->options->fd, worker->broken || worker->worn ? FRAME_LAST : FRAME_END, json.data,
+	                   json.size, err);
 }
 
 static int answer(struct worker *worker, const struct request *request, struct error *err)
@@ -162,6 +164,10 @@ static int answer(struct worker *worker, const struct request *request, struct e
 	}
 	if (end.refusal == REFUSAL_INTERNAL || end.refusal == REFUSAL_LATER)
 		worker->broken = lake_is_broken(worker->lake);
+	/* What a query mapped stays mapped, and counts: the next one would be refused for what this one took. */
+	if (end.refusal == REFUSAL_MEMORY)
+		worker->worn =
+		        watch_mapped(&worker->watch) - worker->mapped_bytes > worker->options->pool->memory_bytes / 2;
 	failed = send_end(worker, &end, clock_monotonic_ms() - begun_ms, err);
 	free(end.next);
 	return failed;
@@ -215,7 +221,7 @@ static int serve(struct worker *worker, struct error *err)
 	int got;
 
 	buffer_init(&payload, FRAME_BYTES_MAX);
-	while (!worker->broken && (got = wait_for_frame(worker, &type, &payload, err)) == 1) {
+	while (!worker->broken && !worker->worn && (got = wait_for_frame(worker, &type, &payload, err)) == 1) {
 		if (type == FRAME_CANCEL)
 			continue; /* of a query that had just ended */
 		if (type != FRAME_REQUEST)
@@ -230,6 +236,9 @@ static int serve(struct worker *worker, struct error *err)
 	}
 	if (worker->broken)
 		return error_set(err, ERROR_FATAL, 0, "DuckDB met an internal error: the worker ends");
+	if (worker->worn)
+		return error_set(err, ERROR_FATAL, 0,
+		                 "a query took nearly all memory that the worker may map: it ends");
 	return got;
 }
 

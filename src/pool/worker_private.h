@@ -76,7 +76,8 @@ struct worker {
 	struct schemas schemas;
 	struct watch watch;
 	int64_t begun_ms; /* of the process */
-	bool broken; /* it answers what it does, and ends */
+	int64_t mapped_bytes; /* when its sandbox was entered, which bounds what is mapped beyond */
+	bool broken, worn; /* either: it answers what it does, and ends (FRAME_LAST) */
 };
 
 /* ---- worker_watch.c */
@@ -87,7 +88,8 @@ int watch_start(struct watch *watch, int fd, struct error *err);
 void watch_begin(struct watch *watch, int64_t max_ms, int64_t memory_bytes);
 /* From here on nothing is interrupted. Why it was, if it was. */
 enum stop watch_end(struct watch *watch);
-int64_t watch_memory(const struct watch *watch); /* the process's own; 0: not known */
+int64_t watch_memory(const struct watch *watch); /* the process's own, resident; 0: not known */
+int64_t watch_mapped(const struct watch *watch); /* what it may write and is its own, resident or not; 0: not known */
 
 /* ---- worker_refuse.c */
 

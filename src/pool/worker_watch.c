@@ -15,18 +15,34 @@
 #define AGAIN_MS 2 /* an interrupt may come before anything runs, and is lost then */
 #define HEADER_BYTES 5
 
-int64_t watch_memory(const struct watch *watch)
+struct statm {
+	long long resident, shared, data; /* pages; proc(5) */
+};
+
+static struct statm read_statm(const struct watch *watch)
 {
+	struct statm statm = {0};
 	char text[128];
-	long long size, resident, shared;
 	ssize_t got = watch->statm < 0 ? -1 : pread(watch->statm, text, sizeof text - 1, 0);
 
 	if (got <= 0)
-		return 0;
+		return statm;
 	text[got] = 0;
-	if (sscanf(text, "%lld %lld %lld", &size, &resident, &shared) != 3)
-		return 0;
-	return (resident - shared) * sysconf(_SC_PAGESIZE);
+	if (sscanf(text, "%*d %lld %lld %*d %*d %lld", &statm.resident, &statm.shared, &statm.data) != 3)
+		return (struct statm){0};
+	return statm;
+}
+
+int64_t watch_memory(const struct watch *watch)
+{
+	struct statm statm = read_statm(watch);
+
+	return (statm.resident - statm.shared) * sysconf(_SC_PAGESIZE);
+}
+
+int64_t watch_mapped(const struct watch *watch)
+{
+	return read_statm(watch).data * sysconf(_SC_PAGESIZE);
 }
 
 /* What the server says while a query runs. A REQUEST is none of it, unless the query has just ended: it stays. */

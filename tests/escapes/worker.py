@@ -9,7 +9,7 @@ import time
 
 import support
 
-CANCEL, DATA, END, READY, REQUEST, START = b"C", b"D", b"E", b"R", b"Q", b"S"
+CANCEL, DATA, END, LAST, READY, REQUEST, START = b"C", b"D", b"E", b"L", b"R", b"Q", b"S"
 
 
 class Gone(Exception):
@@ -22,7 +22,7 @@ class Hangs(Gone):
 
 class Answer:
     def __init__(self):
-        self.start, self.end, self.data = None, None, b""
+        self.start, self.end, self.data, self.last = None, None, b"", False
 
     @property
     def error(self):
@@ -100,8 +100,8 @@ class Worker:
                 assert answer.start is not None
                 answer.data += payload[:max(0, keep - len(answer.data))]
             else:
-                assert kind == END, kind
-                answer.end = json.loads(payload)
+                assert kind in (END, LAST), kind
+                answer.end, answer.last = json.loads(payload), kind == LAST
                 return answer
 
     def ask(self, sql=None, op="query", **members):
@@ -111,9 +111,16 @@ class Worker:
     def alive(self):
         return self.process.poll() is None
 
+    def statm(self):
+        return [int(n) * os.sysconf("SC_PAGE_SIZE") for n in open(f"/proc/{self.process.pid}/statm").read().split()]
+
     def memory(self):
-        size, resident, shared = (int(n) for n in open(f"/proc/{self.process.pid}/statm").read().split()[:3])
-        return (resident - shared) * os.sysconf("SC_PAGE_SIZE")
+        _, resident, shared, *_ = self.statm()
+        return resident - shared
+
+    def mapped(self):
+        """What it may write to and is its own, resident or not."""
+        return self.statm()[5]
 
     def end(self):
         """Closes the socket; how it ended."""

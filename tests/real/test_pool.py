@@ -236,6 +236,7 @@ def test_grows_too_large(pools):
     answer = pool.one("SELECT max(len(x)) FROM (SELECT string_agg(range || repeat('x', 100)) AS x FROM range(10000000))", max_ms=20000)
     assert answer["event"] == "lost" or answer["end"]["error"] in ("memory", "time"), answer
     assert good(pool.one("SELECT count(*) AS n FROM events"), ["10"])
+    assert pool.facts()["lost"] == (answer["event"] == "lost")  # nobody was sent to the worker that it left
     small = pool.one("SELECT max(len(x)) FROM (SELECT string_agg(range || repeat('x', 100)) AS x FROM range(300000))",
                      max_ms=20000, memory_bytes=4 << 20)
     assert small["end"]["error"] == "memory", small
