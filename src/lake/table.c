@@ -89,6 +89,7 @@ int table_choose_row_group(const struct table *table, int64_t row_bytes, struct 
 	OWNED_DUCK_ROWS struct duck_rows rows = {0};
 	OWNED_BUFFER struct buffer sql = {0};
 	struct duck_connection *connection = table->session->connection;
+	int failed;
 	int64_t size = ROW_GROUP_BYTES / (row_bytes < 1 ? 1 : row_bytes) / BATCH_ROWS_MAX * BATCH_ROWS_MAX;
 
 	buffer_init(&sql, 65536);
@@ -110,7 +111,12 @@ int table_choose_row_group(const struct table *table, int64_t row_bytes, struct 
 	buffer_text(&sql, ", table_name => ");
 	buffer_sql_text(&sql, table->name);
 	buffer_text(&sql, ")");
-	return duck_exec(connection, buffer_string(&sql), NULL, err);
+	/* An option is a write of the catalog, too: in somebody's transaction on SQLite it would be the end of that. */
+	if (lake_take_turn(table->session, err))
+		return -1;
+	failed = duck_exec(connection, buffer_string(&sql), NULL, err);
+	lake_give_turn(table->session);
+	return failed;
 }
 
 /*
