@@ -22,7 +22,8 @@ struct copy {
 };
 
 struct hot {
-	struct copy *copies; /* owned */
+	const struct spec_pool *pool; /* borrowed */
+	struct copy *copies; /* owned; the first ones of pool->hot_tables */
 	int count;
 	int64_t looked_at; /* the newest snapshot up to which all are known; -1: none */
 	int64_t generation;
@@ -74,6 +75,7 @@ struct hot *hot_new(const struct spec_pool *pool, struct lake_session *session, 
 		error_no_memory(err);
 		return NULL;
 	}
+	hot->pool = pool;
 	hot->looked_at = -1;
 	for (; hot->count < count; hot->count++) {
 		if (split_name(pool->hot_tables[hot->count], &hot->copies[hot->count])) {
@@ -131,6 +133,38 @@ static void drop(struct hot *hot, struct lake_session *session, struct copy *cop
 	hot->generation++;
 }
 
+static void complain(struct copy *copy, const char *what, const struct error *err)
+{
+	if (!copy->told)
+		log_event(EVENT_WORKER, FIELDS(LOG_TEXT("table", copy->table)), "the hot table %s.%s %s: %s",
+		          copy->schema, copy->table, what, err->message);
+	copy->told = true;
+}
+
+/* Without one a copy is slower, and as true. */
+static void make_indexes(const struct hot *hot, struct lake_session *session, struct copy *copy)
+{
+	const char *table = hot->pool->hot_tables[copy - hot->copies];
+	size_t size = strlen(table);
+
+	for (int i = 0; i < hot->pool->hot_index_count; i++) {
+		const char *index = hot->pool->hot_indexes[i];
+		OWNED_BUFFER struct buffer sql = {0};
+		struct error err = {0};
+
+		if (strncmp(index, table, size) || index[size] != '.' || strchr(index + size + 1, '.'))
+			continue;
+		buffer_init(&sql, 65536);
+		buffer_printf(&sql, "CREATE INDEX tarn_%d ON ", i);
+		append_name(&sql, HOT_CATALOG, copy);
+		buffer_text(&sql, " (");
+		buffer_sql_name(&sql, index + size + 1);
+		buffer_char(&sql, ')');
+		if (duck_exec(lake_connection(session), buffer_string(&sql), NULL, &err))
+			complain(copy, "has no index", &err);
+	}
+}
+
 /* The old one goes first: both at once may be more than there is memory for. */
 static void make(struct hot *hot, struct lake_session *session, struct copy *copy, int64_t snapshot)
 {
@@ -146,14 +180,11 @@ static void make(struct hot *hot, struct lake_session *session, struct copy *cop
 	buffer_printf(&sql, " AT (VERSION => %" PRId64 ")", snapshot);
 	if (duck_exec(lake_connection(session), buffer_string(&sql), NULL, &err) == 0) {
 		copy->there = true;
-		copy->told = false;
+		make_indexes(hot, session, copy);
 		hot->generation++;
 		return;
 	}
-	if (!copy->told)
-		log_event(EVENT_WORKER, FIELDS(LOG_TEXT("table", copy->table)),
-		          "the hot table %s.%s is read from the lake: %s", copy->schema, copy->table, err.message);
-	copy->told = true;
+	complain(copy, "is read from the lake", &err);
 }
 
 /* ---- what the lake knows of its tables */

@@ -3,8 +3,8 @@
  *
  * A copy is true for the snapshots from its table's last change on, up to the last one that was looked at. Each is
  * asked about before it is read (hot_is_true). When the lake has another version of the table a query reads the lake
- * (6 to 10 ms) rather than wait for a new copy (30 ms and more); the copy is made in idle time, and between two
- * queries where there is none for long.
+ * (6 to 10 ms) rather than wait for a new copy (30 ms and more, and as much for an index); the copy is made in idle
+ * time, and between two queries where there is none for long.
  *
  * Invariant: what a copy is read for is what the lake would give at that snapshot. Where that is not certain (a
  * snapshot between expired, the table is gone, the copy does not fit into memory) the lake is read.
@@ -23,7 +23,8 @@
 
 struct hot;
 
-/* Names: those of the pool; borrowed. Makes the catalog for them (HOT_CATALOG), and no copy yet. */
+/* The pool is borrowed: its hot_tables, and of these hot_indexes. Makes the catalog for them (HOT_CATALOG), and no copy
+ * yet. */
 struct hot *hot_new(const struct spec_pool *pool, struct lake_session *session, struct error *err);
 void hot_free(struct hot *hot);
 /* Learns which copies are true at the snapshot; makes none. */

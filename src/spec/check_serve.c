@@ -43,6 +43,32 @@ static int check_hot_tables(const struct checking *c, const struct document *doc
 	return 0;
 }
 
+static bool is_of_hot_table(const struct spec_pool *pool, const char *index, size_t table_size)
+{
+	for (int i = 0; i < pool->hot_table_count; i++)
+		if (strlen(pool->hot_tables[i]) == table_size && !strncmp(pool->hot_tables[i], index, table_size))
+			return true;
+	return false;
+}
+
+static int check_hot_indexes(const struct checking *c, const struct document *document, const struct spec_pool *pool)
+{
+	for (int i = 0; i < pool->hot_index_count; i++) {
+		const struct yaml_node *node = item_of(document, "spec.hotIndexes", i);
+		const char *index = pool->hot_indexes[i], *point = strrchr(index, '.');
+		const char *wrong = point ? value_identifier(point + 1) : "has no column";
+		char quoted[QUOTED_SIZE];
+
+		if (!wrong && !is_of_hot_table(pool, index, (size_t)(point - index)))
+			wrong = "is of no table in spec.hotTables";
+		if (wrong)
+			return mistake(c->reading, node->line, node->column, "spec.hotIndexes",
+			               "%s %s; would be one of these, a point and a column", quote_text(quoted, index),
+			               wrong);
+	}
+	return 0;
+}
+
 int check_pool(const struct checking *c, int at)
 {
 	const struct document *document = &c->documents[at];
@@ -66,7 +92,7 @@ int check_pool(const struct checking *c, int at)
 		return mistake(c->reading, share->line, share->column, "spec.targetUtilization",
 		               "%s is not above 0 and at most 1; would be a share such as 0.8",
 		               quote_text(quoted, pool->target_utilization));
-	return check_hot_tables(c, document, pool);
+	return check_hot_tables(c, document, pool) || check_hot_indexes(c, document, pool) ? -1 : 0;
 }
 
 /* ---- endpoints: parameters */

@@ -187,6 +187,8 @@ struct spec_pool {
 	char *target_utilization; /* a number of (0, 1] */
 	char **hot_tables; /* TABLE or SCHEMA.TABLE */
 	int hot_table_count;
+	char **hot_indexes; /* one of hot_tables as it stands there, a point and a column */
+	int hot_index_count;
 	char *image; /* NULL: Tarn's own */
 	enum pull_policy pull_policy;
 	int64_t request_memory_bytes, memory_bytes;

@@ -408,7 +408,7 @@ def test_what_a_worker_is_told(pools, lake):
 
 def test_hot_tables_are_fresh(pools, lake):
     """While somebody writes, a query reads its table at one snapshot, and never an older one than the newest at its start."""
-    pool = pools(hotTables=["hot_events"])
+    pool = pools(hotTables=["hot_events"], hotIndexes=["hot_events.n"])
     con = support.attach(f"ducklake:sqlite:{lake}/catalog.sqlite", f"(DATA_PATH '{lake}/data', META_JOURNAL_MODE 'WAL')")
     con.execute("CREATE TABLE lake.hot_events AS SELECT 0 AS n")
     con.execute("CREATE TABLE lake.cold_events AS SELECT 0 AS n")
@@ -423,6 +423,8 @@ def test_hot_tables_are_fresh(pools, lake):
         snapshot = con.execute("SELECT id FROM lake.current_snapshot()").fetchone()[0]
         answer = pool.one("SELECT (SELECT max(n) FROM hot_events) AS hot, (SELECT max(n) FROM cold_events) AS cold")
         assert good(answer, [f"{n},{n}"]) and answer["start"]["snapshot"] == snapshot
+        by_key = "SELECT count(*) AS n FROM hot_events WHERE n = ?"
+        assert good(pool.one(by_key.replace("?", str(n))), ["1"]) and good(pool.one(by_key.replace("?", str(n + 1))), ["0"])
         before = pool.one("SELECT max(n) AS n FROM hot_events", snapshot=snapshot - 1 - (n % 3 == 0))
         assert good(before, [str(n - 1)])
     # Expired snapshots may have had changes: the copy is made anew.
@@ -439,6 +441,25 @@ def test_hot_tables_are_fresh(pools, lake):
     assert pool.one("SELECT max(n) AS n FROM hot_events")["end"]["error"] == "invalid"
     con.execute("CREATE TABLE lake.hot_events AS SELECT 7 AS n")
     assert good(pool.one("SELECT max(n) AS n FROM hot_events"), ["7"])
+    con.close()
+
+
+@pytest.mark.sample(2)
+@pytest.mark.parametrize("column", ["n", "gone"])
+def test_hot_indexes(pools, lake, column):
+    """What an index cannot be made of is told, and the copy is read without it; each new copy has its own."""
+    con = support.attach(f"ducklake:sqlite:{lake}/catalog.sqlite", f"(DATA_PATH '{lake}/data', META_JOURNAL_MODE 'WAL')")
+    table = f"keyed_{column}"
+    con.execute(f"CREATE TABLE lake.{table} AS SELECT i AS n, 'name ' || i AS name FROM range(20000) t(i)")
+    pool = pools(hotTables=[f"main.{table}"], hotIndexes=[f"main.{table}.{column}"], maxSize=1)
+    pool.warm()
+    for turn in range(3):
+        for n in (0, 7777, 19999):
+            assert good(pool.one(f"SELECT name FROM {table} WHERE n = {n}"), [f"name {n}" if turn == 0 or n else f"turn {turn}"])
+        con.execute(f"UPDATE lake.{table} SET name = 'turn {turn + 1}' WHERE n = 0")
+        time.sleep(0.5)  # idle time, in which the copy is made
+    told = [line for line in pool.log_path.read_text().splitlines() if "has no index" in line]
+    assert bool(told) == (column == "gone"), pool.log()
     con.close()
 
 

@@ -137,6 +137,12 @@ static void wrong_pools(void)
 	                                                 "number; would be a number such as 5, -0.5 or 1e6"},
 	        {POOL REF "  hotTables: [a, 'b.c', 'd.e.f']\n",
 	         "t.yaml:13:25: spec.hotTables: 'd.e.f' has more than two parts; would be TABLE or SCHEMA.TABLE"},
+	        {POOL REF "  hotTables: [a, b.c]\n  hotIndexes: [a.x, b.c.y, b.z]\n",
+	         "t.yaml:14:28: spec.hotIndexes: 'b.z' is of no table in spec.hotTables; would be one of these, a "
+	         "point and a "
+	         "column"},
+	        {POOL REF "  hotTables: [a]\n  hotIndexes: [a]\n",
+	         "t.yaml:14:16: spec.hotIndexes: 'a' has no column; would be one of these, a point and a column"},
 	        {POOL REF "  hotTables: a\n",
 	         "t.yaml:13:14: spec.hotTables: 'a' is a text; would be a list of texts, such as [a, b]"},
 	        {POOL REF "  template: {imagePullPolicy: Sometimes}\n",
@@ -152,7 +158,8 @@ static void wrong_pools(void)
 	         "Kubernetes, such as 1048576, 256Mi, 1Gi or 1G, from 128Mi to 1Ti"},
 	        {POOL REF "  maxIdleTime: 5m\n",
 	         "t.yaml:13:3: spec.maxIdleTime: is not a field of DuckLakePool; would be one of catalogRef, minSize, "
-	         "maxSize, targetUtilization, hotTables, template, lifecyclePolicies, queue, scalingBehavior, metrics"},
+	         "maxSize, targetUtilization, hotTables, hotIndexes, template, lifecyclePolicies, queue, "
+	         "scalingBehavior, metrics"},
 	        {POOL REF "---\n" V "kind: DuckLakePool\nmetadata: {name: readers}\nspec:\n" REF,
 	         "t.yaml:16:18: metadata.name: 'readers' is the name of the DuckLakePool at line 10 already; would be "
 	         "another name"});
