@@ -20,7 +20,7 @@ static int load_all(struct duck_connection *connection, char *ret_version, size_
 	for (size_t i = 0; i < COUNT_OF(extensions); i++)
 		if (lake_load_extension(connection, extensions[i], err))
 			return -1;
-	if (duck_query(connection, "SELECT version()", &rows, err))
+	if (lake_extensions_end(connection, err) || duck_query(connection, "SELECT version()", &rows, err))
 		return -1;
 	snprintf(ret_version, size, "%s", duck_cell(&rows, 0, 0));
 	return 0;
@@ -29,9 +29,7 @@ static int load_all(struct duck_connection *connection, char *ret_version, size_
 int checkup_installed(char *ret_version, size_t size, struct error *err)
 {
 	const struct duck_setting settings[] = {
-	        {"extension_directory", lake_extension_folder()},
-	        {"autoinstall_known_extensions", "false"},
-	        {"autoload_known_extensions", "false"},
+	        EXTENSION_SETTINGS,
 	        {"threads", "1"},
 	};
 	struct duck *duck = duck_open(NULL, settings, COUNT_OF(settings), err);

@@ -66,13 +66,8 @@ static int open_duck(struct fetch *fetch, struct error *err)
 	int64_t bytes = fetch->options.memory_bytes > MEMORY_MIN ? fetch->options.memory_bytes : MEMORY_MIN;
 	char memory[32];
 	struct duck_setting settings[] = {
-	        {"extension_directory", lake_extension_folder()},
-	        {"autoinstall_known_extensions", "false"},
-	        {"autoload_known_extensions", "false"},
-	        {"threads", "1"},
-	        {"preserve_insertion_order", "true"},
-	        {"memory_limit", memory},
-	        {"temp_directory", ""},
+	        EXTENSION_SETTINGS,       {"threads", "1"},       {"preserve_insertion_order", "true"},
+	        {"memory_limit", memory}, {"temp_directory", ""},
 	};
 
 	if (fetch->duck)
@@ -101,7 +96,7 @@ static int connect_to_stores(struct fetch *fetch, struct error *err)
 	if (!connection)
 		return -1;
 	if (lake_load_extension(connection, "httpfs", err) ||
-	    object_store_open(fetch->options.catalog, NULL, connection, err)) {
+	    object_store_open(fetch->options.catalog, NULL, connection, err) || lake_extensions_end(connection, err)) {
 		duck_disconnect(connection);
 		return -1;
 	}

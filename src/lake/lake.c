@@ -124,14 +124,11 @@ static struct duck *open_duck(struct lake *lake, struct error *err)
 {
 	const struct lake_options *options = &lake->options;
 	char threads[16], memory[32];
-	struct duck_setting settings[12];
-	int count = 0;
+	struct duck_setting settings[12] = {EXTENSION_SETTINGS};
+	int count = EXTENSION_SETTING_COUNT;
 
 	/* What LOAD and ATTACH ask of the catalog is small, and two threads take twice as long for it as one. */
 	snprintf(threads, sizeof threads, "%d", options->threads ? options->threads : 1);
-	settings[count++] = (struct duck_setting){"extension_directory", lake_extension_folder()};
-	settings[count++] = (struct duck_setting){"autoinstall_known_extensions", "false"};
-	settings[count++] = (struct duck_setting){"autoload_known_extensions", "false"};
 	settings[count++] = (struct duck_setting){"threads", threads};
 	/* Arrays of one lane may be written by two threads: no order between rows is promised. */
 	settings[count++] = (struct duck_setting){"preserve_insertion_order", options->writer ? "false" : "true"};
@@ -254,7 +251,7 @@ static int attach(struct lake *lake, struct error *err)
 		return -1;
 	failed = !buffer_ok(&sql) || load_extensions(lake, connection, err) ||
 	         object_store_open(lake->catalog, lake->catalog->data_path, connection, err) ||
-	         object_store_check(lake->catalog, connection, err) ||
+	         lake_extensions_end(connection, err) || object_store_check(lake->catalog, connection, err) ||
 	         attach_catalog(lake, connection, buffer_string(&sql), err) || set_options(lake, connection, err) ||
 	         (!lake->options.rests && duck_execf(connection, err, "SET threads = %d", lake_threads(lake)));
 	duck_disconnect(connection);

@@ -1,6 +1,7 @@
 """tarn doctor: what is well, missing, unreachable, locked or set badly, in words that say what to do."""
 
 import json
+import shutil
 
 import pytest
 
@@ -57,6 +58,12 @@ def test_what_is_missing(make_lake, folder):
     found = doctor(lake)
     assert says(found, "fail", "stream events", "127.0.0.1:1") and all(f["fix"] for f in found if f["state"] == "fail")
     assert says(doctor(lake, {"TARN_EXTENSIONS": str(folder)}), "fail", "DuckDB", str(folder))
+    others = folder / "others"
+    shutil.copytree(support.EXTENSIONS, others)
+    with open(next(others.glob("*/*/ducklake.duckdb_extension")), "r+b") as extension:
+        extension.seek(5000)
+        extension.write(b"x")
+    assert says(doctor(lake, {"TARN_EXTENSIONS": str(others)}), "fail", "DuckDB", "ducklake.duckdb_extension is another file than the one")
     broken = lake.folder / "broken.yaml"
     broken.write_text("kind: DuckLakeStrem\n")
     assert says(doctor(lake, manifest=broken), "fail", "manifest", "broken.yaml:1")
