@@ -90,7 +90,7 @@ int expect_read(struct refresh *r)
 	            "SELECT table_name, name, \"check\", severity, passed, failed_rows, example, held_back, turn, "
 	            "snapshot, checked_at, query, holds_snapshot, row_count FROM lake.tarn.expectations");
 	append_where_own(&sql, r->pipeline);
-	if (query_sql(r, &sql, &rows))
+	if (query_own(r, &sql, &rows))
 		return -1;
 	for (int64_t i = 0; i < rows.row_count; i++) {
 		struct expected *x = find(r, &rows, i);
@@ -183,7 +183,7 @@ static int write_newest(struct refresh *r)
 	append_where_own(&sql, r->pipeline);
 	for (int i = 0; i < set->count; i++)
 		had |= r->expected[i].before.known;
-	if (had && run_sql(r, &sql, NULL))
+	if (had && run_own(r, &sql, NULL))
 		return -1;
 	buffer_clear(&sql);
 	buffer_text(&sql, "INSERT INTO lake.tarn.expectations VALUES ");
@@ -194,7 +194,7 @@ static int write_newest(struct refresh *r)
 		append_row(r, &r->expected[i], &sql);
 		any = true;
 	}
-	return any ? run_sql(r, &sql, NULL) : 0;
+	return any ? run_own(r, &sql, NULL) : 0;
 }
 
 static bool has_turned(const struct expected *x)
@@ -217,7 +217,7 @@ static int write_history(struct refresh *r)
 		buffer_char(&sql, ')');
 		any = true;
 	}
-	return any ? run_sql(r, &sql, NULL) : 0;
+	return any ? run_own(r, &sql, NULL) : 0;
 }
 
 int expect_write(struct refresh *r)

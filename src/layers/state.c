@@ -126,7 +126,7 @@ static int read_models(struct refresh *r)
 	                  "grouped, groups, "
 	                  "quarantined, discarded, filtered FROM lake.tarn.models");
 	append_where_own(&sql, r->pipeline);
-	if (query_sql(r, &sql, &rows))
+	if (query_own(r, &sql, &rows))
 		return -1;
 	for (int64_t i = 0; i < rows.row_count; i++) {
 		int index = models_find(set, "main", duck_cell(&rows, i, 0));
@@ -145,7 +145,7 @@ int state_read_turn(struct refresh *r)
 	buffer_init(&sql, SQL_MAXIMUM_BYTES);
 	buffer_text(&sql, "SELECT turn FROM lake.tarn.pipelines");
 	append_where_own(&sql, r->pipeline);
-	if (query_sql(r, &sql, &rows))
+	if (query_own(r, &sql, &rows))
 		return -1;
 	r->turn = rows.row_count ? duck_cell_int(&rows, 0, 0) : 0;
 	return 0;
@@ -170,7 +170,7 @@ int state_raise_turn(struct refresh *r)
 		              r->turn + 1, r->snapshot);
 		buffer_sql_text(&sql, pipeline->by);
 		append_where_own(&sql, pipeline);
-		buffer_printf(&sql, " AND turn || '' = '%" PRId64 "'", r->turn);
+		buffer_printf(&sql, " AND turn = %" PRId64, r->turn);
 	} else {
 		buffer_text(&sql, "INSERT INTO lake.tarn.pipelines SELECT ");
 		buffer_sql_text(&sql, pipeline->spec->name);
@@ -178,7 +178,7 @@ int state_raise_turn(struct refresh *r)
 		buffer_sql_text(&sql, pipeline->by);
 		buffer_printf(&sql, ", %" PRId64 ", now()", r->snapshot);
 	}
-	if (run_sql(r, &sql, &changed))
+	if (run_own(r, &sql, &changed))
 		return -1;
 	return changed == 1 ? 0
 	                    : error_set(r->err, ERROR_CONFLICT, 0,
@@ -255,12 +255,12 @@ int state_write(struct refresh *r)
 		any_new = true;
 		if (!run->before.known)
 			continue;
-		buffer_text(&gone, any_gone ? ", " : " AND model || '' IN (");
+		buffer_text(&gone, any_gone ? ", " : " AND model IN (");
 		buffer_sql_text(&gone, run->model->name);
 		any_gone = true;
 	}
 	buffer_char(&gone, ')');
-	return (any_gone && run_sql(r, &gone, NULL)) || (any_new && run_sql(r, &new, NULL)) ? -1 : 0;
+	return (any_gone && run_own(r, &gone, NULL)) || (any_new && run_own(r, &new, NULL)) ? -1 : 0;
 }
 
 int state_outcome(struct pipeline *pipeline, int64_t turn, bool *ret_mine, struct error *err)

@@ -56,7 +56,8 @@ int transaction_open(struct refresh *r)
 	r->session = r->apart.session;
 	r->connection = lake_connection(r->session);
 	atomic_store(&pipeline->running, r->connection);
-	return r->apart.lake ? prepare_session(pipeline, r->session, r->err) : 0;
+	return r->apart.lake ? prepare_session(pipeline, r->session, r->err)
+	                     : duck_exec(r->connection, OPTIMIZE, NULL, r->err);
 }
 
 void transaction_close(struct refresh *r)
