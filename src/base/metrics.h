@@ -38,7 +38,9 @@ enum metric_histogram {
 	SCOPE(OUTCOME, "pool", "namespace", "outcome")                                                                 \
 	SCOPE(ROUTE, "route", "method", NULL)                                                                          \
 	SCOPE(STATUS, "route", "method", "status")                                                                     \
-	SCOPE(ENDPOINT, "endpoint", NULL, NULL)
+	SCOPE(ENDPOINT, "endpoint", NULL, NULL)                                                                        \
+	SCOPE(ASSISTANT, "assistant", NULL, NULL)                                                                      \
+	SCOPE(QUESTION, "assistant", "outcome", NULL)
 
 enum metric_scope {
 #define SCOPE_ID(id, ...) SCOPE_##id,

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "base/owned.h"
 #include "serve/ask_private.h"
 #include "serve/audit.h"
@@ -434,11 +435,16 @@ static int64_t begin_audit(const struct asking *asking)
 	return audit_begin(service_audit(asking->asker->service), &start);
 }
 
+static const char *outcome_of(const struct ask_answer *answer)
+{
+	return answer->status == 200 ? "ok" : answer->name;
+}
+
 static void end_audit(const struct asking *asking, int64_t query)
 {
 	const struct ask_answer *answer = asking->answer;
 	struct audit_end end = {
-	        .outcome = answer->status == 200 ? "ok" : answer->name,
+	        .outcome = outcome_of(answer),
 	        .snapshot = answer->snapshot,
 	        .rows = answer->row_count,
 	        .bytes = (int64_t)answer->rows.size,
@@ -447,6 +453,18 @@ static void end_audit(const struct asking *asking, int64_t query)
 	};
 
 	audit_finish(service_audit(asking->asker->service), query, &end);
+}
+
+static void count(const struct asking *asking)
+{
+	const struct ask_answer *answer = asking->answer;
+	const char *assistant = asking->llm ? llm_assistant(asking->llm)->name : "";
+	struct metrics *metrics = metrics_find(SCOPE_ASSISTANT, assistant, NULL, NULL);
+
+	metric_add(metrics_find(SCOPE_QUESTION, assistant, outcome_of(answer), NULL), METRIC_QUESTIONS, 1);
+	metric_add(metrics, METRIC_QUESTION_INPUT, answer->input_tokens > 0 ? answer->input_tokens : 0);
+	metric_add(metrics, METRIC_QUESTION_OUTPUT, answer->output_tokens > 0 ? answer->output_tokens : 0);
+	metric_observe(metrics, HISTOGRAM_QUESTION_SECONDS, answer->total_ms * 1000);
 }
 
 void ask(struct asker *asker, const struct ask_question *question, struct ask_answer *ret_answer)
@@ -467,6 +485,7 @@ void ask(struct asker *asker, const struct ask_question *question, struct ask_an
 	answer_question(&asking);
 	ret_answer->total_ms = clock_monotonic_ms() - began_ms;
 	end_audit(&asking, query);
+	count(&asking);
 	prompt_told_release(&asking.told);
 	buffer_release(&asking.system);
 	buffer_release(&asking.first);

@@ -181,6 +181,26 @@ def test_a_question_is_answered(both, model):
     assert "bronze_raw" in system and "table tarn" not in system and "secret-payload" not in system
 
 
+def test_questions_are_counted(both, model):
+    """By what became of them, with the tokens that the model says it took."""
+    def counted(name):
+        return both.process.metrics().get(name, {})
+
+    def since(name, before):
+        return {labels: value - before.get(labels, 0) for labels, value in counted(name).items() if value != before.get(labels, 0)}
+
+    assistant = 'assistant="questions"'
+    names = ("tarn_questions_total", "tarn_question_input_tokens_total", "tarn_question_output_tokens_total", "tarn_question_duration_seconds_count")
+    before = {name: counted(name) for name in names}
+    model.say(GOOD)
+    assert both.ask()[0] == 200
+    model.say("CANNOT_ANSWER: no such table")
+    assert both.ask()[1]["name"] == "cannot_answer"
+    assert since(names[0], before[names[0]]) == {f'{assistant},outcome="ok"': 1, f'{assistant},outcome="cannot_answer"': 1}
+    assert since(names[1], before[names[1]]) == {assistant: 200} and since(names[2], before[names[2]]) == {assistant: 14}
+    assert since(names[3], before[names[3]]) == {assistant: 2}
+
+
 def test_prose_around_the_sql(both, model):
     model.say(f"With your tables in mind, this counts them:\n\n{GOOD};\n\nShow it to whom you like.")
     status, told = both.ask()
