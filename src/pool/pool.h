@@ -10,7 +10,8 @@
  *     answer is ever read by the next one: a worker whose answer was not read to its END is cancelled, and killed where
  *     the END does not come in time.
  *  2. A query that takes longer than max_ms is cancelled then, and its worker killed GRACE_MS later.
- *  3. A worker that is larger than its limit of memory while it has no query is replaced.
+ *  3. A worker that is larger than its limit of memory while it has no query, or says that it can take no further one
+ *     (FRAME_LAST), is replaced.
  *  4. A lease that waits notices within 100 ms that its client went away.
  *  5. Who goes away frees his worker within a second: it ends its query, or it is killed.
  *
