@@ -15,9 +15,9 @@
 #include "base/owned.h"
 #include "lake/extension.h"
 #include "lake/lake_private.h"
-#include "lake/ledger.h"
 #include "lake/lock.h"
 #include "lake/object_store.h"
+#include "lake/options.h"
 #include "lake/pin.h"
 #include "lake/publish.h"
 
@@ -188,40 +188,16 @@ static void append_attach(const struct lake *lake, struct buffer *sql)
 }
 
 /* Settings for many small commits, and for tables that are quick to write and to read (docs/benchmarks.md). The size of
- * a row group is a table's: append.c. */
+ * a row group is a table's: table.c. */
 static int set_options(struct lake *lake, struct duck_connection *connection, struct error *err)
 {
-	static const char *const once[][2] = {
-	        {"parquet_compression", "zstd"},
-	        {"parquet_compression_level", "1"},
-	};
-	OWNED_DUCK_ROWS struct duck_rows rows = {0};
-
 	if (lake->catalog->backend.type == BACKEND_FILE)
 		return 0;
 	if (duck_exec(connection, "SET ducklake_retry_wait_ms = 5", NULL, err) ||
 	    duck_exec(connection, "SET ducklake_retry_backoff = 1.2", NULL, err) ||
 	    duck_exec(connection, "SET ducklake_max_retry_count = 100", NULL, err))
 		return -1;
-	if (!lake->options.writer)
-		return 0;
-	if (duck_query(
-	            connection,
-	            "SELECT option_name, scope_entry FROM ducklake_options('lake') WHERE option_name LIKE 'parquet%' "
-	            "OR option_name = 'data_inlining_row_limit'",
-	            &rows, err))
-		return -1;
-	/* Nobody else can have said them since ATTACH read them. */
-	lake->inlines = !lake_has_many_writers(lake) && ledger_is_inlined(&rows);
-	for (size_t i = 0; i < COUNT_OF(once); i++) {
-		bool chosen = false; /* a choice of the lake's owner stays */
-
-		for (int64_t r = 0; r < rows.row_count; r++)
-			chosen |= !strcmp(duck_cell(&rows, r, 0), once[i][0]);
-		if (!chosen && duck_execf(connection, err, "CALL lake.set_option('%s', '%s')", once[i][0], once[i][1]))
-			return -1;
-	}
-	return 0;
+	return lake->options.writer ? lake_say_options(lake, connection, err) : 0;
 }
 
 /* Of several processes that make a Postgres catalog at once DuckLake lets one succeed; the others then find it made. */
