@@ -109,6 +109,7 @@ in_chroot() { # COMMAND: in /root/tarn of the chroot, with fresh namespaces and 
 }
 
 if [ -f "$BASE" ]; then tar -C "$FRESH" -xf "$BASE"; else make_base; fi
+chmod 755 "$FRESH" # the root of everybody there, of PostgreSQL's own user too
 copy_tree
 copy_client_settings
 for command in "$@"; do

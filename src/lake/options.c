@@ -46,7 +46,8 @@ static int say(const struct lake *lake, struct duck_connection *connection, cons
 		                 codec);
 	if (level && has_other_codec(rows))
 		log_event(EVENT_LAKE, NO_FIELDS,
-		          "a schema or table of catalog %s has another " CODEC " than zstd: nobody can write to it as long as "
+		          "a schema or table of catalog %s has another " CODEC
+		          " than zstd: nobody can write to it as long as "
 		          "the lake has a " LEVEL,
 		          lake->catalog->name);
 	if ((!codec || again) &&

@@ -19,8 +19,8 @@
  *                                        DuckDB is broken, or what the query mapped leaves too little
  *
  * Invariants:
- *  1. A request is answered by one FRAME_END or FRAME_LAST (END below), and before it by at most one START and, behind
- * that, any number of DATA. Without START the END has an error, and nothing of the answer was said.
+ *  1. A request is answered by one END (FRAME_END or FRAME_LAST), and before it by at most one START and, behind that,
+ *     any number of DATA. Without START the END has an error, and nothing of the answer was said.
  *  2. A worker has one request at a time; the next one is sent after the END.
  *  3. A payload is at most FRAME_BYTES_MAX; who gets a longer size, or a type that is not known, gives the other up.
  *  4. Backpressure is the socket's: a worker whose server does not read stands still, and holds one chunk.

@@ -141,11 +141,12 @@ static void complain(struct copy *copy, const char *what, const struct error *er
 	copy->told = true;
 }
 
-/* Without one a copy is slower, and as true. */
-static void make_indexes(const struct hot *hot, struct lake_session *session, struct copy *copy)
+/* Without one a copy is slower, and as true. False: one is missing. */
+static bool make_indexes(const struct hot *hot, struct lake_session *session, struct copy *copy)
 {
 	const char *table = hot->pool->hot_tables[copy - hot->copies];
 	size_t size = strlen(table);
+	bool all = true;
 
 	for (int i = 0; i < hot->pool->hot_index_count; i++) {
 		const char *index = hot->pool->hot_indexes[i];
@@ -160,9 +161,12 @@ static void make_indexes(const struct hot *hot, struct lake_session *session, st
 		buffer_text(&sql, " (");
 		buffer_sql_name(&sql, index + size + 1);
 		buffer_char(&sql, ')');
-		if (duck_exec(lake_connection(session), buffer_string(&sql), NULL, &err))
-			complain(copy, "has no index", &err);
+		if (duck_exec(lake_connection(session), buffer_string(&sql), NULL, &err) == 0)
+			continue;
+		complain(copy, "has no index", &err);
+		all = false;
 	}
+	return all;
 }
 
 /* The old one goes first: both at once may be more than there is memory for. */
@@ -180,7 +184,7 @@ static void make(struct hot *hot, struct lake_session *session, struct copy *cop
 	buffer_printf(&sql, " AT (VERSION => %" PRId64 ")", snapshot);
 	if (duck_exec(lake_connection(session), buffer_string(&sql), NULL, &err) == 0) {
 		copy->there = true;
-		make_indexes(hot, session, copy);
+		copy->told = !make_indexes(hot, session, copy);
 		hot->generation++;
 		return;
 	}

@@ -147,6 +147,15 @@ static int send_end(struct worker *worker, const struct answer_end *end, int64_t
 	                   json.size, err);
 }
 
+/* What a query mapped stays mapped, and counts: the next one would be refused, or end the worker, for what this one
+ * took. One that was stopped is trusted less. */
+static bool is_worn(const struct worker *worker, bool refused)
+{
+	int64_t most = worker->options->pool->memory_bytes;
+
+	return watch_mapped(&worker->watch) - worker->mapped_bytes > (refused ? most / 2 : most / 4 * 3);
+}
+
 static int answer(struct worker *worker, const struct request *request, struct error *err)
 {
 	struct answer_end end = {0};
@@ -164,10 +173,7 @@ static int answer(struct worker *worker, const struct request *request, struct e
 	}
 	if (end.refusal == REFUSAL_INTERNAL || end.refusal == REFUSAL_LATER)
 		worker->broken = lake_is_broken(worker->lake);
-	/* What a query mapped stays mapped, and counts: the next one would be refused for what this one took. */
-	if (end.refusal == REFUSAL_MEMORY)
-		worker->worn =
-		        watch_mapped(&worker->watch) - worker->mapped_bytes > worker->options->pool->memory_bytes / 2;
+	worker->worn = is_worn(worker, end.refusal != REFUSAL_NONE);
 	failed = send_end(worker, &end, clock_monotonic_ms() - begun_ms, err);
 	free(end.next);
 	return failed;

@@ -540,7 +540,7 @@ static bool others_are_done(struct stream *stream)
 		return false;
 	pthread_mutex_lock(&stream->queue.lock);
 	for (int i = 0; i < stream->lane_count; i++)
-		if (stream->lanes[i].state == LANE_FREE && stream->lanes[i].target > stream->lanes[i].low)
+		if (stream->lanes[i].state == LANE_FREE && !lane_never_held(&stream->lanes[i]))
 			others[attempt.count++].partition = i;
 	pthread_mutex_unlock(&stream->queue.lock);
 	/* A lane that nobody claimed yet may have no table: not done. */

@@ -77,8 +77,8 @@ int stream_wants_end(struct stream *stream)
 	for (int i = 0; done && i < stream->lane_count; i++) {
 		const struct lane *lane = &stream->lanes[i];
 
-		if (lane->target <= lane->low)
-			continue; /* no such partition, or nothing in it */
+		if (lane_never_held(lane))
+			continue;
 		if (lane->state == LANE_FREE)
 			done = -1;
 		else if (lane->state != LANE_READING || lane->lake.next_offset < lane->target)

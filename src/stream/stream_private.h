@@ -48,6 +48,13 @@ struct lane {
 
 /* The table as the schemas of the last messages see it, each prepared: that of the window, and those that may stand
  * aside. */
+/* No such partition, or one that never held a message. One that retention has emptied is looked at: where the lake is
+ * behind its end there is a gap to be noted. */
+static inline bool lane_never_held(const struct lane *lane)
+{
+	return lane->target <= 0;
+}
+
 struct targets {
 	struct append_target *all[TARGETS]; /* NULL from the first that was not needed yet */
 	int64_t used[TARGETS]; /* by `turns` */
