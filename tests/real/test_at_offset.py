@@ -1,6 +1,7 @@
 """tarn query --at-offset: the snapshot that came to hold a message, by the ledger."""
 
 import json
+import time
 
 import pytest
 
@@ -118,6 +119,32 @@ def test_offsets_that_hold_no_message(kafka, make_lake):
     lake.once()
     told = ask(lake, f"{topic}/0:8", expect=INPUT)
     assert "holds no message: it was skipped" in told, told
+
+
+def test_once_looks_at_an_emptied_partition(kafka, make_lake):
+    """Also where somebody else has it at first: what retention took before it was read is a gap, and is noted."""
+    topic = kafka.topic()
+    producer = kafka.producer()
+    lake = make_lake("sqlite", kafka.address, topic)
+    producer.events(topic, 4, rows=1)
+    lake.once()
+    producer.events(topic, 4, rows=1)
+    kafka.delete_records(topic, 0, 8)
+    group = support.unique("group")
+    other = support.confluent_kafka.Consumer({"bootstrap.servers": kafka.address, "group.id": group, "auto.offset.reset": "latest",
+                                              "partition.assignment.strategy": "cooperative-sticky", "log_level": 2})
+    other.subscribe([topic])
+    support.eventually("it has the partition", lambda: other.poll(0.1) or other.assignment(), 30)
+    process = lake.start("--once", manifest=lake.write("once.yaml", group=group))
+    process.wait_event("start")
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline and process.alive():
+        other.poll(0.1)
+    assert process.alive(), f"it ended without the partition:\n{process.tail()}"
+    other.close()
+    assert process.wait(60) == DONE, process.tail()
+    assert [(e["from"], e["to"]) for e in process.events("gap")] == [(4, 8)]
+    assert lake.verify(topic=True)["lanes"][0]["lag"] == 0
 
 
 def test_several_streams_and_a_backend_without_snapshots(kafka, make_lake):
