@@ -97,8 +97,8 @@ def test_what_cannot_be_found_is_told(kafka, make_lake, backend):
     assert ask(lake, f"{topic}/0:14") == 12
 
 
-def test_offsets_that_hold_no_message(kafka, make_lake):
-    """Lost to retention while the stream was away; and a transaction's control records."""
+def emptied(kafka, make_lake):
+    """A topic that retention has emptied, and a lake that has four of its eight messages."""
     topic = kafka.topic()
     producer = kafka.producer()
     lake = make_lake("sqlite", kafka.address, topic)
@@ -106,6 +106,12 @@ def test_offsets_that_hold_no_message(kafka, make_lake):
     lake.once()
     producer.events(topic, 4, rows=1)
     kafka.delete_records(topic, 0, 8)
+    return topic, lake
+
+
+def test_offsets_that_hold_no_message(kafka, make_lake):
+    """Lost to retention while the stream was away; and a transaction's control records."""
+    topic, lake = emptied(kafka, make_lake)
     lake.once()
     told = ask(lake, f"{topic}/0:5", expect=INPUT)
     assert f"{topic}/0:5 holds no message: the topic's retention removed it before it was read" in told and "go from 0 to 7" in told
@@ -123,13 +129,7 @@ def test_offsets_that_hold_no_message(kafka, make_lake):
 
 def test_once_looks_at_an_emptied_partition(kafka, make_lake):
     """Also where somebody else has it at first: what retention took before it was read is a gap, and is noted."""
-    topic = kafka.topic()
-    producer = kafka.producer()
-    lake = make_lake("sqlite", kafka.address, topic)
-    producer.events(topic, 4, rows=1)
-    lake.once()
-    producer.events(topic, 4, rows=1)
-    kafka.delete_records(topic, 0, 8)
+    topic, lake = emptied(kafka, make_lake)
     group = support.unique("group")
     other = support.confluent_kafka.Consumer({"bootstrap.servers": kafka.address, "group.id": group, "auto.offset.reset": "latest",
                                               "partition.assignment.strategy": "cooperative-sticky", "log_level": 2})

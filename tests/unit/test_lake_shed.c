@@ -6,63 +6,23 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/folder.h"
 #include "base/owned.h"
 #include "check.h"
 #include "lake/duck.h"
 #include "lake/lake_private.h"
+#include "test_lake.h"
 
 #define COMMITS 60
 #define KEPT_BYTES 16384
 
-struct place {
-	char folder[64], catalog_path[96], data[96];
-	struct spec_catalog catalog;
-	struct lake *lake;
-	struct lake_session *session, *other;
-	struct error err;
-};
-
-static bool open_place(struct place *place, int64_t memory_bytes)
-{
-	struct lake_options options = {.writer = true, .threads = 1, .memory_bytes = memory_bytes};
-
-	*place = (struct place){.folder = "/tmp/tarn-shed.XXXXXX"};
-	if (!mkdtemp(place->folder))
-		return false;
-	snprintf(place->catalog_path, sizeof place->catalog_path, "%s/catalog", place->folder);
-	snprintf(place->data, sizeof place->data, "%s/data/", place->folder);
-	place->catalog = (struct spec_catalog){
-	        .name = (char[]){"main"},
-	        .backend = {.type = BACKEND_SQLITE, .path = place->catalog_path},
-	        .data_path = place->data,
-	};
-	place->lake = lake_open(&place->catalog, &options, &place->err);
-	place->session = place->lake ? lake_session_new(place->lake, &place->err) : NULL;
-	place->other = place->session ? lake_session_new(place->lake, &place->err) : NULL;
-	if (!place->other)
-		printf("# %s\n", place->err.message);
-	return place->other != NULL;
-}
-
-static void close_place(struct place *place)
-{
-	struct error ignored;
-
-	lake_session_free(place->other);
-	lake_session_free(place->session);
-	lake_close(place->lake);
-	folder_remove(place->folder, &ignored);
-}
-
-static int insert(struct place *place)
+static int insert(struct lake_place *place)
 {
 	static const char *const statements[] = {"INSERT INTO lake.t SELECT i, 'x' FROM range(10) r(i)"};
 
 	return lake_execute_all(place->session, statements, 1, &place->err);
 }
 
-static int64_t ask(struct place *place, const char *sql)
+static int64_t ask(struct lake_place *place, const char *sql)
 {
 	OWNED_DUCK_ROWS struct duck_rows rows = {0};
 
@@ -71,14 +31,14 @@ static int64_t ask(struct place *place, const char *sql)
 	return rows.row_count ? duck_cell_int(&rows, 0, 0) : -2;
 }
 
-static int64_t cached(struct place *place)
+static int64_t cached(struct lake_place *place)
 {
 	return ask(place,
 	           "SELECT CAST(coalesce(sum(memory_usage_bytes), 0) AS BIGINT) FROM duckdb_memory() WHERE tag = "
 	           "'OBJECT_CACHE'");
 }
 
-static bool limit_is(struct place *place, const char *limit)
+static bool limit_is(struct lake_place *place, const char *limit)
 {
 	OWNED_DUCK_ROWS struct duck_rows rows = {0};
 
@@ -89,7 +49,7 @@ static bool limit_is(struct place *place, const char *limit)
 	return !strcmp(duck_cell(&rows, 0, 0), limit);
 }
 
-static bool fill(struct place *place)
+static bool fill(struct lake_place *place)
 {
 	static const char *const statements[] = {"CREATE TABLE lake.t (id BIGINT, name VARCHAR)"};
 
@@ -103,10 +63,10 @@ static bool fill(struct place *place)
 
 static void gives_back(void)
 {
-	OWNED_BY(close_place) struct place place;
+	OWNED_BY(lake_place_close) struct lake_place place;
 	int64_t shed = 0, before;
 
-	CHECK(open_place(&place, (int64_t)64 << 20));
+	CHECK(lake_place_open(&place, BACKEND_SQLITE, (int64_t)64 << 20));
 	CHECK(fill(&place));
 	before = cached(&place);
 	CHECK(lake_shed(place.session, before + 1, &shed, &place.err) == 0 && shed == 0);
@@ -118,10 +78,10 @@ static void gives_back(void)
 
 static void leaves_transactions_alone(void)
 {
-	OWNED_BY(close_place) struct place place;
+	OWNED_BY(lake_place_close) struct lake_place place;
 	int64_t shed = 0, before;
 
-	CHECK(open_place(&place, (int64_t)64 << 20));
+	CHECK(lake_place_open(&place, BACKEND_SQLITE, (int64_t)64 << 20));
 	CHECK(fill(&place));
 	before = cached(&place);
 	CHECK(lake_begin(place.session, &place.err) == 0);
@@ -133,10 +93,10 @@ static void leaves_transactions_alone(void)
 
 static void without_a_bound(void)
 {
-	OWNED_BY(close_place) struct place place;
+	OWNED_BY(lake_place_close) struct lake_place place;
 	int64_t shed = 0;
 
-	CHECK(open_place(&place, 0));
+	CHECK(lake_place_open(&place, BACKEND_SQLITE, 0));
 	CHECK(fill(&place));
 	CHECK(lake_shed(place.session, 0, &shed, &place.err) == 0 && shed == 0);
 }
