@@ -279,6 +279,7 @@ static int refresh(struct refresher *r, struct error *err)
 {
 	struct refresh_options options = {0};
 	struct refresh_report report = {0};
+	bool mine;
 	int failed;
 
 	if (open_pipeline(r, err))
@@ -291,7 +292,9 @@ static int refresh(struct refresher *r, struct error *err)
 	count(r, &report);
 	if (report.committed)
 		keep_tables(r);
-	r->seen_snapshot = r->tried_snapshot = report.snapshot ? report.snapshot : report.to_snapshot;
+	/* What others committed meanwhile is behind what it read, and before what it made. */
+	mine = report.snapshot == report.to_snapshot + 1;
+	r->seen_snapshot = r->tried_snapshot = mine ? report.snapshot : report.to_snapshot;
 	r->news_ms = 0;
 	metric_put(r->metrics, METRIC_BEHIND_MS, 0);
 	pthread_mutex_lock(&r->lock);

@@ -188,6 +188,30 @@ def test_two_that_refresh_at_once(make_layers, rng):
     check_models(lake)
 
 
+def test_what_others_commit_during_a_refresh_is_seen(make_layers, rng):
+    """Nothing else is committed afterwards that would wake the pipeline."""
+    lake = make_layers("postgres")
+    lake.put_file(rng, 100)
+    lake.take_files()
+    slow = lake.folder / "models" / "silver" / "silver_slow.sql"
+    slow.write_text("SELECT count(*) + (SELECT count(*) FROM range(600000000) t(i) WHERE i % 7 = 3) - 85714286 AS n FROM bronze_events")
+    pipeline = lake.folder / "pipeline.yaml"
+    documents = lake.documents()
+    documents[-1]["spec"]["refresh"] = {"on": "commit"}
+    pipeline.write_text(support.yaml.safe_dump_all([documents[0], documents[-1]]))
+    process = support.Process(["run", str(pipeline)], lake.folder, None, lake.environment)
+    lake.processes.append(process)
+    process.wait_event("refresh", count=3)
+    insert = "INSERT INTO lake.bronze_events (id, who, amount, ratio, quality) VALUES ({}, 'z', '1', '1', 90)"
+    lake.write_sql(insert.format(1001))
+    support.eventually("a refresh has begun", lambda: lake.server.psql(
+        "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction' AND datname = current_database() AND now() - state_change > INTERVAL '0.2 s'", lake.database) != "0")
+    lake.write_sql(insert.format(1002))
+    found = "SELECT (SELECT count(*) FROM lake.silver_events WHERE who = 'Z'), (FROM lake.silver_slow)"
+    support.eventually(lambda: f"{lake.read(found)}, {process.tail()}", lambda: lake.read(found) == [(2, 102)], 90)
+    process.drain()
+
+
 @pytest.mark.parametrize("backend", places("sqlite", "file", "postgres"))
 def test_run_refreshes_beside_its_stream(make_layers, rng, backend):
     lake = make_layers(backend)
