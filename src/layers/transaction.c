@@ -31,6 +31,8 @@ bool patience_again(struct patience *patience, const struct error *err)
 /* One of DuckDB's threads alone reads a temporary table of less than 122,880 rows, a row group, which is most
  * increments: for this connection each vector of rows is work for any of them, as DuckDB's own tests have it. */
 #define SHARE_SMALL_TABLES "PRAGMA verify_parallelism"
+/* What a CAST between text and TIMESTAMP WITH TIME ZONE means is not the machine's affair. */
+#define SAME_EVERYWHERE "SET TimeZone = 'UTC'"
 
 /* The functions come before USE: then DuckDB does not look for them in the lake. */
 int prepare_session(struct pipeline *pipeline, struct lake_session *session, struct error *err)
@@ -38,6 +40,7 @@ int prepare_session(struct pipeline *pipeline, struct lake_session *session, str
 	struct duck_connection *connection = lake_connection(session);
 
 	return exact_sql_register(connection, err) || duck_exec(connection, SHARE_SMALL_TABLES, NULL, err) ||
+	                       duck_exec(connection, SAME_EVERYWHERE, NULL, err) ||
 	                       (pipeline->scores && score_register(pipeline->scores, session, err)) ||
 	                       lake_use(session, -1, err)
 	               ? -1
