@@ -313,8 +313,9 @@ int forget_counts(struct refresh *r, struct model_run *run)
 	buffer_init(&sql, SQL_MAXIMUM_BYTES);
 	buffer_text(&sql, "DELETE FROM lake.tarn.quarantined_rows WHERE pipeline = ");
 	buffer_sql_text(&sql, r->pipeline->spec->name);
-	buffer_text(&sql, " AND model = ");
+	buffer_text(&sql, " AND lower(model) = lower(");
 	buffer_sql_text(&sql, run->model->name);
+	buffer_char(&sql, ')');
 	return run_sql(r, &sql, NULL);
 }
 

@@ -1,6 +1,7 @@
 /*
  * decide.c - what a refresh does with a model: nothing, its changes, or all of it anew, and why.
  */
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -11,6 +12,7 @@
 #include "layers/layers_private.h"
 
 #define MARK_SEPARATOR '\t' /* columns, and then on backend file what they hold */
+#define MARK_MODEL "model "
 
 static void __attribute__((format(printf, 2, 3))) because(struct model_run *run, const char *format, ...)
 {
@@ -44,18 +46,46 @@ static int append_mark(struct refresh *r, const struct reference *read, struct b
 	return 0;
 }
 
-static int append_source(struct refresh *r, const struct reference *read, struct buffer *out)
+static bool is_of_word(char c)
+{
+	return c == '_' || isalnum((unsigned char)c) || (unsigned char)c >= 0x80;
+}
+
+/* Also in a remark or a text. */
+static bool has_word(const char *sql, const char *word)
+{
+	size_t size = strlen(word);
+
+	if (strchr(word, '"'))
+		return true;
+	for (const char *at = strcasestr(sql, word); at; at = strcasestr(at + 1, word))
+		if ((at == sql || !is_of_word(at[-1])) && !is_of_word(at[size]))
+			return true;
+	return false;
+}
+
+/*
+ * The line of a source, a model's apart from a table that nobody makes: what a model became is told by the refresh that
+ * made it, what of others by the next one. before: the line of the last refresh. Columns behind those that it has do
+ * not matter, but where the SQL has their names, such as an alias that a column now goes before, or reads whole rows.
+ */
+static int append_source(struct refresh *r, struct model_run *run, const struct reference *read, const char *before,
+                         struct buffer *out)
 {
 	OWNED_BY(described_release) struct described columns = {0};
 	OWNED_BUFFER struct buffer table = {0};
+	size_t start = out->size, known = strcspn(before, "\t\n");
 
 	buffer_init(&table, SQL_MAXIMUM_BYTES);
 	append_table(&table, read->schema, read->table);
 	if (describe_table(r, buffer_string(&table), &columns))
 		return -1;
-	buffer_printf(out, "%s.%s", read->schema, read->table);
-	for (int i = 0; i < columns.count; i++)
+	buffer_printf(out, "%s%s.%s", read->model >= 0 ? MARK_MODEL : "", read->schema, read->table);
+	for (int i = 0; i < columns.count; i++) {
+		run->met |= out->size - start >= known &&
+		            (run->model->shape.whole_rows || has_word(run->model->sql, columns.items[i].name));
 		buffer_printf(out, ",%s %s", columns.items[i].name, columns.items[i].type);
+	}
 	buffer_char(out, MARK_SEPARATOR);
 	if (append_mark(r, read, out))
 		return -1;
@@ -103,15 +133,19 @@ static int find_reads(struct refresh *r, struct model_run *run)
 static int read_sources(struct refresh *r, struct model_run *run)
 {
 	const struct shape *shape = &run->model->shape;
+	const char *before = run->before.known ? run->before.sources : "";
 	OWNED_BUFFER struct buffer text = {0}, table = {0};
 
 	buffer_init(&text, SQL_MAXIMUM_BYTES);
 	buffer_init(&table, SQL_MAXIMUM_BYTES);
 	if (find_reads(r, run))
 		return -1;
-	for (int i = 0; i < run->read_count; i++)
-		if (append_source(r, run->reads[i], &text))
+	for (int i = 0; i < run->read_count; i++) {
+		if (append_source(r, run, run->reads[i], before, &text))
 			return -1;
+		before += strcspn(before, "\n");
+		before += *before == '\n';
+	}
 	run->sources = strdup(buffer_string(&text));
 	if (!run->sources)
 		return error_no_memory(r->err);
@@ -355,8 +389,8 @@ static bool sources_are_there(const struct refresh *r, const struct model_run *r
 	return true;
 }
 
-/* What its file and its columns say, before anything is asked of what it reads. */
-static int look_at_itself(struct refresh *r, struct model_run *run)
+/* What its file and its columns say, before anything is asked of what it reads. follows: it can be incremental. */
+static int look_at_itself(struct refresh *r, struct model_run *run, bool follows)
 {
 	const struct model_state *before = &run->before;
 	OWNED_BUFFER struct buffer table = {0};
@@ -366,14 +400,15 @@ static int look_at_itself(struct refresh *r, struct model_run *run)
 
 	if (!before->known)
 		because(run, "it is new");
-	else if (strcmp(before->hash, run->model->hash) != 0)
+	else if (strcmp(before->hash, run->model->hash) != 0 || strcmp(before->name, run->model->name) != 0)
 		because(run, "its file changed");
 	else if (r->options->full)
 		because(run, "--full");
 	else if (!sources_fit(before->sources, run->sources))
-		because(run, "the columns of what it reads changed");
-	else if (before->quarantined && !sources_fit(run->sources, before->sources))
-		because(run, "what it reads has further columns, and its rows in quarantine have not");
+		because(run, "what it reads has other columns, or is made otherwise");
+	else if ((before->quarantined || run->met || !follows) && !sources_fit(run->sources, before->sources))
+		because(run, "what it reads has further columns%s",
+		        before->quarantined ? ", and its rows in quarantine have not" : "");
 	if (run->report->how != REFRESH_NOTHING)
 		return 0;
 	buffer_init(&table, SQL_MAXIMUM_BYTES);
@@ -406,7 +441,7 @@ int decide(struct refresh *r, struct model_run *run)
 	if (check_parts(r, run, never, sizeof never) || (!*never && why_never(r, run, never, sizeof never)))
 		return -1;
 	run->partials = run->model->shape.kind == SHAPE_GROUPS && !*never;
-	if (look_at_itself(r, run) || (run->report->how == REFRESH_NOTHING && look_at_sources(r, run)))
+	if (look_at_itself(r, run, !*never) || (run->report->how == REFRESH_NOTHING && look_at_sources(r, run)))
 		return -1;
 	if (run->report->how == REFRESH_NOTHING && run->changed)
 		run->report->how = REFRESH_INCREMENTAL;

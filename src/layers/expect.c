@@ -40,14 +40,19 @@ enum change {
 	CHANGE_UNKNOWN,
 };
 
+/* Does the refresh itself change it? No feed tells that yet. */
+static bool changes_within(const struct refresh *r, const struct reference *read)
+{
+	return reference_is_own(read) ? has_changes(r) : r->report->scores_changed && is_of_scores(r, read);
+}
+
 static int lake_table_change(struct refresh *r, const struct reference *read, int64_t since, enum change *ret_change)
 {
 	int64_t gone = 0, new = 0;
-	bool valid = false, own = !strcasecmp(read->schema, "tarn") || !strcasecmp(read->schema, PARTIALS_SCHEMA);
+	bool valid = false;
 
 	*ret_change = CHANGE_UNKNOWN;
-	/* Tarn's own tables change within the refresh, which no feed tells yet. */
-	if (!r->snapshots || since < 0 || (own && has_changes(r)))
+	if (!r->snapshots || since < 0 || changes_within(r, read))
 		return 0;
 	*ret_change = CHANGE_NONE;
 	if (since >= r->snapshot)

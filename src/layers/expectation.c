@@ -202,7 +202,7 @@ static int look_at_function(const struct loading *l, struct expectation *e, cons
 	if (!strncasecmp(name, "tarn_", strlen("tarn_")))
 		return expectation_mistake(e, e->spec->sql_line, l->err,
 		                           "calls %.60s(), which is Tarn's own; use another function", name);
-	e->varies |= function_varies(l->functions, name);
+	e->varies |= call_varies(l->functions, node);
 	return 0;
 }
 

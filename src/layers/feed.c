@@ -16,7 +16,7 @@
 
 /* What can be said of a table's changes without reading them. */
 struct outline {
-	bool valid; /* the snapshot is still there, and the table was the same one then */
+	bool valid; /* the snapshot is still there, and the table was the same one then, with all columns that it had */
 	int64_t rows; /* that it got since, in files; 0: nobody says */
 	bool loses; /* it may have lost some */
 };
@@ -39,8 +39,10 @@ static int read_outline(struct refresh *r, const char *schema, const char *table
 	        "WHERE t.end_snapshot IS NULL AND (SELECT min(p.begin_snapshot) FROM "
 	        "__ducklake_metadata_lake.ducklake_table p WHERE p.table_id = t.table_id) <= %" PRId64
 	        " AND EXISTS (SELECT 1 FROM __ducklake_metadata_lake.ducklake_snapshot WHERE snapshot_id = %" PRId64
-	        ") AND lower(s.schema_name) = lower(",
-	        since, since, since, since);
+	        ") AND NOT EXISTS (SELECT 1 FROM __ducklake_metadata_lake.ducklake_column c WHERE c.table_id = "
+	        "t.table_id "
+	        "AND c.end_snapshot > %" PRId64 ") AND lower(s.schema_name) = lower(",
+	        since, since, since, since, since);
 	buffer_sql_text(&sql, schema);
 	buffer_text(&sql, ") AND lower(t.table_name) = lower(");
 	buffer_sql_text(&sql, table);

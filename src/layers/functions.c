@@ -6,6 +6,8 @@
 
 #include "base/owned.h"
 #include "lake/duck.h"
+#include "query/tree.h"
+#include "query/volatile.h"
 
 struct functions {
 	struct duck_rows rows; /* name, aggregates, varies; of another DuckDB than FUNCTIONS_OF */
@@ -69,6 +71,15 @@ bool function_aggregates(const struct functions *functions, const char *name)
 bool function_varies(const struct functions *functions, const char *name)
 {
 	return is(functions, name, true);
+}
+
+bool call_varies(const struct functions *functions, const struct node *call)
+{
+	const char *name = node_text(call, "function_name");
+	bool of_two_times = !strcasecmp(name, "age") && node_count(node_get(call, "children")) > 1;
+
+	return function_varies(functions, name) || (volatile_calls(name) && !of_two_times) ||
+	       volatile_is_of_model(name);
 }
 
 /* Those that are not here - stddev and its like, which add floating numbers in the order they come; first, mode,

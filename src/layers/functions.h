@@ -12,6 +12,7 @@
 
 struct duck_connection;
 struct functions;
+struct node;
 
 /* The DuckDB of which functions.def tells; of any other it is asked, which takes 20 ms. */
 #define FUNCTIONS_OF "v1.5.5"
@@ -22,6 +23,9 @@ void functions_free(struct functions *functions);
 bool function_aggregates(const struct functions *functions, const char *name);
 /* Its result is not one of its arguments alone: random(), now(). */
 bool function_varies(const struct functions *functions, const char *name);
+/* The same of a call, and what DuckDB does not say: its macros ask the clock (ago), and age() of one argument does;
+ * the model of predict() may be trained again. */
+bool call_varies(const struct functions *functions, const struct node *call);
 
 /* How an aggregate of a key can follow the changes of its rows. */
 enum merging {

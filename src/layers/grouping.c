@@ -290,6 +290,32 @@ static int name_group(struct reading *r, const struct grouping *g)
 	return r->shape->result.row ? 0 : error_no_memory(r->err);
 }
 
+/* The node itself, or by the alias of one. */
+static bool is_key(const struct grouping *g, const struct node *node)
+{
+	const char *alias;
+	const struct node *item = find_item(g, node, &alias);
+
+	for (int i = 0; i < g->key_count; i++)
+		if (node_equals(g->keys[i], node, g->table) || (item && g->keys[i] == item))
+			return true;
+	return false;
+}
+
+/* An alias in HAVING whose item has a CAST of a group. Within an aggregate a name is a column's. */
+static const char *find_cast_alias(const struct reading *r, const struct grouping *g, const struct node *node)
+{
+	const char *found = NULL;
+
+	if (!node || is_key(g, node) ||
+	    (node_is(node, "class", "FUNCTION") && function_aggregates(r->functions, node_text(node, "function_name"))))
+		return NULL;
+	found = shape_cast_alias(node, g->items, node_count(g->items));
+	for (int i = 0; !found && i < node_count(node); i++)
+		found = find_cast_alias(r, g, node_at(node, i));
+	return found;
+}
+
 static int read_result(struct reading *r, const struct grouping *g)
 {
 	struct node *having = g->having ? tree_copy(r->tree, g->having) : NULL;
@@ -322,6 +348,7 @@ enum answer shape_read_grouping(struct reading *r, const struct node *query, int
 	                     .having = node_get(query, "having"),
 	                     .table = r->shape->stages[stage].alias};
 	enum answer answer = read_keys(r, query, &g);
+	const char *doubtful;
 
 	if (answer != TAKEN)
 		return answer;
@@ -333,6 +360,11 @@ enum answer shape_read_grouping(struct reading *r, const struct node *query, int
 	}
 	if (find_aggregates(r, &g, g.having))
 		return BROKEN;
+	doubtful = find_cast_alias(r, &g, g.having);
+	if (doubtful) {
+		shape_fix(r, "its HAVING has the alias %.63s of a CAST: write the expression", doubtful);
+		return WHOLE;
+	}
 	r->shape->kind = SHAPE_GROUPS;
 	r->shape->key_count = g.key_count;
 	r->shape->aggregates = calloc((size_t)g.aggregate_count + 1, sizeof *r->shape->aggregates);

@@ -11,12 +11,11 @@
 #include "layers/compose.h"
 #include "layers/expectation.h"
 #include "layers/pipeline.h"
+#include "layers/references.h"
 #include "score/models.h"
 #include "score/scores.h"
 
 #define SQL_MAXIMUM_BYTES ((size_t)64 << 20)
-/* Tarn's own tables of the layers; those in schema tarn are small and stand in the catalog (lake/ledger.c). */
-#define PARTIALS_SCHEMA "tarn_layers"
 
 struct pipeline {
 	const struct spec_pipeline *spec; /* borrowed */
@@ -26,6 +25,8 @@ struct pipeline {
 	struct model_set *models;
 	struct score_models *scores; /* of spec.model; NULL: there is none */
 	int64_t scored_stamp; /* of the model's file when it last scored; 0: not by this process */
+	int64_t scored_snapshot; /* that it then read */
+	bool scores_read_others; /* what they are made of may change without a model's table */
 	struct expectation_set *expectations;
 	struct expectation_report *results; /* of the last refresh that evaluated them; owned, with their examples */
 	int result_count;
@@ -37,6 +38,7 @@ struct pipeline {
 /* What tarn.models knows of a model. */
 struct model_state {
 	bool known;
+	char name[64]; /* as its file was called */
 	char hash[65];
 	int64_t snapshot; /* of its sources that it holds */
 	int64_t turn; /* of the refresh that last looked at it */
@@ -70,6 +72,7 @@ struct model_run {
 	const struct reference **reads; /* what it reads, also by way of views; owned, what they point to borrowed */
 	int read_count;
 	char *sources; /* as in model_state, now; owned */
+	bool met; /* one of them has further columns, of which one may be what its SQL names */
 	bool whole; /* its parts do not make the same columns again: it runs as it is written */
 	bool partials; /* of groups: partial aggregates are kept, and its changes can be followed */
 	struct partials *parts; /* of groups, once they were asked for; owned */
@@ -261,6 +264,8 @@ int decide(struct refresh *r, struct model_run *run);
 int bind_model(struct refresh *r, struct model_run *run);
 /* Does the refresh change a model's table? */
 bool has_changes(const struct refresh *r);
+/* Is it the table of spec.model.scores? */
+bool is_of_scores(const struct refresh *r, const struct reference *read);
 
 enum found { FOUND_NONE, FOUND_LATER /* a stream makes it with its first rows */, FOUND };
 

@@ -79,6 +79,14 @@ static bool reads_view(const struct model_set *set, const struct model *model)
 	return false;
 }
 
+static bool reads_own(const struct model *model)
+{
+	for (int i = 0; i < model->read_count; i++)
+		if (reference_is_own(&model->reads[i]))
+			return true;
+	return false;
+}
+
 void model_why_never(const struct model_set *set, const struct model *model, bool snapshots, char *ret_why, size_t size)
 {
 	const char *why = "";
@@ -93,6 +101,8 @@ void model_why_never(const struct model_set *set, const struct model *model, boo
 		why = "backend file keeps no snapshots, and so no changes";
 	else if (reads_view(set, model))
 		why = "it reads a view";
+	else if (reads_own(model))
+		why = "it reads Tarn's own tables, which change within a refresh";
 	snprintf(ret_why, size, "%s", why);
 }
 
@@ -151,14 +161,25 @@ static int hash_text(struct duck_connection *connection, struct model *model, st
 }
 
 /* Tarn's own functions are for the SQL that it writes: some calls of them would not be safe (lake/exact_sql.h). */
-static const struct node *find_own_function(const struct node *node)
+static bool is_own(const char *function)
+{
+	return !strncasecmp(function, "tarn_", strlen("tarn_"));
+}
+
+/* What it reads is in a text, where nobody looks for it. */
+static bool hides_tables(const char *function)
+{
+	return !strcasecmp(function, "query") || !strcasecmp(function, "query_table");
+}
+
+static const struct node *find_function(const struct node *node, bool (*is_meant)(const char *function))
 {
 	const struct node *found = NULL;
 
-	if (!strncasecmp(node_text(node, "function_name"), "tarn_", strlen("tarn_")))
+	if (is_meant(node_text(node, "function_name")))
 		return node;
 	for (int i = 0; !found && i < node_count(node); i++)
-		found = find_own_function(node_at(node, i));
+		found = find_function(node_at(node, i), is_meant);
 	return found;
 }
 
@@ -166,7 +187,7 @@ static int parse(struct duck_connection *connection, const struct functions *fun
                  struct error *err)
 {
 	OWNED_TREE struct tree *tree = NULL;
-	const struct node *own;
+	const struct node *own, *hiding;
 	struct error why = {0};
 	int line = 0;
 
@@ -175,10 +196,15 @@ static int parse(struct duck_connection *connection, const struct functions *fun
 		return mistake_in(model, line ? line : 1, err, "%s", why.message);
 	if (tree && node_is(node_get(tree_root(tree), "from_table"), "type", "SHOW_REF"))
 		return mistake_in(model, 1, err, "is not a SELECT; a model is one SELECT, and Tarn writes the table");
-	own = tree ? find_own_function(tree_root(tree)) : NULL;
+	own = tree ? find_function(tree_root(tree), is_own) : NULL;
 	if (own)
 		return mistake_in(model, 0, err, "calls %.63s(), which is Tarn's own; use another function",
 		                  node_text(own, "function_name"));
+	hiding = tree ? find_function(tree_root(tree), hides_tables) : NULL;
+	if (hiding)
+		return mistake_in(model, 0, err,
+		                  "calls %.63s(), which hides what the model reads; write the table's name",
+		                  node_text(hiding, "function_name"));
 	if (!tree || references_find(tree, model->sql, &model->reads, &model->read_count, &why) ||
 	    shape_read(tree, connection, functions, &model->shape, &why)) {
 		*err = why;

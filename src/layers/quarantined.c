@@ -18,8 +18,9 @@ static void append_rows_of_model(struct buffer *sql, const struct refresh *r, co
 {
 	buffer_text(sql, " FROM " QUARANTINED_ROWS " WHERE pipeline = ");
 	buffer_sql_text(sql, r->pipeline->spec->name);
-	buffer_text(sql, " AND model = ");
+	buffer_text(sql, " AND lower(model) = lower(");
 	buffer_sql_text(sql, model);
+	buffer_char(sql, ')');
 }
 
 /* ---- which rows are meant */
@@ -204,8 +205,9 @@ static int mark(struct refresh *r)
 	buffer_printf(&sql,
 	              "UPDATE lake.tarn.models SET discarded = discarded + %" PRId64 " WHERE pipeline = ", d->count);
 	buffer_sql_text(&sql, r->pipeline->spec->name);
-	buffer_text(&sql, " AND model = ");
+	buffer_text(&sql, " AND lower(model) = lower(");
 	buffer_sql_text(&sql, d->rows->model);
+	buffer_char(&sql, ')');
 	return run_sql(r, &sql, NULL) || state_raise_turn(r) ? -1 : 1;
 }
 

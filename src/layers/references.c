@@ -117,6 +117,11 @@ int references_find(struct tree *tree, const char *sql, struct reference **ret_r
 	return look(&l, tree_root(tree), NULL);
 }
 
+bool reference_is_own(const struct reference *reference)
+{
+	return !strcasecmp(reference->schema, "tarn") || !strcasecmp(reference->schema, PARTIALS_SCHEMA);
+}
+
 void references_release(struct reference *references, int count)
 {
 	for (int i = 0; i < count; i++) {

@@ -26,6 +26,29 @@ const char *refresh_how_name(enum refresh_how how)
 	return names[how];
 }
 
+/* Of a view and of a table that is no model's no refresh says that it changed. A SELECT that is wrong is told when it
+ * is asked. */
+static void look_at_scoring(struct pipeline *pipeline)
+{
+	const struct spec_pipeline *spec = pipeline->spec;
+	const char *sql = spec->model.scoring ? spec->model.scoring : spec->model.training;
+	struct error ignored;
+	int line, count = 0;
+	struct reference *reads = NULL;
+	OWNED_TREE struct tree *tree =
+	        pipeline->scores ? tree_parse(lake_connection(pipeline->session), sql, &line, &ignored) : NULL;
+
+	if (tree && references_find(tree, sql, &reads, &count, &ignored))
+		count = 0;
+	for (int i = 0; i < count; i++) {
+		int model = models_find(pipeline->models, reads[i].schema, reads[i].table);
+
+		pipeline->scores_read_others |=
+		        model < 0 || pipeline->models->models[model].options.materialized == MATERIALIZED_VIEW;
+	}
+	references_release(reads, count);
+}
+
 struct pipeline *pipeline_open(const struct spec_pipeline *spec, const struct manifest *manifest, struct lake *lake,
                                struct error *err)
 {
@@ -51,6 +74,7 @@ struct pipeline *pipeline_open(const struct spec_pipeline *spec, const struct ma
 		return NULL;
 	if (prepare_session(pipeline, pipeline->session, err) || state_create(pipeline->session, err))
 		return NULL;
+	look_at_scoring(pipeline);
 	return TAKE(pipeline);
 }
 
@@ -296,15 +320,34 @@ static int64_t stamp_model_file(const char *path)
 	return (stat_.st_mtim.tv_sec * 1000000000 + stat_.st_mtim.tv_nsec) ^ stat_.st_size;
 }
 
-/* With the layers, in their snapshot: when they changed, or the model was trained anew. Until it is trained there are
- * none. */
+bool is_of_scores(const struct refresh *r, const struct reference *read)
+{
+	const char *scores = r->pipeline->spec->model.scores, *dot = scores ? strchr(scores, '.') : NULL;
+	const char *schema = dot ? scores : "main", *table = dot ? dot + 1 : scores;
+	size_t size = dot ? (size_t)(dot - scores) : strlen(schema);
+
+	return scores && !strcasecmp(read->table, table) && strlen(read->schema) == size &&
+	       !strncasecmp(read->schema, schema, size);
+}
+
+/* Has nothing of what the scores are made of changed since this process made them? */
+static bool scores_are_true(const struct refresh *r, int64_t stamp)
+{
+	const struct pipeline *pipeline = r->pipeline;
+	bool others = pipeline->scores_read_others && (!r->snapshots || pipeline->scored_snapshot != r->snapshot);
+
+	return stamp == pipeline->scored_stamp && !has_changes(r) && !others;
+}
+
+/* With the layers, in their snapshot: when they changed, or something else that is scored, or the model was trained
+ * anew. Until it is trained there are none. */
 static int refresh_scores(struct refresh *r)
 {
 	struct pipeline *pipeline = r->pipeline;
 	int64_t stamp = pipeline->scores ? stamp_model_file(pipeline->spec->model.file) : 0;
 	struct score_written written = {0};
 
-	if (!stamp || (stamp == pipeline->scored_stamp && !has_changes(r)))
+	if (!stamp || scores_are_true(r, stamp))
 		return 0;
 	if (use_threads_for(r, -1))
 		return -1;
@@ -313,6 +356,7 @@ static int refresh_scores(struct refresh *r)
 	r->report->scores_changed = written.changed;
 	r->report->scored_rows = written.rows;
 	pipeline->scored_stamp = stamp;
+	pipeline->scored_snapshot = r->snapshot;
 	return 0;
 }
 

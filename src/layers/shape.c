@@ -88,73 +88,6 @@ void shape_fix(struct reading *r, const char *format, ...)
 	va_end(args);
 }
 
-/* ---- looking for what stands anywhere in an expression */
-
-const struct node *shape_find_class(const struct node *node, const char *class)
-{
-	const struct node *found = NULL;
-
-	if (node_is(node, "class", class))
-		return node;
-	for (int i = 0; !found && i < node_count(node); i++)
-		found = shape_find_class(node_at(node, i), class);
-	return found;
-}
-
-/* Not in subqueries, which aggregate for themselves. */
-const struct node *shape_find_aggregate(const struct reading *r, const struct node *node)
-{
-	const struct node *found = NULL;
-
-	if (node_is(node, "class", "SUBQUERY") || node_is(node, "class", "WINDOW"))
-		return NULL;
-	if (node_is(node, "class", "FUNCTION") && function_aggregates(r->functions, node_text(node, "function_name")))
-		return node;
-	for (int i = 0; !found && i < node_count(node); i++)
-		found = shape_find_aggregate(r, node_at(node, i));
-	return found;
-}
-
-/* SQL's own words for the time, without parentheses: to the parser they are names of columns. */
-static bool is_clock(const char *name)
-{
-	static const char *const words[] = {"current_date", "current_time", "current_timestamp", "localtime",
-	                                    "localtimestamp"};
-
-	for (size_t i = 0; i < COUNT_OF(words); i++)
-		if (!strcasecmp(words[i], name))
-			return true;
-	return false;
-}
-
-static const struct node *find_varying(const struct reading *r, const struct node *node)
-{
-	const struct node *found = NULL, *names = node_get(node, "column_names");
-
-	if (node_is(node, "class", "FUNCTION") && function_varies(r->functions, node_text(node, "function_name")))
-		return node;
-	if (names && node_count(names) == 1 && is_clock(node_text(node_at(names, 0), NULL)))
-		return node;
-	for (int i = 0; !found && i < node_count(node); i++)
-		found = find_varying(r, node_at(node, i));
-	return found;
-}
-
-static const char *varying_name(const struct node *varying)
-{
-	return node_is(varying, "class", "FUNCTION") ? node_text(varying, "function_name")
-	                                             : node_text(node_at(node_get(varying, "column_names"), 0), NULL);
-}
-
-int64_t shape_location(const struct node *expression)
-{
-	int64_t location = node_location(expression);
-
-	for (int i = 0; location < 0 && i < node_count(expression); i++)
-		location = shape_location(node_at(expression, i));
-	return location;
-}
-
 /* ---- one stage's parts */
 
 static struct stage *add_stage(struct reading *r)
@@ -303,17 +236,12 @@ static int add_doubtful(struct reading *r, struct stage *stage, const char *name
 /* The names in a WHERE that an item of the select list has for an alias. */
 static int find_doubtful(struct reading *r, struct stage *stage, const struct node *where, const struct node *items)
 {
-	const struct node *names = node_get(where, "column_names");
+	const char *alias = where ? shape_cast_alias(where, items, node_count(items)) : NULL;
 
 	if (!where)
 		return 0;
-	for (int i = 0; node_is(where, "class", "COLUMN_REF") && node_count(names) == 1 && i < node_count(items); i++) {
-		const char *alias = node_text(node_at(items, i), "alias");
-
-		if (*alias && !strcasecmp(alias, node_text(node_at(names, 0), NULL)) &&
-		    shape_find_class(node_at(items, i), "CAST") && add_doubtful(r, stage, alias))
-			return -1;
-	}
+	if (alias && add_doubtful(r, stage, alias))
+		return -1;
 	for (int i = 0; i < node_count(where); i++)
 		if (find_doubtful(r, stage, node_at(where, i), items))
 			return -1;
@@ -322,8 +250,8 @@ static int find_doubtful(struct reading *r, struct stage *stage, const struct no
 
 /* ---- what stands behind FROM */
 
-/* ret_scope: what that query sees. */
-static const struct node *find_query(const struct scope *scope, const char *name, struct scope *ret_scope)
+/* WITH's {aliases, query}. ret_scope: what that query sees. */
+static const struct node *find_with(const struct scope *scope, const char *name, struct scope *ret_scope)
 {
 	for (; scope; scope = scope->outer) {
 		for (int i = scope->count - 1; i >= 0; i--) {
@@ -332,7 +260,7 @@ static const struct node *find_query(const struct scope *scope, const char *name
 			if (strcasecmp(node_text(entry, "key"), name) != 0)
 				continue;
 			*ret_scope = (struct scope){.queries = scope->queries, .count = i, .outer = scope->outer};
-			return node_get(node_get(node_get(entry, "value"), "query"), "node");
+			return node_get(entry, "value");
 		}
 	}
 	return NULL;
@@ -409,15 +337,14 @@ static enum answer read_from(struct reading *r, const struct node *from, const s
 {
 	const char *table = node_text(from, "table_name"), *alias = node_text(from, "alias");
 	struct scope inner = *scope;
-	const struct node *query = NULL;
+	const struct node *with = NULL, *query;
 	enum answer answer;
 
-	if (node_count(node_get(from, "column_name_alias")))
-		return shape_whole(r, "it renames the columns of what it reads");
 	if (node_is(from, "type", "BASE_TABLE") && !*node_text(from, "schema_name"))
-		query = find_query(scope, table, &inner);
-	if (node_is(from, "type", "SUBQUERY"))
-		query = node_get(node_get(from, "subquery"), "node");
+		with = find_with(scope, table, &inner);
+	if (node_count(node_get(from, "column_name_alias")) || node_count(node_get(with, "aliases")))
+		return shape_whole(r, "it renames the columns of what it reads");
+	query = node_get(with ? node_get(with, "query") : node_get(from, "subquery"), "node");
 	if (query)
 		answer = read_query(r, query, &inner, false);
 	else if (node_is(from, "type", "BASE_TABLE"))
@@ -428,6 +355,21 @@ static enum answer read_from(struct reading *r, const struct node *from, const s
 		return answer;
 	ret_stage->alias = strdup(*alias ? alias : *table ? table : "subquery");
 	return ret_stage->alias ? TAKEN : (enum answer)error_no_memory(r->err);
+}
+
+/* A row of another stage has Tarn's columns, too. */
+static bool reads_row_of_stage(const struct reading *r, const struct node *query, const struct stage *from)
+{
+	static const char *const parts[] = {"select_list", "where_clause", "group_expressions", "having"};
+	const struct stage *below = r->shape->stage_count ? &r->shape->stages[r->shape->stage_count - 1] : NULL;
+
+	for (int i = 0; below && i < below->output_count; i++)
+		if (below->outputs[i].name && !strcasecmp(below->outputs[i].name, from->alias))
+			return false;
+	for (size_t i = 0; below && i < COUNT_OF(parts); i++)
+		if (shape_names_column(node_get(query, parts[i]), from->alias))
+			return true;
+	return false;
 }
 
 /* ---- one SELECT */
@@ -467,6 +409,7 @@ static enum answer check_query(struct reading *r, const struct node *query, cons
 		                                                : shape_find_class(node_at(items, i), "STAR") != NULL)
 			return shape_whole(r, "it has COLUMNS()");
 	if (shape_find_class(items, "SUBQUERY") || shape_find_class(node_get(query, "where_clause"), "SUBQUERY") ||
+	    shape_find_class(node_get(query, "group_expressions"), "SUBQUERY") ||
 	    shape_find_class(node_get(query, "having"), "SUBQUERY")) {
 		shape_fix(r, "it has a subquery");
 		if (has_queries(scope))
@@ -485,6 +428,8 @@ static enum answer read_query(struct reading *r, const struct node *query, const
 
 	if (answer == TAKEN)
 		answer = read_from(r, node_get(query, "from_table"), &scope, &from);
+	if (answer == TAKEN && reads_row_of_stage(r, query, &from))
+		answer = shape_whole(r, "it reads the rows of another SELECT as one value");
 	stage = answer == TAKEN ? add_stage(r) : NULL;
 	if (!stage) {
 		release_stage(&from);
@@ -507,11 +452,11 @@ int shape_read(struct tree *tree, struct duck_connection *connection, const stru
 	struct shape shape = {.kind = SHAPE_ROWS};
 	struct reading r = {
 	        .tree = tree, .connection = connection, .functions = functions, .shape = &shape, .err = err};
-	const struct node *varying = find_varying(&r, tree_root(tree));
+	const struct node *varying = shape_find_varying(&r, tree_root(tree));
 	enum answer answer;
 
 	if (varying)
-		shape_fix(&r, "it calls %s, whose result changes by itself", varying_name(varying));
+		shape_fix(&r, "it calls %s, whose result changes by itself", shape_varying_name(varying));
 	answer = read_query(&r, tree_root(tree), NULL, true);
 	if (answer == BROKEN) {
 		shape_release(&shape);
@@ -519,6 +464,7 @@ int shape_read(struct tree *tree, struct duck_connection *connection, const stru
 	}
 	if (answer == WHOLE)
 		become_whole(&shape);
+	shape.whole_rows = shape_reads_rows(tree_root(tree));
 	*ret_shape = shape;
 	return 0;
 }

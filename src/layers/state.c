@@ -109,6 +109,7 @@ static int read_model(struct refresh *r, const struct duck_rows *rows, int64_t r
 	                              .groups = duck_cell_int(rows, row, 10),
 	                              .quarantined = duck_cell_int(rows, row, 11),
 	                              .discarded = duck_cell_int(rows, row, 12)};
+	snprintf(state->name, sizeof state->name, "%s", duck_cell(rows, row, 0));
 	snprintf(state->hash, sizeof state->hash, "%s", duck_cell(rows, row, 1) ? duck_cell(rows, row, 1) : "");
 	if (!state->sources)
 		return error_no_memory(r->err);
@@ -256,7 +257,7 @@ int state_write(struct refresh *r)
 		if (!run->before.known)
 			continue;
 		buffer_text(&gone, any_gone ? ", " : " AND model IN (");
-		buffer_sql_text(&gone, run->model->name);
+		buffer_sql_text(&gone, run->before.name);
 		any_gone = true;
 	}
 	buffer_char(&gone, ')');

@@ -10,7 +10,7 @@ static const char *const names[] = {
 #undef VOLATILE
 };
 
-static bool is_volatile(const char *name)
+bool volatile_calls(const char *name)
 {
 	for (size_t i = 0; i < COUNT_OF(names); i++)
 		if (!strcasecmp(names[i], name))
@@ -23,12 +23,12 @@ static bool is_volatile_word(const struct node *node)
 {
 	const struct node *words = node_get(node, "column_names");
 
-	return words && node_count(words) == 1 && is_volatile(node_text(node_at(words, 0), NULL));
+	return words && node_count(words) == 1 && volatile_calls(node_text(node_at(words, 0), NULL));
 }
 
 bool volatile_has(const struct node *node)
 {
-	if (is_volatile(node_text(node, "function_name")) || node_get(node, "sample") || is_volatile_word(node))
+	if (volatile_calls(node_text(node, "function_name")) || node_get(node, "sample") || is_volatile_word(node))
 		return true;
 	for (int i = 0; i < node_count(node); i++)
 		if (volatile_has(node_at(node, i)))
@@ -36,11 +36,14 @@ bool volatile_has(const struct node *node)
 	return false;
 }
 
+bool volatile_is_of_model(const char *name)
+{
+	return !strcasecmp(name, "predict") || !strcasecmp(name, "explain") || !strcasecmp(name, "model_hash");
+}
+
 bool volatile_asks_model(const struct node *node)
 {
-	const char *name = node_text(node, "function_name");
-
-	if (!strcasecmp(name, "predict") || !strcasecmp(name, "explain") || !strcasecmp(name, "model_hash"))
+	if (volatile_is_of_model(node_text(node, "function_name")))
 		return true;
 	for (int i = 0; i < node_count(node); i++)
 		if (volatile_asks_model(node_at(node, i)))

@@ -11,4 +11,8 @@ bool volatile_has(const struct node *node);
 /* It calls predict(), explain() or model_hash(), whose model's file may be another one. */
 bool volatile_asks_model(const struct node *node);
 
+/* The same of one function's name. */
+bool volatile_calls(const char *name);
+bool volatile_is_of_model(const char *name);
+
 #endif

@@ -27,6 +27,7 @@ CASES = {
     "nothing": ([("a", "")], "silver/a.sql:1: has no statement"),
     "no_utf8": ([("a", b"SELECT '\xff' AS id")], "silver/a.sql:1: the statement is not UTF-8"),
     "a_zero_byte": ([("a", b"SELECT 1\x00 AS id")], "silver/a.sql: has a byte 0 in it"),
+    "hidden_table": ([("a", "SELECT * FROM query_table('bronze')")], "silver/a.sql: calls query_table(), which hides what the model reads; write the table's name"),
     "parameter": ([("a", "SELECT $1 AS id")], "silver/a.sql: Binder Error"),
     "unknown_option": ([("a", "SELECT 1 AS id", "materialised: table")], "silver/a.sql:1:4: materialised: is not a field of Model; did you mean 'materialized'?"),
     "bad_option": ([("a", "SELECT 1 AS id", "materialized: sometimes")], "silver/a.sql:1:18: materialized: 'sometimes' is not known"),

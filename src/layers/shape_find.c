@@ -1,0 +1,144 @@
+/*
+ * shape_find.c - what stands anywhere in an expression or a SELECT.
+ */
+#include <string.h>
+#include <strings.h>
+
+#include "layers/shape_private.h"
+
+const struct node *shape_find_class(const struct node *node, const char *class)
+{
+	const struct node *found = NULL;
+
+	if (node_is(node, "class", class))
+		return node;
+	for (int i = 0; !found && i < node_count(node); i++)
+		found = shape_find_class(node_at(node, i), class);
+	return found;
+}
+
+/* Not in subqueries, which aggregate for themselves. */
+const struct node *shape_find_aggregate(const struct reading *r, const struct node *node)
+{
+	const struct node *found = NULL;
+
+	if (node_is(node, "class", "SUBQUERY") || node_is(node, "class", "WINDOW"))
+		return NULL;
+	if (node_is(node, "class", "FUNCTION") && function_aggregates(r->functions, node_text(node, "function_name")))
+		return node;
+	for (int i = 0; !found && i < node_count(node); i++)
+		found = shape_find_aggregate(r, node_at(node, i));
+	return found;
+}
+
+/* SQL's own words for the time, without parentheses: to the parser they are names of columns. */
+static bool is_clock(const char *name)
+{
+	static const char *const words[] = {"current_date", "current_time", "current_timestamp", "localtime",
+	                                    "localtimestamp"};
+
+	for (size_t i = 0; i < COUNT_OF(words); i++)
+		if (!strcasecmp(words[i], name))
+			return true;
+	return false;
+}
+
+const struct node *shape_find_varying(const struct reading *r, const struct node *node)
+{
+	const struct node *found = NULL, *names = node_get(node, "column_names");
+
+	if (node_is(node, "class", "FUNCTION") && call_varies(r->functions, node))
+		return node;
+	if (names && node_count(names) == 1 && is_clock(node_text(node_at(names, 0), NULL)))
+		return node;
+	for (int i = 0; !found && i < node_count(node); i++)
+		found = shape_find_varying(r, node_at(node, i));
+	return found;
+}
+
+/* Does a FROM in it call something by that name? */
+static bool calls_table(const struct node *node, const char *name)
+{
+	const char *alias = node_text(node, "alias"), *called = *alias ? alias : node_text(node, "table_name");
+
+	if (!*node_text(node, "class") && *called && *node_text(node, "type") && !strcasecmp(called, name))
+		return true;
+	for (int i = 0; i < node_count(node); i++)
+		if (calls_table(node_at(node, i), name))
+			return true;
+	return false;
+}
+
+bool shape_names_column(const struct node *node, const char *name)
+{
+	const struct node *names = node_get(node, "column_names");
+
+	if (node_is(node, "class", "COLUMN_REF") && node_count(names) &&
+	    !strcasecmp(node_text(node_at(names, node_count(names) - 1), NULL), name))
+		return true;
+	for (int i = 0; i < node_count(node); i++)
+		if (shape_names_column(node_at(node, i), name))
+			return true;
+	return false;
+}
+
+/* to_json(t), hash(t): the name of a table where a column's would be. */
+static bool reads_row(const struct node *root, const struct node *node)
+{
+	const struct node *names = node_get(node, "column_names");
+
+	if (node_is(node, "class", "COLUMN_REF") && node_count(names) &&
+	    calls_table(root, node_text(node_at(names, node_count(names) - 1), NULL)))
+		return true;
+	for (int i = 0; i < node_count(node); i++)
+		if (reads_row(root, node_at(node, i)))
+			return true;
+	return false;
+}
+
+bool shape_reads_rows(const struct node *root)
+{
+	return reads_row(root, root);
+}
+
+const char *shape_varying_name(const struct node *varying)
+{
+	return node_is(varying, "class", "FUNCTION") ? node_text(varying, "function_name")
+	                                             : node_text(node_at(node_get(varying, "column_names"), 0), NULL);
+}
+
+int64_t shape_location(const struct node *expression)
+{
+	int64_t location = node_location(expression);
+
+	for (int i = 0; location < 0 && i < node_count(expression); i++)
+		location = shape_location(node_at(expression, i));
+	return location;
+}
+
+/* Does it have a CAST, or the alias of an item before `count` that has one? */
+static bool casts_something(const struct node *node, const struct node *items, int count)
+{
+	if (node_is(node, "class", "CAST") || shape_cast_alias(node, items, count))
+		return true;
+	for (int i = 0; i < node_count(node); i++)
+		if (casts_something(node_at(node, i), items, count))
+			return true;
+	return false;
+}
+
+const char *shape_cast_alias(const struct node *node, const struct node *items, int count)
+{
+	const struct node *names = node_get(node, "column_names");
+
+	if (!node_is(node, "class", "COLUMN_REF") || node_count(names) != 1)
+		return NULL;
+	for (int i = 0; i < count; i++) {
+		const char *alias = node_text(node_at(items, i), "alias");
+
+		if (*alias && !strcasecmp(alias, node_text(node_at(names, 0), NULL)) &&
+		    casts_something(node_at(items, i), items, i))
+			return alias;
+	}
+	return NULL;
+}
