@@ -2,10 +2,12 @@
  * type.h - how a column's type may change: DuckDB's type names, taken apart, and the narrowest type that holds what two
  * of them hold.
  *
- * A widening is safe: every value stays the same value. Whole numbers become wider ones, and DOUBLE where 32 bits were
- * enough; FLOAT becomes DOUBLE; decimals get more digits; DATE becomes TIMESTAMP and its resolution finer, up to
- * microseconds (nanoseconds reach from 1677 to 2262 only). Structs get the fields of both, by name; lists, arrays, maps
- * and structs widen inside. Nothing becomes text, and DATE no time with a zone, which would depend on who looks.
+ * A widening is safe: every value stays the same value. Whole numbers become wider ones of at most 64 bits (HUGEINT
+ * holds both BIGINT and UBIGINT, but Parquet has no such type: DuckDB's writer rounds its values to DOUBLE, without a
+ * word), and DOUBLE where 32 bits were enough; FLOAT becomes DOUBLE; decimals get more digits; DATE becomes TIMESTAMP
+ * and its resolution finer, up to microseconds (nanoseconds reach from 1677 to 2262 only). Structs get the fields of
+ * both, by name; lists, arrays, maps and structs widen inside. Nothing becomes text, and DATE no time with a zone,
+ * which would depend on who looks.
  */
 #ifndef TARN_LAKE_TYPE_H
 #define TARN_LAKE_TYPE_H

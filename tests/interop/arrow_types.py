@@ -277,8 +277,10 @@ What each Arrow type of a message becomes in a table, and what `tarn query --for
 written by pyarrow, sent through a broker, read by DuckDB and pyarrow; with nulls, in batches of 0 to 5,000 rows, plain and
 compressed (LZ4, ZSTD), sliced, and nested where Arrow nests.
 
-- A message is one Arrow IPC *stream*: a schema, dictionaries, record batches. Its columns must be the table's, by name in any
-  case and order and of the same DuckDB type; columns that it does not have become NULL.
+- A message is one Arrow IPC *stream*: a schema, dictionaries, record batches. Its columns are the table's by name, in any case
+  and order; one that it does not have becomes NULL, one that the table does not have is added, and where the types differ the
+  table's widens if every value stays the same (int32 to int64, float32 to float64, date32 to timestamp). int64 and uint64 do not
+  go together: a type that holds both is rounded in Parquet files.
 - What cannot be stored goes to quarantine (`tarn.quarantine`) with the reason, and the rest goes on.
 - Where "DuckLake" says no, the backends `sqlite`, `postgres` and `duckdb`, whose data are Parquet files, refuse the type; the
   backend `file` takes it.

@@ -74,6 +74,29 @@ def test_what_does_not_widen_is_quarantined(kafka, make_lake, backend):
     assert answer["passed"] and answer["table_rows"] == 6
 
 
+@pytest.mark.parametrize("first, second", [("uint64", "int64"), ("int64", "uint64")])
+@pytest.mark.parametrize("backend", support.BACKENDS)
+def test_signed_and_unsigned_numbers_stay_exact(kafka, make_lake, backend, first, second):
+    """No column of 64 bits holds both, and a wider one would be DOUBLE in Parquet: the second producer's are refused."""
+    topic = kafka.topic()
+    producer = kafka.producer()
+    lake = make_lake(backend, kafka.address, topic)
+    types = {"int64": (pa.int64(), -(2**63), 2**53 + 1), "uint64": (pa.uint64(), 2**64 - 1, 2**53 + 1)}
+    for name in (first, second, first):
+        send(producer, topic, n=types[name])
+    small = pa.uint32() if first == "uint64" else pa.int32()
+    send(producer, topic, n=(small, 1, 2))
+    producer.flush()
+    lake.once()
+    stored = {"int64": "BIGINT", "uint64": "UBIGINT"}
+    assert columns_of(lake) == {"n": stored[first]}
+    assert sorted(n for n, in lake.read("SELECT n FROM lake.events")) == sorted(2 * list(types[first][1:]) + [1, 2])
+    assert [(row["offset"], row["reason"]) for row in lake.quarantine()] == [
+        (1, f"column 'n' is {stored[second]} in the message and {stored[first]} in the table, and no type holds both")]
+    answer = lake.verify(topic=True)
+    assert answer["passed"] and answer["table_rows"] == 6
+
+
 @pytest.mark.heavy
 @pytest.mark.parametrize("point", ["insert.before", "insert.after", "commit.before", "commit.after"])
 @pytest.mark.parametrize("backend", support.places("postgres", all=support.BACKENDS))

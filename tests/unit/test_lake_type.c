@@ -26,7 +26,12 @@ static void numbers_widen(void)
 	CHECK_TEXT(merge("INTEGER", "DOUBLE"), "DOUBLE");
 	CHECK_TEXT(merge("INTEGER", "FLOAT"), "DOUBLE");
 	CHECK_TEXT(merge("UINTEGER", "INTEGER"), "BIGINT");
-	CHECK_TEXT(merge("UBIGINT", "BIGINT"), "HUGEINT");
+	CHECK_TEXT(merge("UBIGINT", "BIGINT"), "no");
+	CHECK_TEXT(merge("UBIGINT", "TINYINT"), "no");
+	CHECK_TEXT(merge("BIGINT", "UBIGINT"), "no");
+	CHECK_TEXT(merge("HUGEINT", "BIGINT"), "no");
+	CHECK_TEXT(merge("UBIGINT", "UINTEGER"), "UBIGINT");
+	CHECK_TEXT(merge("BIGINT", "UINTEGER"), "BIGINT");
 	CHECK_TEXT(merge("UTINYINT", "TINYINT"), "SMALLINT");
 	CHECK_TEXT(merge("BIGINT", "DOUBLE"), "no");
 	CHECK_TEXT(merge("DECIMAL(10,2)", "DECIMAL(12,4)"), "DECIMAL(12,4)");
