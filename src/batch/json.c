@@ -126,8 +126,6 @@ static int infer(struct json_decoder *decoder, const char *name, size_t size, yy
 		return -1;
 	rule.name = key->name;
 	if (add_keyed(decoder, &rule, key, err)) {
-		key_release(key);
-		decoder->root.child_count--;
 		if (err->kind == ERROR_INVALID)
 			err->kind = ERROR_CORRUPT;
 		return -1;
@@ -323,11 +321,38 @@ static int read_lines(struct json_decoder *decoder, const char *text, const char
 	return 0;
 }
 
+/* What there was before a payload. */
+struct before {
+	int64_t rows;
+	int columns, cells, keys;
+};
+
+/* The columns that a refused payload brought go with it, and what it widened is as it was. */
+static void restore(struct json_decoder *decoder, const struct before *before)
+{
+	struct columns *columns = &decoder->columns;
+	struct key *root = &decoder->root;
+
+	columns_restore(columns, before->columns, before->rows);
+	decoder->cell_count = before->cells; /* those behind are inferred: nothing hangs on them */
+	for (int i = 0; i < decoder->cell_count; i++) {
+		struct cell *cell = &decoder->cells[i];
+
+		if (cell->rule.type == JSON_DOUBLE && cell->column >= 0 &&
+		    columns->root.children[cell->column].kind == KIND_INT64)
+			cell->rule.type = JSON_BIGINT;
+	}
+	while (root->child_count > before->keys)
+		key_release(&root->children[--root->child_count]);
+	root->next = 0;
+}
+
 int json_add(struct json_decoder *decoder, const uint8_t *payload, size_t size, int64_t ingested_us, struct error *err)
 {
 	static const char mark[] = "\xef\xbb\xbf"; /* of byte order; RFC 8259, section 8.1 */
 	const char *text = (const char *)payload, *end = text + size;
-	int64_t rows = decoder->columns.rows;
+	struct before before = {decoder->columns.rows, decoder->columns.count, decoder->cell_count,
+	                        decoder->root.child_count};
 	int failed;
 
 	if (size >= 3 && !memcmp(text, mark, 3))
@@ -337,8 +362,10 @@ int json_add(struct json_decoder *decoder, const uint8_t *payload, size_t size, 
 		return error_set(err, ERROR_CORRUPT, 0, "the message is empty");
 	failed = read_lines(decoder, text, end, ingested_us, err);
 	if (failed)
-		columns_truncate(&decoder->columns, rows);
-	else if (decoder->counters)
+		restore(decoder, &before);
+	else
+		columns_keep(&decoder->columns);
+	if (!failed && decoder->counters)
 		decoder->counters->payload += (int64_t)size;
 	if (decoder->room_size > ROOM_KEPT) {
 		free(TAKE(decoder->room));

@@ -17,7 +17,8 @@
  * first other number. A value that its column's type does not hold refuses the payload.
  *
  * Invariants:
- *  1. A payload is added whole or not at all: after an error the columns hold what they held before.
+ *  1. A payload is added whole or not at all: after an error there are the columns that were there before, of the
+ *     types that they had, and they hold what they held.
  *  2. Numbers keep their digits in JSON columns. In others a number that the type does not hold exactly (beyond an
  *     integer's range or a decimal's scale) is of the wrong type; of DOUBLE the nearest one is taken, as everywhere.
  *  3. Text is UTF-8, checked by yyjson.

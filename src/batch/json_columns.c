@@ -30,6 +30,7 @@ static void growing_release(struct growing *column)
 	buffer_release(&column->texts);
 	free(column->valid);
 	free(column->fixed);
+	free(column->whole);
 	free(column->ends);
 	if (column->elements)
 		growing_release(column->elements);
@@ -177,18 +178,30 @@ int columns_add_list(struct columns *columns, const char *name, struct error *er
 	return column;
 }
 
+static void set_kind(struct columns *columns, int column, enum kind kind)
+{
+	columns->data[column].kind = kind;
+	columns->root.children[column].kind = columns->root.children[column].out = kind;
+	forget_schema(columns);
+}
+
 int columns_widen(struct columns *columns, int column, struct error *err)
 {
 	struct growing *data = &columns->data[column];
+	size_t size = (size_t)data->rows * sizeof(int64_t);
 
+	data->whole = malloc(size + 1);
+	if (!data->whole)
+		return error_no_memory(err);
+	memcpy(data->whole, data->fixed, size);
+	columns->widened = true;
 	for (int64_t row = 0; row < data->rows; row++) {
 		uint8_t *at = data->fixed + row * (int64_t)sizeof(int64_t);
 		double number = (double)load_i64(at);
 
 		memcpy(at, &number, sizeof number);
 	}
-	data->kind = columns->root.children[column].kind = columns->root.children[column].out = KIND_DOUBLE;
-	forget_schema(columns);
+	set_kind(columns, column, KIND_DOUBLE);
 	return 0;
 }
 
@@ -245,11 +258,37 @@ static void growing_truncate(struct growing *column, int64_t rows)
 		column->texts.size = (size_t)end;
 }
 
-void columns_truncate(struct columns *columns, int64_t rows)
+static void truncate_rows(struct columns *columns, int64_t rows)
 {
 	for (int i = 0; i < columns->count; i++)
 		growing_truncate(&columns->data[i], rows);
 	columns->rows = rows;
+}
+
+void columns_keep(struct columns *columns)
+{
+	for (int i = 0; columns->widened && i < columns->count; i++)
+		free(TAKE(columns->data[i].whole));
+	columns->widened = false;
+}
+
+void columns_restore(struct columns *columns, int count, int64_t rows)
+{
+	for (int i = count; i < columns->count; i++) {
+		growing_release(&columns->data[i]);
+		field_release(&columns->root.children[i]);
+	}
+	columns->root.child_count = columns->count = count;
+	truncate_rows(columns, rows);
+	for (int i = 0; columns->widened && i < count; i++) {
+		struct growing *data = &columns->data[i];
+
+		if (!data->whole)
+			continue;
+		memcpy(data->fixed, data->whole, (size_t)data->rows * sizeof(int64_t));
+		set_kind(columns, i, KIND_INT64);
+	}
+	columns_keep(columns);
 }
 
 static int64_t growing_bytes(const struct growing *column)
@@ -394,6 +433,6 @@ int columns_take(struct columns *columns, void (*let_go)(void *), void *opaque, 
 	message->bytes.release = let_go;
 	message_unref(message); /* the arrays have theirs; without one, this lets go at once */
 	*ret_set = set;
-	columns_truncate(columns, 0);
+	truncate_rows(columns, 0);
 	return 0;
 }

@@ -24,6 +24,7 @@ struct growing {
 	int64_t rows, room; /* that there are, and that there is memory for: one more at least, see columns_room */
 	uint8_t *valid; /* a byte a row */
 	uint8_t *fixed; /* values with a width; bools are bytes here */
+	uint8_t *whole; /* the values before columns_widen, until columns_keep; NULL: it was not widened */
 	int32_t *ends; /* of texts and lists: where the row ends in texts, or in `elements` */
 	struct buffer texts;
 	struct growing *elements; /* of a list, owned */
@@ -35,6 +36,7 @@ struct columns {
 	int count, capacity;
 	int64_t rows; /* that are whole */
 	int64_t room; /* the least of the columns' */
+	bool widened; /* one of them since columns_keep */
 	struct batch_schema *schema; /* of root; NULL: it changed */
 };
 
@@ -47,8 +49,10 @@ int columns_add(struct columns *columns, const char *name, enum json_type type, 
 int columns_add_list(struct columns *columns, const char *name, struct error *err);
 /* A BIGINT column becomes DOUBLE, with its values. */
 int columns_widen(struct columns *columns, int column, struct error *err);
-/* Forgets all rows but the first `rows`. */
-void columns_truncate(struct columns *columns, int64_t rows);
+/* What was done stays, ... */
+void columns_keep(struct columns *columns);
+/* ... or is undone: all columns but the first `count`, all rows but the first `rows`, and columns_widen. */
+void columns_restore(struct columns *columns, int count, int64_t rows);
 int64_t columns_bytes(const struct columns *columns);
 int columns_take(struct columns *columns, void (*let_go)(void *), void *opaque, struct batch_set *ret_set,
                  struct error *err);

@@ -361,8 +361,80 @@ static void a_payload_is_added_whole_or_not(void)
 	buffer_text(&text, "{\"a\":");
 	CHECK_HAS(add(decoder, buffer_string(&text)), "line 5001");
 	CHECK_TEXT(add(decoder, "{\"a\":2,\"s\":\"second\"}"), "");
-	CHECK_TEXT(taken(decoder), "a=1 s=first new=null | a=2 s=second new=null");
+	CHECK_TEXT(taken(decoder), "a=1 s=first | a=2 s=second");
 	json_decoder_free(decoder);
+}
+
+/* Its keys are no columns, and whole numbers stay whole: all of their digits, too. */
+static void a_refused_payload_changes_no_column(void)
+{
+	struct json_decoder *decoder = inferring();
+	OWNED_BUFFER struct buffer text = {0};
+	struct batch_set before, after;
+	struct error err = {0};
+
+	buffer_init(&text, 1 << 20);
+	CHECK_TEXT(add(decoder, "{\"id\":9007199254740993}"), "");
+	CHECK_HAS(add(decoder, "{\"typo\":1,\"id\":\"no number\"}"), "id is a text");
+	CHECK_HAS(add(decoder, "{\"id\":0.5,\"late\":1}\n{\"id\":true}"), "line 2");
+	CHECK_HAS(add(decoder, "{\"new\":1}\n{\"new\":1.5}\n{\"new\":\"text\"}"), "line 3");
+	buffer_text(&text, "{\"k0\":0");
+	for (int i = 1; i <= JSON_COLUMNS_MAX; i++)
+		buffer_printf(&text, ",\"k%d\":%d", i, i);
+	buffer_char(&text, '}');
+	CHECK_HAS(add(decoder, buffer_string(&text)), "more than 1000 columns");
+	CHECK_INT(json_take(decoder, NULL, NULL, &before, &err), 0);
+	CHECK_INT(before.schema->arrow->n_children, 1);
+	CHECK_TEXT(before.schema->arrow->children[0]->format, "l");
+	CHECK_INT(((const int64_t *)before.arrays[0].children[0]->buffers[1])[0], 9007199254740993);
+	/* What was refused may come again, and be right then. */
+	CHECK_TEXT(add(decoder, "{\"late\":\"text\",\"id\":7}\n{\"new\":1,\"id\":0.5}"), "");
+	CHECK_HAS(add(decoder, "{\"late\":1}"), "not a text");
+	CHECK_TEXT(add(decoder, "{\"id\":1}"), "");
+	CHECK_INT(json_take(decoder, NULL, NULL, &after, &err), 0);
+	CHECK_INT(after.schema->arrow->n_children, 3);
+	CHECK_TEXT(after.schema->arrow->children[0]->format, "g");
+	CHECK(((const double *)after.arrays[0].children[0]->buffers[1])[1] == 0.5);
+	batch_set_release(&before);
+	batch_set_release(&after);
+	json_decoder_free(decoder);
+}
+
+/* Payloads by chance, one after the other: those that are refused might as well never have come. */
+static void refused_payloads_leave_no_trace(void)
+{
+	static const char *const values[] = {"1", "-9007199254740993", "0.5", "\"x\"", "true", "null", "{}"};
+	unsigned long seed = 1;
+	int refused = 0;
+
+	for (int round = 0; round < 300; round++) {
+		struct json_decoder *all = inferring(), *good = inferring();
+		char expected[sizeof shown];
+
+		for (int i = 0; i < 20; i++) {
+			char text[256] = "";
+			size_t used = 0;
+
+			for (unsigned long lines = 1 + seed % 3; lines; lines--) {
+				for (int key = 0; key < 3; key++) {
+					seed = seed * 6364136223846793005u + 1442695040888963407u;
+					used += (size_t)snprintf(
+					        text + used, sizeof text - used, "%s\"%c\":%s", key ? "," : "{",
+					        (int)('a' + 2 * key + (seed >> 40) % 2), values[(seed >> 50) % 7]);
+				}
+				used += (size_t)snprintf(text + used, sizeof text - used, "}\n");
+			}
+			if (*add(all, text))
+				refused++;
+			else
+				CHECK_TEXT(add(good, text), "");
+		}
+		snprintf(expected, sizeof expected, "%s", taken(good));
+		CHECK_TEXT(taken(all), expected);
+		json_decoder_free(all);
+		json_decoder_free(good);
+	}
+	CHECK(refused > 1000);
 }
 
 static int let_go_count;
@@ -445,5 +517,6 @@ int main(int argc, char **argv)
 	        TEST(broken_rules_cost_points), TEST(without_a_score_a_broken_rule_refuses), TEST(own_columns),
 	        TEST(declarations_that_cannot_be), TEST(columns_are_inferred), TEST(a_change_of_type_refuses),
 	        TEST(the_table_teaches_types), TEST(keys_without_end_are_refused), TEST(lines),
-	        TEST(a_payload_is_added_whole_or_not), TEST(rows_are_cut_and_let_go_once), TEST(hostile_documents));
+	        TEST(a_payload_is_added_whole_or_not), TEST(a_refused_payload_changes_no_column),
+	        TEST(refused_payloads_leave_no_trace), TEST(rows_are_cut_and_let_go_once), TEST(hostile_documents));
 }
