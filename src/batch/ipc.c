@@ -54,21 +54,27 @@ int decode_error(struct decode *decode, const struct field *field, const char *f
 	                 *decode->place ? ": " : "", *path ? "column '" : "", path, *path ? "': " : "", reason);
 }
 
+int decode_count(struct decode *decode, const struct field *field, int64_t size)
+{
+	if (size > IPC_MADE_MAX - decode->made)
+		return decode_error(decode, field,
+		                    "the message would take more than %lld MiB of memory: send smaller batches",
+		                    (long long)(IPC_MADE_MAX >> 20));
+	decode->made += size;
+	return 0;
+}
+
 void *decode_make(struct decode *decode, const struct field *field, int64_t size, _Atomic int64_t *counter)
 {
 	void *space;
 
-	if (size > IPC_MADE_MAX - decode->made) {
-		decode_error(decode, field, "the message would take more than %lld MiB of memory: send smaller batches",
-		             (long long)(IPC_MADE_MAX >> 20));
+	if (decode_count(decode, field, size))
 		return NULL;
-	}
 	space = message_alloc(decode->message, (size_t)size);
 	if (!space) {
 		error_no_memory(decode->err);
 		return NULL;
 	}
-	decode->made += size;
 	atomic_fetch_add_explicit(counter, size, memory_order_relaxed);
 	return space;
 }

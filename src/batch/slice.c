@@ -207,14 +207,18 @@ static void fill(const struct decode *decode, const struct field *field, int64_t
 	}
 }
 
+/* 4 pointers to spare: DuckDB looks up buffers of an array of 0 rows that it takes for another layout */
+static size_t shard_size(const struct room *room)
+{
+	return sizeof *room->shard + room->array_count * sizeof *room->arrays +
+	       (room->pointer_count + 4) * sizeof *room->pointers + room->size_count * sizeof *room->sizes;
+}
+
 static int make_slice(struct decode *decode, struct room room, int64_t start, int64_t length, struct ArrowArray *array)
 {
 	const struct field *root = &decode->decoder->root;
-	/* 4 pointers to spare: DuckDB looks up buffers of an array of 0 rows that it takes for another layout */
-	size_t size = sizeof *room.shard + room.array_count * sizeof *room.arrays +
-	              (room.pointer_count + 4) * sizeof *room.pointers + room.size_count * sizeof *room.sizes;
 
-	room.shard = calloc(1, size);
+	room.shard = calloc(1, shard_size(&room));
 	if (!room.shard)
 		return error_no_memory(decode->err);
 	room.arrays = (struct ArrowArray *)(room.shard + 1);
@@ -249,12 +253,13 @@ int slice_batch(struct decode *decode, int64_t rows)
 {
 	struct field *root = &decode->decoder->root;
 	struct room room = {0};
-	int64_t length;
+	int64_t slices = (rows + BATCH_ROWS_MAX - 1) / BATCH_ROWS_MAX, length;
 
 	*node_of(decode, root) = (struct node){.kind = KIND_STRUCT, .length = rows};
-	if (reserve_arrays(decode, (rows + BATCH_ROWS_MAX - 1) / BATCH_ROWS_MAX))
-		return -1;
 	measure(decode, root, &room);
+	/* Rows of nulls and buffers of nothing take no bytes of the message. */
+	if (decode_count(decode, NULL, slices * (int64_t)shard_size(&room)) || reserve_arrays(decode, slices))
+		return -1;
 	for (int64_t start = 0; start < rows; start += BATCH_ROWS_MAX) {
 		length = rows - start < BATCH_ROWS_MAX ? rows - start : BATCH_ROWS_MAX;
 		if (make_slice(decode, room, start, length, &decode->arrays[decode->array_count]))

@@ -292,6 +292,19 @@ static void bounds_hold(void)
 	CHECK_HAS(err.message, "16777217 rows, a message holds 0 to 16777216");
 	ArrowSchemaRelease(&schema);
 
+	/* Nothing but nulls: the message is small, and the arrays of its slices would be many. */
+	ArrowSchemaInit(&schema);
+	NANOARROW_ASSERT_OK(ArrowSchemaSetTypeStruct(&schema, 1000));
+	for (int i = 0; i < 1000; i++) {
+		snprintf(name, sizeof name, "c%d", i);
+		NANOARROW_ASSERT_OK(ArrowSchemaSetType(schema.children[i], NANOARROW_TYPE_NA));
+		NANOARROW_ASSERT_OK(ArrowSchemaSetName(schema.children[i], name));
+	}
+	CHECK_INT(decode_one(&schema, (int64_t)1 << 20, &err), 0);
+	CHECK_INT(decode_one(&schema, (int64_t)1 << 24, &err), -1);
+	CHECK_HAS(err.message, "more than 512 MiB of memory");
+	ArrowSchemaRelease(&schema);
+
 	ArrowSchemaInit(&schema);
 	NANOARROW_ASSERT_OK(ArrowSchemaSetTypeStruct(&schema, 10001));
 	for (int i = 0; i < 10001; i++) {
