@@ -121,6 +121,9 @@ static int infer(struct json_decoder *decoder, const char *name, size_t size, yy
 		rule.type = json_is_whole(value) ? JSON_BIGINT : JSON_DOUBLE;
 	else if (yyjson_is_str(value))
 		rule.type = JSON_VARCHAR;
+	/* The rows that are there get a null each. */
+	if (json_count(decoder, CELL_BYTES * decoder->columns.rows, err))
+		return -1;
 	key = key_add(&decoder->root, name, size, err);
 	if (!key)
 		return -1;
@@ -360,6 +363,7 @@ int json_add(struct json_decoder *decoder, const uint8_t *payload, size_t size, 
 	trim(&text, &end);
 	if (text == end)
 		return error_set(err, ERROR_CORRUPT, 0, "the message is empty");
+	decoder->made = 0;
 	failed = read_lines(decoder, text, end, ingested_us, err);
 	if (failed)
 		restore(decoder, &before);

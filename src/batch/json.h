@@ -22,7 +22,8 @@
  *  2. Numbers keep their digits in JSON columns. In others a number that the type does not hold exactly (beyond an
  *     integer's range or a decimal's scale) is of the wrong type; of DOUBLE the nearest one is taken, as everywhere.
  *  3. Text is UTF-8, checked by yyjson.
- *  4. What one payload makes the process allocate for reading it is at most JSON_ROOM_MAX.
+ *  4. What one payload makes the process allocate for reading it is at most JSON_ROOM_MAX, and what its rows take
+ *     beside its own texts (values with a width, nulls, reasons) at most JSON_MADE_MAX: lines of `{}` are small.
  *
  * Life cycle: json_decoder_new -> (json_learn, json_add... -> json_take)... -> json_decoder_free. One thread.
  */
@@ -33,6 +34,7 @@
 
 #define JSON_COLUMNS_MAX 1000
 #define JSON_ROOM_MAX ((size_t)128 << 20)
+#define JSON_MADE_MAX ((int64_t)512 << 20)
 
 enum json_type {
 #define JSON_TYPE(id, name, duckdb, kind, zone, what) JSON_##id,

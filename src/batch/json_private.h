@@ -219,6 +219,9 @@ struct key *key_of_pointer(struct key *root, const char *pointer, struct error *
 
 /* ---- json.c */
 
+#define CELL_BYTES 17 /* of the widest value, and whether it is one */
+#define REASON_BYTES 5 /* beside its text */
+
 /* Of one text of a rule: what is compared first. */
 struct allowed {
 	uint64_t head;
@@ -246,11 +249,23 @@ struct json_decoder {
 	char *room; /* of the reader */
 	size_t room_size;
 	double points; /* that the row at hand lost */
+	int64_t made; /* bytes for the payload at hand, against JSON_MADE_MAX */
 	const char *text, *end; /* of the document at hand */
 	const char *copy; /* yyjson's, with its texts in place */
 	yyjson_val plain[PLAIN_VALUES]; /* of the document at hand, where it is plain */
 	int not_plain; /* documents that are not tried, after one that was not plain */
 };
+
+/* Counts bytes that the payload at hand makes; CORRUPT where they are more than JSON_MADE_MAX. */
+static inline int json_count(struct json_decoder *decoder, int64_t bytes, struct error *err)
+{
+	decoder->made += bytes;
+	if (decoder->made <= JSON_MADE_MAX)
+		return 0;
+	return error_set(err, ERROR_CORRUPT, 0,
+	                 "the rows so far take more than %lld MiB of memory: send fewer lines a message",
+	                 (long long)(JSON_MADE_MAX >> 20));
+}
 
 /* ---- json_rows.c */
 

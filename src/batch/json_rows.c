@@ -30,9 +30,12 @@ static int broken(struct json_decoder *decoder, double points, const char *reaso
 	if (decoder->score < 0 && decoder->reasons < 0)
 		return error_set(err, ERROR_CORRUPT, 0, "%s", reason);
 	decoder->points += points;
-	if (decoder->reasons >= 0 && !grow_element(&decoder->columns.data[decoder->reasons], reason, strlen(reason)))
-		return error_no_memory(err);
-	return 0;
+	if (decoder->reasons < 0)
+		return 0;
+	if (json_count(decoder, REASON_BYTES + (int64_t)strlen(reason), err))
+		return -1;
+	return grow_element(&decoder->columns.data[decoder->reasons], reason, strlen(reason)) ? 0
+	                                                                                      : error_no_memory(err);
 }
 
 static bool is_allowed(const struct cell *cell, yyjson_val *value)
@@ -153,6 +156,8 @@ int json_fill_row(struct json_decoder *decoder, const char *text, size_t size, i
 	struct columns *columns = &decoder->columns;
 	double score;
 
+	if (json_count(decoder, (int64_t)CELL_BYTES * columns->count, err))
+		return -1;
 	if (!columns_room(columns))
 		return error_no_memory(err);
 	decoder->points = 0;

@@ -485,6 +485,46 @@ static void rows_are_cut_and_let_go_once(void)
 	json_decoder_free(decoder);
 }
 
+/* Small lines of which each row takes much: reasons, and nulls where the last line brings many columns. */
+static void lines_that_take_much_are_refused(void)
+{
+	struct json_column columns[50];
+	char names[50][24], pointers[50][24];
+	struct json_decoder *decoder;
+	OWNED_BUFFER struct buffer text = {0};
+
+	buffer_init(&text, 4 << 20);
+	for (int i = 0; i < 50; i++) {
+		snprintf(names[i], sizeof *names, "column_%d", i);
+		snprintf(pointers[i], sizeof *pointers, "/%d", i);
+		columns[i] = (struct json_column){
+		        .name = names[i], .pointer = pointers[i], .type = JSON_BOOLEAN, .required = true};
+	}
+	for (int i = 0; i < 350000; i++)
+		buffer_text(&text, "{}\n");
+	decoder = declared(columns, 50, (struct json_rules){.reasons = "why", .missing = 1});
+	CHECK_HAS(add(decoder, buffer_string(&text)), "more than 512 MiB of memory: send fewer lines a message");
+	CHECK_HAS(reason, "line ");
+	CHECK_INT(json_rows(decoder), 0);
+	json_decoder_free(decoder);
+
+	decoder = inferring();
+	buffer_clear(&text);
+	for (int i = 0; i < 100000; i++)
+		buffer_text(&text, "{}\n");
+	CHECK_TEXT(add(decoder, buffer_string(&text)), "");
+	CHECK_TEXT(add(decoder, "{\"a\":1}"), "");
+	CHECK_INT(json_rows(decoder), 100001);
+	buffer_text(&text, "{\"k0\":0");
+	for (int i = 1; i < 1000; i++)
+		buffer_printf(&text, ",\"k%d\":%d", i, i);
+	buffer_char(&text, '}');
+	CHECK_HAS(add(decoder, buffer_string(&text)), "line 100001");
+	CHECK_HAS(reason, "more than 512 MiB of memory");
+	CHECK_INT(json_rows(decoder), 100001);
+	json_decoder_free(decoder);
+}
+
 static void hostile_documents(void)
 {
 	struct json_decoder *decoder = inferring();
@@ -511,12 +551,13 @@ static void hostile_documents(void)
 
 int main(int argc, char **argv)
 {
-	return CHECK_MAIN(
-	        argc, argv, TEST(whole_numbers), TEST(other_numbers), TEST(times), TEST(texts_and_json),
-	        TEST(objects_keep_their_text), TEST(numbers_are_the_nearest_doubles), TEST(pointers_lead_to_values),
-	        TEST(broken_rules_cost_points), TEST(without_a_score_a_broken_rule_refuses), TEST(own_columns),
-	        TEST(declarations_that_cannot_be), TEST(columns_are_inferred), TEST(a_change_of_type_refuses),
-	        TEST(the_table_teaches_types), TEST(keys_without_end_are_refused), TEST(lines),
-	        TEST(a_payload_is_added_whole_or_not), TEST(a_refused_payload_changes_no_column),
-	        TEST(refused_payloads_leave_no_trace), TEST(rows_are_cut_and_let_go_once), TEST(hostile_documents));
+	return CHECK_MAIN(argc, argv, TEST(whole_numbers), TEST(other_numbers), TEST(times), TEST(texts_and_json),
+	                  TEST(objects_keep_their_text), TEST(numbers_are_the_nearest_doubles),
+	                  TEST(pointers_lead_to_values), TEST(broken_rules_cost_points),
+	                  TEST(without_a_score_a_broken_rule_refuses), TEST(own_columns),
+	                  TEST(declarations_that_cannot_be), TEST(columns_are_inferred), TEST(a_change_of_type_refuses),
+	                  TEST(the_table_teaches_types), TEST(keys_without_end_are_refused), TEST(lines),
+	                  TEST(a_payload_is_added_whole_or_not), TEST(a_refused_payload_changes_no_column),
+	                  TEST(refused_payloads_leave_no_trace), TEST(rows_are_cut_and_let_go_once),
+	                  TEST(lines_that_take_much_are_refused), TEST(hostile_documents));
 }
