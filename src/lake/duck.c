@@ -1,6 +1,7 @@
 #include "lake/duck.h"
 
 #include <duckdb.h>
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -78,6 +79,19 @@ bool duck_is_about_catalog(int code)
 {
 	return code == DUCKDB_ERROR_CATALOG || code == DUCKDB_ERROR_BINDER || code == DUCKDB_ERROR_PARSER ||
 	       code == DUCKDB_ERROR_SYNTAX;
+}
+
+/* Some IO errors come of the content, which may say to read beyond its end (too few bytes) or at no offset at all
+ * (EINVAL): only the words tell. Of an error while a statement is prepared they tell the type, too. */
+bool duck_is_about_system(const struct error *err)
+{
+	static const char *const said[] = {"IO Error: Cannot open file ", "IO Error: Could not read from file ",
+	                                   "IO Error: No files found "};
+
+	for (size_t i = 0; i < COUNT_OF(said); i++)
+		if (!strncmp(err->message, said[i], strlen(said[i])))
+			return !has(err->message, strerror(EINVAL));
+	return false;
 }
 
 int duck_fail(int type, const char *message, struct error *err)

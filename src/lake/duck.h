@@ -122,6 +122,8 @@ void duck_tell_memory(struct error *err);
 /* The statement does not fit the catalog (a table was dropped or altered meanwhile), rather than the data the table.
  * code: of an error that came from here. */
 bool duck_is_about_catalog(int code);
+/* The system did not open or read a file, whatever is in it. */
+bool duck_is_about_system(const struct error *err);
 /* A value of the rows is what the statement failed on, for certain. */
 bool duck_is_about_rows(int code);
 

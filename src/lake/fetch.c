@@ -28,8 +28,11 @@ struct fetch {
 struct fetch_rows {
 	struct fetch *fetch;
 	struct duck_connection *connection;
+	char *path;
 	struct query *query;
-	struct duck_stream *stream;
+	struct duck_stream *stream; /* NULL: the file is to be opened, from its beginning */
+	int64_t given; /* messages */
+	int64_t made; /* since the file was opened: those that were given before are passed over */
 	bool over;
 	bool broke; /* DuckDB itself: nothing more can be asked of it */
 };
@@ -166,6 +169,12 @@ int fetch_copy(struct fetch *fetch, const char *name, char **ret_path, struct er
 
 /* ---- Parquet */
 
+static void rows_stop(struct fetch_rows *rows)
+{
+	duck_stream_close(TAKE(rows->stream));
+	query_close(TAKE(rows->query));
+}
+
 /* DuckDB's reasons name the path it was given, which tells nobody anything. */
 static int rows_failed(struct fetch_rows *rows, struct error *err)
 {
@@ -174,36 +183,47 @@ static int rows_failed(struct fetch_rows *rows, struct error *err)
 		err->kind = ERROR_INVALID;
 		return error_wrap(err, "a row group does not fit in memory: raise spec.memory");
 	}
+	if (duck_is_about_system(err)) {
+		rows_stop(rows); /* no query goes on behind its error: the file is opened again */
+		err->kind = ERROR_TRANSIENT;
+		return -1;
+	}
 	rows->broke = err->kind == ERROR_FATAL;
 	rows->over = true;
 	err->kind = ERROR_CORRUPT;
 	return -1;
 }
 
+static int rows_start(struct fetch_rows *rows, struct error *err)
+{
+	OWNED_BUFFER struct buffer sql = {0};
+
+	buffer_init(&sql, 1 << 16);
+	buffer_text(&sql, "SELECT * FROM read_parquet(");
+	buffer_sql_text(&sql, rows->path);
+	buffer_text(&sql, ", hive_partitioning = false)");
+	rows->made = 0;
+	rows->query = query_open(rows->connection, buffer_string(&sql), err);
+	if (rows->query)
+		rows->stream = query_arrow(rows->query, err);
+	return rows->stream ? 0 : rows_failed(rows, err);
+}
+
 struct fetch_rows *fetch_rows_open(struct fetch *fetch, const char *path, struct error *err)
 {
 	struct fetch_rows *rows = calloc(1, sizeof *rows);
-	OWNED_BUFFER struct buffer sql = {0};
+	char *copy = rows ? strdup(path) : NULL;
 
-	if (!rows) {
+	if (!copy) {
+		free(rows);
 		error_no_memory(err);
 		return NULL;
 	}
 	rows->fetch = fetch;
-	if (open_duck(fetch, err) || !(rows->connection = duck_connect(fetch->duck, err))) {
-		fetch_rows_close(rows);
-		return NULL;
-	}
-	buffer_init(&sql, 1 << 16);
-	buffer_text(&sql, "SELECT * FROM read_parquet(");
-	buffer_sql_text(&sql, path);
-	buffer_text(&sql, ", hive_partitioning = false)");
-	rows->query = query_open(rows->connection, buffer_string(&sql), err);
-	if (rows->query)
-		rows->stream = query_arrow(rows->query, err);
-	if (rows->stream)
+	rows->path = copy;
+	if (open_duck(fetch, err) == 0 && (rows->connection = duck_connect(fetch->duck, err)) &&
+	    rows_start(rows, err) == 0)
 		return rows;
-	rows_failed(rows, err);
 	fetch_rows_close(rows);
 	return NULL;
 }
@@ -240,14 +260,12 @@ static int write_rows(struct fetch_rows *rows, struct ipc_writer *writer, const 
 	return 1;
 }
 
-int fetch_rows_next(struct fetch_rows *rows, uint8_t **ret_data, size_t *ret_size, struct error *err)
+static int make_message(struct fetch_rows *rows, uint8_t **ret_data, size_t *ret_size, struct error *err)
 {
 	OWNED_BUFFER struct buffer out = {0};
 	struct ipc_writer *writer;
 	int got;
 
-	*ret_data = NULL;
-	*ret_size = 0;
 	if (rows->over)
 		return 0;
 	buffer_init(&out, OBJECT_MAX);
@@ -261,19 +279,36 @@ int fetch_rows_next(struct fetch_rows *rows, uint8_t **ret_data, size_t *ret_siz
 	}
 	if (ipc_writer_finish(writer, err))
 		return -1;
+	rows->made++;
 	*ret_size = out.size;
 	*ret_data = (uint8_t *)TAKE(out.data);
 	return 1;
+}
+
+int fetch_rows_next(struct fetch_rows *rows, uint8_t **ret_data, size_t *ret_size, struct error *err)
+{
+	int got;
+
+	*ret_data = NULL;
+	*ret_size = 0;
+	if (!rows->over && !rows->stream && rows_start(rows, err))
+		return -1;
+	do {
+		free(TAKE(*ret_data));
+		got = make_message(rows, ret_data, ret_size, err);
+	} while (got > 0 && rows->made <= rows->given);
+	rows->given += got > 0;
+	return got;
 }
 
 void fetch_rows_close(struct fetch_rows *rows)
 {
 	if (!rows)
 		return;
-	duck_stream_close(rows->stream);
-	query_close(rows->query);
+	rows_stop(rows);
 	duck_disconnect(rows->connection);
 	if (rows->broke)
 		close_duck(rows->fetch);
+	free(rows->path);
 	free(rows);
 }

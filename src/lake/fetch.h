@@ -43,9 +43,10 @@ int fetch_list(struct fetch *fetch, const char *pattern,
 int fetch_copy(struct fetch *fetch, const char *name, char **ret_path, struct error *err);
 
 /* A Parquet file by its path on this machine. Errors of these: CORRUPT where the file is not right; INVALID where it
- * does not fit in memory. */
+ * does not fit in memory; TRANSIENT where the system did not open or read it, which says nothing about the file. */
 struct fetch_rows *fetch_rows_open(struct fetch *fetch, const char *path, struct error *err);
-/* 1: an Arrow IPC stream of the next rows, the caller's to free; 0: the end; -1: *err. */
+/* 1: an Arrow IPC stream of the next rows, the caller's to free; 0: the end; -1: *err. After TRANSIENT the next call
+ * tries the same again. */
 int fetch_rows_next(struct fetch_rows *rows, uint8_t **ret_data, size_t *ret_size, struct error *err);
 void fetch_rows_close(struct fetch_rows *rows);
 

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import resource
 import signal
 import time
 from pathlib import Path
@@ -598,6 +599,23 @@ def test_broken_parquet(make_files):
     assert set(found) == {"in/b.parquet", "in/c.parquet", "in/d.parquet"}
     assert found["in/c.parquet"]["payload"] == b"this is no Parquet file, and it never will be"
     assert set(seqs) <= {r[0] for r in files.lake.read("SELECT seq FROM lake.events")}
+
+
+def test_parquet_that_cannot_be_opened_now(make_files):
+    """No descriptor is left when DuckDB opens the file, which is hashed and registered: it is read later, not broken."""
+    files = make_files("sqlite", "parquet")
+    seqs = files.write("a.parquet", 10) + files.write("b.parquet", 40000, batch_rows=5000)
+    process = files.lake.start(faults="file.taken:2:sleep=1500")
+    process.wait_event("file_taken", count=2)
+    taken = {int(name) for name in os.listdir(f"/proc/{process.pid}/fd")}
+    limits = resource.prlimit(process.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (min(set(range(len(taken) + 1)) - taken), limits[1]))
+    process.wait_event("files", where=lambda e: "Too many open files" in e["message"])
+    resource.prlimit(process.pid, resource.RLIMIT_NOFILE, limits)
+    support.eventually("the file is read", lambda: files.register().get("b.parquet", [None])[-1])
+    process.drain()
+    files.assert_seqs(seqs)
+    assert files.lake.quarantine() == []
 
 
 @pytest.mark.heavy
