@@ -122,11 +122,14 @@ MALFORMED = [
     (b'{"a":' + b"[" * 100000, "line 1, byte 100005: "),
     (b'{"id": 01}', "line 1, byte "),
     (b'{"id": NaN}', "line 1, byte "),
+    (b'{"typo": 1, "id": "x"}', "line 1, byte 0: id is a text ('x'), not a whole number"),
+    (b'{"id": 0.5}\n{"id": true}', "line 2, byte 12: id is "),
+    (json.dumps({f"k{i}": i for i in range(1001)}).encode(), "line 1, byte 0: more than 1000 columns"),
 ]
 
 
 def test_malformed_messages_are_quarantined(kafka, make_lake):
-    """Between good ones, and none of them is lost or doubled."""
+    """Between good ones, and none of them is lost or doubled; of those that are refused the table has no column, either."""
     topic = kafka.topic()
     producer = kafka.producer()
     lake = json_lake(make_lake, "sqlite", kafka, topic)
@@ -139,6 +142,7 @@ def test_malformed_messages_are_quarantined(kafka, make_lake):
     assert lake.read("SELECT id FROM lake.events ORDER BY id") == [(i,) for i in range(len(MALFORMED) + 1)]
     found = lake.quarantine()
     assert [q["offset"] for q in found] == [2 * i + 1 for i in range(len(MALFORMED))]
+    assert types_of(lake) == {"id": "BIGINT"}
     for row, (payload, reason) in zip(found, MALFORMED):
         assert row["reason"].startswith(reason), (row["reason"], payload[:40] if payload else payload)
         assert row["payload"] == payload
