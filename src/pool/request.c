@@ -7,9 +7,8 @@
 
 #include "base/owned.h"
 
-/* More of anything than this is no request that a server of ours makes. */
+/* More of anything than this is no request that a server of ours makes; a text is as long as its frame lets it be. */
 #define LIST_MAX 4096
-#define TEXT_BYTES_MAX ((size_t)8 << 20)
 
 static const struct {
 	const char *name;
@@ -192,7 +191,7 @@ static int take_text(yyjson_val *value, const char *member, char **ret_text, str
 	size_t size = yyjson_get_len(value);
 
 	/* A 0 byte would end the text before its end, and the guard would see another statement than DuckDB. */
-	if (!yyjson_is_str(value) || size > TEXT_BYTES_MAX || strlen(yyjson_get_str(value)) != size)
+	if (!yyjson_is_str(value) || strlen(yyjson_get_str(value)) != size)
 		return wrong(err, member, "a text without 0 bytes");
 	free(*ret_text);
 	*ret_text = strndup(yyjson_get_str(value), size);

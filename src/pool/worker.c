@@ -181,11 +181,15 @@ static int answer(struct worker *worker, const struct request *request, struct e
 
 static int take_request(struct worker *worker, const struct buffer *payload, struct error *err)
 {
+	struct answer_end end = {0};
 	struct request request;
 	int failed;
 
-	if (request_read(payload->data, payload->size, &request, err))
-		return -1;
+	/* The server's mistake: a worker that ended for it would take the next one, which is asked instead, with it. */
+	if (request_read(payload->data, payload->size, &request, &end.err)) {
+		end.refusal = worker_refusal(worker, STOP_NONE, &end.err);
+		return send_end(worker, &end, 0, err);
+	}
 	failed = answer(worker, &request, err);
 	request_release(&request);
 	return failed;

@@ -14,7 +14,7 @@ import pytest
 import statements
 import support
 import yaml
-from worker import Gone, Worker
+from worker import REQUEST, Gone, Worker
 
 TABLES = ["silver.*", "gold.*", "events"]
 ATTACKS = list(statements.attacks())
@@ -189,6 +189,16 @@ def test_rights_of_everybody(lake, workers):
 
 
 RESOURCES = [(name, sql) for _, name, verdict, sql in ATTACKS if verdict == "passes"]
+
+
+def test_a_request_that_is_none(lake, workers):
+    """It is the server's mistake: it is told, and the worker goes on."""
+    worker = workers().get()
+    for payload in (b"", b"{", b"[]", b'{"op":"query","sql":7}', b'{"op":"query","sql":"SELECT 1","unheard":1}', b"\xff" * 100):
+        worker.send(REQUEST, payload)
+        answer = worker.answer()
+        assert answer.error == "internal" and not answer.start and not answer.last, answer.end
+    assert worker.ask("SELECT count(*) AS n FROM gold.health", **BOUNDS).rows() == [["3"]]
 
 
 @pytest.mark.timeout(240)

@@ -217,6 +217,15 @@ def test_parameters_snapshots_and_limits(service):
     assert json.loads(answer.body) == [{"i": ROWS - 1}, {"i": ROWS - 2}]
 
 
+def test_a_parameter_that_json_escapes(service):
+    """It is six times as long on its way to a worker: what a frame holds is taken, what is more is told, and no worker ends for it."""
+    lost = service.process.metric("tarn_pool_workers_lost_total")
+    assert service.rows("SELECT length($1) AS n", params=["\t" * 1_450_000]) == [{"n": 1_450_000}]
+    answer = service.query("SELECT length($1)", params=["\t" * 2_600_000])
+    assert answer.status == 413 and answer.problem()["detail"] == "The statement and its parameters are too large.", answer.body[:300]
+    assert service.process.metric("tarn_pool_workers_lost_total") == lost
+
+
 # ---- streams
 
 

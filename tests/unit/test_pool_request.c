@@ -4,6 +4,7 @@
 
 #include "base/owned.h"
 #include "check.h"
+#include "pool/frame.h"
 #include "pool/request.h"
 
 static void write_out(const struct request *request, struct buffer *out)
@@ -48,6 +49,30 @@ static void all_comes_back(void)
 	CHECK(!strcmp(after.sql, before.sql) && !strcmp(after.parameters[1].json, parameters[1].json));
 	write_out(&after, &again);
 	CHECK(!strcmp(text.data, again.data));
+	request_release(&after);
+}
+
+/* Characters that JSON escapes are six bytes of the parameter's JSON each: what fits into a frame is taken. */
+static void takes_what_a_frame_holds(void)
+{
+	OWNED_BUFFER struct buffer json = {0}, text = {0};
+	struct request_parameter parameter = {.type = -1};
+	struct request request = {.op = REQUEST_QUERY, .sql = "SELECT $1", .parameters = &parameter}, after;
+	struct error err = {0};
+
+	buffer_init(&json, FRAME_BYTES_MAX);
+	buffer_char(&json, '"');
+	for (int i = 0; i < 1450000; i++)
+		buffer_text(&json, "\\u007f");
+	buffer_char(&json, '"');
+	parameter.json = json.data;
+	request.parameter_count = 1;
+	buffer_init(&text, FRAME_BYTES_MAX);
+	request_write(&request, &text);
+	CHECK(buffer_ok(&json) && buffer_ok(&text));
+	if (request_read(text.data, text.size, &after, &err))
+		CHECK_FAIL("%s", err.message);
+	CHECK(!strcmp(after.parameters[0].json, json.data));
 	request_release(&after);
 }
 
@@ -120,6 +145,6 @@ static void names_refusals(void)
 
 int main(int argc, char **argv)
 {
-	return CHECK_MAIN(argc, argv, TEST(all_comes_back), TEST(tells_rights_of_all_and_of_none),
-	                  TEST(refuses_what_is_wrong), TEST(names_refusals));
+	return CHECK_MAIN(argc, argv, TEST(all_comes_back), TEST(takes_what_a_frame_holds),
+	                  TEST(tells_rights_of_all_and_of_none), TEST(refuses_what_is_wrong), TEST(names_refusals));
 }
