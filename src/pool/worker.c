@@ -172,7 +172,7 @@ static int answer(struct worker *worker, const struct request *request, struct e
 		return 0;
 	}
 	if (end.refusal == REFUSAL_INTERNAL || end.refusal == REFUSAL_LATER)
-		worker->broken = lake_is_broken(worker->lake);
+		worker->broken |= lake_is_broken(worker->lake);
 	worker->worn = is_worn(worker, end.refusal != REFUSAL_NONE);
 	failed = send_end(worker, &end, clock_monotonic_ms() - begun_ms, err);
 	free(end.next);
@@ -245,7 +245,8 @@ static int serve(struct worker *worker, struct error *err)
 			return 0;
 	}
 	if (worker->broken)
-		return error_set(err, ERROR_FATAL, 0, "DuckDB met an internal error: the worker ends");
+		return error_set(err, ERROR_FATAL, 0,
+		                 "DuckDB met an internal error, or stays in a transaction: the worker ends");
 	if (worker->worn)
 		return error_set(err, ERROR_FATAL, 0,
 		                 "a query took nearly all memory that the worker may map: it ends");

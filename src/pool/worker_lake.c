@@ -1,4 +1,7 @@
 /* worker_lake.c - the answers about the lake itself: REQUEST_DESCRIBE and REQUEST_OVERVIEW, each of one snapshot. */
+#include <string.h>
+
+#include "base/log.h"
 #include "base/owned.h"
 #include "lake/duck.h"
 #include "pool/describe.h"
@@ -32,7 +35,7 @@ static int describe(struct worker *worker, const struct request *request, struct
 {
 	struct guard_rights rights = {(const char *const *)request->tables, request->table_count};
 
-	if (lake_snapshot(worker->session, ret_snapshot, err) || worker_follow(worker, NULL, *ret_snapshot, err))
+	if (lake_snapshot(worker->session, ret_snapshot, err) || worker_learn(worker, NULL, *ret_snapshot, err))
 		return -1;
 	return describe_tables(worker->connection, &rights, &worker->watch.ended, json, err);
 }
@@ -42,10 +45,22 @@ static int overview(struct worker *worker, const struct request *request, struct
 {
 	struct guard_rights rights = {(const char *const *)request->tables, request->table_count};
 
-	if (lake_snapshot(worker->session, ret_snapshot, err) || worker_follow(worker, NULL, *ret_snapshot, err))
+	if (lake_snapshot(worker->session, ret_snapshot, err) || worker_learn(worker, NULL, *ret_snapshot, err))
 		return -1;
 	return overview_write(worker->connection, worker->options->manifest, worker->catalog, &rights, json,
 	                      ret_snapshot, err);
+}
+
+/* Behind watch_end: an interrupt would fail it, and every later query of the connection with it. Also where BEGIN
+ * failed, for it may have begun before. */
+static void end_transaction(struct worker *worker)
+{
+	struct error err = {0};
+
+	if (!duck_exec(worker->connection, "ROLLBACK", NULL, &err) || strstr(err.message, "no transaction is active"))
+		return;
+	log_event(EVENT_WORKER, NO_FIELDS, "a transaction cannot be ended, the worker is replaced: %s", err.message);
+	worker->broken = true;
 }
 
 /* In a transaction, so that all parts of it are of one snapshot. */
@@ -53,19 +68,16 @@ static void answer(struct worker *worker, const struct request *request, struct 
                    int (*write)(struct worker *, const struct request *, struct buffer *, int64_t *, struct error *))
 {
 	OWNED_BUFFER struct buffer json = {0};
-	struct error ignored;
 	int64_t snapshot = -1;
 	enum stop stop;
 	int failed;
 
 	buffer_init(&json, LAKE_BYTES_MAX);
 	watch_begin(&worker->watch, request->max_ms, request->memory_bytes);
-	failed = duck_exec(worker->connection, "BEGIN TRANSACTION READ ONLY", NULL, &end->err);
-	if (!failed) {
-		failed = write(worker, request, &json, &snapshot, &end->err);
-		duck_exec(worker->connection, "ROLLBACK", NULL, &ignored);
-	}
+	failed = duck_exec(worker->connection, "BEGIN TRANSACTION READ ONLY", NULL, &end->err) ||
+	         write(worker, request, &json, &snapshot, &end->err);
 	stop = watch_end(&worker->watch);
+	end_transaction(worker);
 	if (!failed && !buffer_ok(&json))
 		failed = error_set(&end->err, ERROR_FATAL, 0, "the lake has too many tables to be told of");
 	if (failed)

@@ -167,7 +167,9 @@ void worker_page_end(struct worker_page *page);
 void worker_query(struct worker *worker, const struct request *request, struct answer_end *end);
 void worker_describe(struct worker *worker, const struct request *request, struct answer_end *end);
 void worker_overview(struct worker *worker, const struct request *request, struct answer_end *end);
-/* Before anything is read at the snapshot. request: what the server told; NULL: nothing. */
+/* Before anything is read at the snapshot. request: what the server told; NULL: nothing. worker_learn for who reads
+ * no copies: worker_follow may drop one, which a transaction that is READ ONLY does not survive. */
+int worker_learn(struct worker *worker, const struct request *request, int64_t snapshot, struct error *err);
 int worker_follow(struct worker *worker, const struct request *request, int64_t snapshot, struct error *err);
 /* The newest snapshot; 0 where the catalog has none. */
 int worker_newest(struct worker *worker, int64_t *ret_snapshot, struct error *err);

@@ -42,11 +42,16 @@ static bool knows_schemas(const struct worker *worker, const struct request *req
 	return snapshot <= worker->schemas.snapshot;
 }
 
+int worker_learn(struct worker *worker, const struct request *request, int64_t snapshot, struct error *err)
+{
+	if (!lake_has_snapshots(worker->lake) || knows_schemas(worker, request, snapshot))
+		return 0;
+	return schemas_know(worker->connection, &worker->schemas, err);
+}
+
 int worker_follow(struct worker *worker, const struct request *request, int64_t snapshot, struct error *err)
 {
-	if (!lake_has_snapshots(worker->lake))
-		return 0;
-	if (!knows_schemas(worker, request, snapshot) && schemas_know(worker->connection, &worker->schemas, err))
+	if (worker_learn(worker, request, snapshot, err))
 		return -1;
 	if (request && request->hot_changed_count &&
 	    hot_tell(worker->hot, snapshot, request->hot_changed, request->hot_changed_count))

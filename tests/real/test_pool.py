@@ -16,6 +16,7 @@ import yaml
 
 DRIVER = Path(support.TARN).parent / "tests" / "pool_driver"
 API = {"apiVersion": "ducklake.featherman.dev/v1alpha1"}
+TURNS = 400 if support.LONG else 100
 SLOW = "SELECT count(*) FROM range(1000000) a, range(1000000) b WHERE (a.range + b.range) % 7 = 1"
 
 
@@ -255,6 +256,31 @@ def test_client_goes_away(pools):
     pool.until("the worker is free", lambda f: f["busy"] == 0, 1)
     facts = pool.warm()
     assert (facts["waiting"], facts["deleted"]) == (0, 0)
+
+
+def test_an_interrupted_overview_leaves_no_transaction(pools):
+    """What ends its transaction is not interrupted, so that the worker's next query is answered."""
+    pool = pools(maxSize=1)
+    pool.warm()
+    for turn in range(TURNS):
+        pool.one("", op="overview", max_ms=1 + turn % 20)
+        assert good(pool.one("SELECT 1 AS a"), ["1"]), (turn, pool.log())
+    assert pool.facts()["deleted"] == 0
+
+
+def test_an_overview_where_a_hot_table_went(pools, lake):
+    """Its transaction reads alone: the copy is dropped outside of it."""
+    con = support.attach(f"ducklake:sqlite:{lake}/catalog.sqlite", f"(DATA_PATH '{lake}/data', META_JOURNAL_MODE 'WAL')")
+    con.execute("CREATE TABLE lake.hot_once AS SELECT 1 AS n")
+    pool = pools(hotTables=["hot_once"], maxSize=1)
+    pool.warm()
+    for op in ("overview", "describe"):
+        con.execute("CREATE TABLE IF NOT EXISTS lake.hot_once AS SELECT 1 AS n")
+        assert good(pool.one("SELECT n FROM hot_once"), ["1"])
+        time.sleep(0.6)  # idle time, in which the copy is made
+        con.execute("DROP TABLE lake.hot_once")
+        assert good(pool.one("", op=op)), pool.log()
+    con.close()
 
 
 def test_client_of_a_deaf_query_goes_away(pools):
