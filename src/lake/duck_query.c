@@ -101,9 +101,8 @@ static int describe_column(struct query *query, int index, const char *name, duc
 
 	buffer_init(&type_name, 1 << 20);
 	duck_type_name(type, &type_name);
-	plan->is_json = is_json(type);
 	plan->is_direct = duck_text_can(type);
-	column->type = plan->is_json ? QUERY_NESTED : type_of(duckdb_get_type_id(type));
+	column->type = is_json(type) ? QUERY_JSON : type_of(duckdb_get_type_id(type));
 	column->name = strdup(name ? name : "");
 	column->type_name = strdup(buffer_string(&type_name));
 	if (!column->name || !column->type_name || !buffer_ok(&type_name))
@@ -505,7 +504,7 @@ int query_next(struct query *query, const struct query_cell **ret_cells, struct 
 			continue;
 		}
 		duck_text_cell(&query->texts[i], query->data[i], row, query->space + (size_t)i * DUCK_TEXT_BYTES, cell);
-		if (query->json && query->columns[i].type == QUERY_NESTED && fix_json(&query->fixed[i], cell, err))
+		if (query->json && query->columns[i].type >= QUERY_NESTED && fix_json(&query->fixed[i], cell, err))
 			return -1;
 	}
 	return 1;

@@ -14,7 +14,6 @@ struct query_parameter {
 };
 
 struct query_plan { /* of a column */
-	bool is_json; /* the text is JSON already */
 	bool is_direct; /* duck_text_cell writes it */
 	char *casts[DUCK_FORM_COUNT]; /* the type that it is cast to; NULL: it goes as it is; owned */
 };

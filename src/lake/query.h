@@ -4,7 +4,8 @@
  * Invariants:
  *  1. Exactly one statement runs, or none.
  *  2. Rows are streamed: what is held is what DuckDB holds for the statement, and one chunk.
- *  3. Texts are DuckDB's own casts. Where a cell's text must be JSON it is, also for NaN and Infinity (null).
+ *  3. Texts are DuckDB's own casts. Where a cell's text must be JSON it is, but for QUERY_JSON; NaN and Infinity are
+ *     null in either.
  *  4. A parameter's value is bound, never written into SQL; nothing runs while one has no value.
  *
  * Life cycle: query_open -> query_bind... -> (query_start -> query_next...) | query_arrow | query_copy_parquet ->
@@ -28,7 +29,8 @@ enum query_type {
 	QUERY_TEXT,
 	QUERY_NUMBER, /* its text is a JSON number, or nan, inf, -inf */
 	QUERY_BOOLEAN,
-	QUERY_NESTED, /* list, struct, map, array, union, JSON */
+	QUERY_NESTED, /* list, struct, map, array, union */
+	QUERY_JSON, /* the text that somebody stored: DuckDB's cast and Arrow's arrow.json take what is none, too */
 };
 
 struct query_column {

@@ -1,5 +1,6 @@
 /* write_json.c - JSON, NDJSON, and one row as an object. */
 #include <string.h>
+#include <yyjson.h>
 
 #include "base/owned.h"
 #include "query/write_private.h"
@@ -32,6 +33,29 @@ static void write_number(struct buffer *out, const struct query_cell *cell)
 	buffer_append(out, cell->text + sign, cell->size - sign);
 }
 
+/* What is no JSON, and could look like the end of a row, is a text. What is some goes as it is, with all of its digits,
+ * but on one line: within its strings a line's end cannot stand, and elsewhere it is a space. */
+static void write_stored(struct buffer *out, const struct query_cell *cell)
+{
+	yyjson_read_err mistake = {0};
+	yyjson_doc *document =
+	        yyjson_read_opts((char *)(uintptr_t)cell->text, cell->size, YYJSON_READ_NUMBER_AS_RAW, NULL, &mistake);
+	size_t from = out->size;
+
+	yyjson_doc_free(document);
+	out->failed |= mistake.code == YYJSON_READ_ERROR_MEMORY_ALLOCATION;
+	if (mistake.code != YYJSON_READ_SUCCESS) {
+		buffer_json_text(out, cell->text, cell->size);
+		return;
+	}
+	buffer_append(out, cell->text, cell->size);
+	if (!memchr(cell->text, '\n', cell->size) && !memchr(cell->text, '\r', cell->size))
+		return;
+	for (size_t i = from; i < out->size; i++)
+		if (out->data[i] == '\n' || out->data[i] == '\r')
+			out->data[i] = ' ';
+}
+
 void write_json_value(struct buffer *out, const struct query_cell *cell, enum query_type type)
 {
 	if (is_nothing(cell, type))
@@ -40,6 +64,8 @@ void write_json_value(struct buffer *out, const struct query_cell *cell, enum qu
 		buffer_json_text(out, cell->text, cell->size);
 	else if (type == QUERY_NUMBER)
 		write_number(out, cell);
+	else if (type == QUERY_JSON)
+		write_stored(out, cell);
 	else
 		buffer_append(out, cell->text, cell->size);
 }

@@ -365,6 +365,13 @@ def test_several_drafts_are_asked_again(service, model):
     assert service.ask()[0] == 422
 
 
+def test_a_document_of_several_lines_is_one_row(service, model):
+    sql = "SELECT '{\"a\":\n1}'::JSON AS j"
+    model.say(f"```sql\n{sql}\n```")
+    status, told = service.ask()
+    assert status == 200 and told["rows"] == 1 and told["results"] == [{"j": {"a": 1}}], told
+
+
 def test_it_cannot_answer(both, model):
     model.say("CANNOT_ANSWER: no table has the weather.")
     status, told = both.ask("Will it rain?")

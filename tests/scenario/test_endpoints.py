@@ -7,6 +7,7 @@ import math
 import threading
 import urllib.parse
 
+import pyarrow
 import pyarrow.ipc
 import pyarrow.parquet
 import pytest
@@ -47,6 +48,7 @@ ENDPOINTS = {
     "seen": {"path": "/seen", "sql": "SELECT count(*) AS n FROM a_view", "result": "object"},
     "slow": {"path": "/slow", "sql": "SELECT count(*) AS n FROM range(60000000) AS r(i), people WHERE people.id = 1 AND hash(r.i, $salt) % 7 = 3",
              "result": "object", "parameters": [{"name": "salt", "type": "integer", "default": "1"}]},
+    "stored": {"path": "/stored", "sql": "SELECT n, j FROM stored ORDER BY n"},
     "later": {"path": "/later", "sql": "SELECT * FROM not_yet", "result": "object"},
     "open": {"path": "/open", "sql": "SELECT count(*) AS n FROM people", "access": "anyone", "format": "csv"},
 }
@@ -164,6 +166,19 @@ def test_null_nan_and_infinity(served):
     assert served.get("/odd") == [{"id": 1, "a": 0, "b": 1.5, "c": "-"}, {"id": 2, "a": 0, "b": 0, "c": "x"}, {"id": 3, "a": 0, "b": 0.1, "c": ""}]
     assert served.get("/bare") == [{"id": 1, "a": None, "b": 1.5, "c": None}, {"id": 2, "a": None, "b": None, "c": "x"},
                                    {"id": 3, "a": None, "b": 0.1, "c": ""}]
+
+
+def test_a_stored_document_makes_no_rows(served):
+    """An arrow.json value is what its producer says: one of several lines is one row, and what is no JSON is a text."""
+    documents = ['{"id": 1,\n "amount": 1.10}', '1}, {"id": 7, "amount": 0', "1}\n{2", "NaN", "", None]
+    stored = pyarrow.ExtensionArray.from_storage(pyarrow.json_(), pyarrow.array(documents))
+    served.write("DROP TABLE IF EXISTS lake.stored")
+    served.writer.register("documents", pyarrow.table({"n": range(len(documents)), "j": stored}))
+    served.write("CREATE TABLE lake.stored AS FROM documents")
+    told = [{"id": 1, "amount": 1.1}, *documents[1:3], None, *documents[4:]]
+    rows = [{"n": n, "j": value} for n, value in enumerate(told)]
+    assert served.get("/stored") == rows
+    assert [json.loads(line) for line in served.ask("/stored", Accept="application/x-ndjson").body.decode().splitlines()] == rows
 
 
 def test_an_answer_that_is_too_large_to_be_kept_streams(served):

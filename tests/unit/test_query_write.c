@@ -255,6 +255,18 @@ static void writes_json(void)
 	           "false}\n");
 }
 
+/* A document that is stored as JSON goes as it is, on one line; what is none passes for nothing else. */
+static void writes_stored_json(void)
+{
+	CHECK_TEXT(text_of("SELECT ('{\"a\":' || chr(13) || chr(10) || ' [1E5,' || chr(10) || "
+	                   "'1.10, 123456789012345678901234567890]}')::JSON AS j, 1 AS b",
+	                   &ndjson),
+	           "{\"j\": {\"a\":   [1E5, 1.10, 123456789012345678901234567890]}, \"b\": 1}\n");
+	CHECK_TEXT(text_of("SELECT '{\"k\": [NaN, \"NaN\"]}'::JSON AS j, ['{\"a\": 1}'::JSON] AS l", &json),
+	           "[{\"j\": {\"k\": [null, \"NaN\"]}, \"l\": [{\"a\":1}]}]\n");
+	CHECK_TEXT(text_of("SELECT ('[1,' || chr(10) || ']')::JSON AS j", &ndjson), "{\"j\": \"[1,\\n]\"}\n");
+}
+
 static void replaces_nulls(void)
 {
 	struct spec_property null_as[] = {{"a", "\"none\""}, {"*", "0"}};
@@ -439,10 +451,10 @@ int main(int argc, char **argv)
 	}
 	failed = CHECK_MAIN(argc, argv, TEST(binds_values), TEST(casts_times), TEST(binds_inside_another_statement),
 	                    TEST(is_not_injected), TEST(tells_what_is_wrong_with_parameters), TEST(bounds_parameters),
-	                    TEST(writes_csv), TEST(writes_json), TEST(replaces_nulls), TEST(writes_one_object),
-	                    TEST(shows_each_row_first), TEST(bounds_rows), TEST(has_no_end_after_an_error),
-	                    TEST(tells_the_reason), TEST(tells_an_interrupt), TEST(ends_with_its_sink),
-	                    TEST(puts_blocks), TEST(refuses_what_has_no_rows));
+	                    TEST(writes_csv), TEST(writes_json), TEST(writes_stored_json), TEST(replaces_nulls),
+	                    TEST(writes_one_object), TEST(shows_each_row_first), TEST(bounds_rows),
+	                    TEST(has_no_end_after_an_error), TEST(tells_the_reason), TEST(tells_an_interrupt),
+	                    TEST(ends_with_its_sink), TEST(puts_blocks), TEST(refuses_what_has_no_rows));
 	buffer_release(&taken.bytes);
 	duck_disconnect(connection);
 	duck_close(duck);
