@@ -1,6 +1,5 @@
 #include "base/buffer.h"
 
-#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -74,16 +73,14 @@ void buffer_char(struct buffer *buffer, char c)
 	buffer_append(buffer, &c, 1);
 }
 
-void buffer_printf(struct buffer *buffer, const char *format, ...)
+void buffer_vprintf(struct buffer *buffer, const char *format, va_list args)
 {
-	va_list args, again;
+	va_list again;
 	int size;
 	char *to;
 
-	va_start(args, format);
 	va_copy(again, args);
 	size = vsnprintf(NULL, 0, format, args);
-	va_end(args);
 	to = size < 0 ? NULL : buffer_reserve(buffer, (size_t)size);
 	if (to) {
 		vsnprintf(to, (size_t)size + 1, format, again);
@@ -92,6 +89,15 @@ void buffer_printf(struct buffer *buffer, const char *format, ...)
 		buffer->failed = true;
 	}
 	va_end(again);
+}
+
+void buffer_printf(struct buffer *buffer, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	buffer_vprintf(buffer, format, args);
+	va_end(args);
 }
 
 const char *buffer_string(const struct buffer *buffer)

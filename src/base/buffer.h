@@ -11,6 +11,7 @@
 #ifndef TARN_BASE_BUFFER_H
 #define TARN_BASE_BUFFER_H
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -31,6 +32,7 @@ void buffer_append(struct buffer *buffer, const void *bytes, size_t size);
 void buffer_text(struct buffer *buffer, const char *text);
 void buffer_char(struct buffer *buffer, char c);
 void buffer_printf(struct buffer *buffer, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void buffer_vprintf(struct buffer *buffer, const char *format, va_list args) __attribute__((format(printf, 2, 0)));
 /* Room for `more` bytes behind data[size]; NULL (and failed) beyond the maximum. The caller adds to size itself. */
 char *buffer_reserve(struct buffer *buffer, size_t more);
 /* The text, never NULL ("" while empty). Borrowed until the next append. */

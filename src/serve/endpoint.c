@@ -307,8 +307,8 @@ static void add_next(const struct asked *asked, const char *cursor)
 		if (!spec->parameters[i].in_path)
 			append_argument(&link, spec->parameters[i].name, asked->values.json[i]);
 	buffer_printf(&link, "cursor=%s>; rel=\"next\"", cursor);
-	if (buffer_ok(&link))
-		http_add(asked->call->response, "Link", "%s", buffer_string(&link));
+	asked->call->response->headers.failed |= !buffer_ok(&link);
+	http_add(asked->call->response, "Link", "%s", buffer_string(&link));
 }
 
 static void add_form(const struct asked *asked, const char *content_type, const char *cache)

@@ -71,7 +71,7 @@ struct http_response {
 };
 
 /* Instead of a header of that name that is there already. The value is one line; bytes that would end it are left out.
- */
+ * One that does not fit is not cut: the response fails, and the connection with it. */
 void http_add(struct http_response *response, const char *name, const char *format, ...)
         __attribute__((format(printf, 3, 4)));
 

@@ -28,17 +28,22 @@ struct sending {
 void http_add(struct http_response *response, const char *name, const char *format, ...)
 {
 	struct buffer *headers = &response->headers;
+	OWNED_BUFFER struct buffer value = {0};
 	size_t name_size = strlen(name);
-	char value[2048], *out = value;
+	char *out;
 	va_list args;
 
+	buffer_init(&value, HEADER_BYTES_MAX);
 	va_start(args, format);
-	vsnprintf(value, sizeof value, format, args);
+	buffer_vprintf(&value, format, args);
 	va_end(args);
-	for (const char *c = value; *c; c++)
+	headers->failed |= !buffer_ok(&value);
+	out = value.data;
+	for (const char *c = buffer_string(&value); *c; c++)
 		if ((unsigned char)*c >= 0x20 && *c != 0x7f)
 			*out++ = *c;
-	*out = 0;
+	if (out)
+		*out = 0;
 	for (char *line = headers->data; line && *line;) {
 		size_t size = strcspn(line, "\n") + 1;
 
@@ -49,7 +54,7 @@ void http_add(struct http_response *response, const char *name, const char *form
 			line += size;
 		}
 	}
-	buffer_printf(headers, "%s: %s\n", name, value);
+	buffer_printf(headers, "%s: %s\n", name, buffer_string(&value));
 }
 
 /* Calls `add` with each header of the text, which is cut up. */

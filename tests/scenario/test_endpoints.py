@@ -39,6 +39,8 @@ ENDPOINTS = {
     "bare": {"path": "/bare", "sql": "SELECT * FROM odd ORDER BY id"},
     "pages": {"path": "/pages", "sql": "SELECT id, name FROM people WHERE $plan IS NULL OR plan = $plan", "parameters": [
         SIZE, {"name": "plan", "type": "integer"}], "page": {"key": ["id"], "size": "limit"}},
+    "wide": {"path": "/wide", "sql": "SELECT i || repeat('k', 1500) AS k FROM range(3) AS r(i) WHERE $name <> ''", "parameters": [
+        SIZE, {"name": "name"}], "page": {"key": ["k"], "size": "limit"}},
     "gaps": {"path": "/gaps", "sql": "SELECT * FROM gaps -- all", "parameters": [SIZE], "page": {"key": ["a", "b"], "size": "limit"}},
     "twins": {"path": "/twins", "sql": "SELECT plan FROM people", "parameters": [SIZE], "page": {"key": ["plan"], "size": "limit"}},
     "many": {"path": "/many", "sql": "SELECT * FROM many ORDER BY id", "cache": {"maxBytes": "64Ki"}},
@@ -374,6 +376,18 @@ def test_pages_in_other_forms(served):
     assert answer.body.decode() == "id,name\n0,p0\n1,p1\n" and 'rel="next"' in answer.headers["Link"]
     answer = served.ask("/pages" + answer.headers["Link"].split(">")[0][1:], Accept="application/x-ndjson")
     assert [json.loads(line)["id"] for line in answer.body.decode().splitlines()] == [2, 3]
+
+
+def test_a_long_link_is_whole(served):
+    """Of a long value and a long key: CSV has nothing else that leads on."""
+    path, found = "/wide?limit=1&name=" + urllib.parse.quote("€" * 256), []
+    while path:
+        answer = served.ask(path, Accept="text/csv")
+        found += answer.body.decode().splitlines()[1:]
+        target, _, rel = answer.headers.get("Link", "").partition("; ")
+        assert answer.status == 200 and rel == ('rel="next"' if target else ""), answer.headers.items()
+        path = target and "/wide" + target.strip("<>")
+    assert found == [f"{i}{'k' * 1500}" for i in range(3)]
 
 
 def test_rows_of_one_key_on_both_sides_of_a_pages_end_are_told(served):

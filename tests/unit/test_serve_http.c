@@ -79,6 +79,8 @@ static void handle(void *context, const struct http_request *request, struct htt
 	} else if (!strcmp(path, "/wait")) {
 		poll(&gone, 1, 5000);
 		atomic_fetch_add(&closed, gone.revents ? 100 : 0);
+	} else if (!strcmp(path, "/header")) {
+		http_add(response, "X-Long", "%0*d", atoi(http_argument(request, "size")), 0);
 	} else if (!strcmp(path, "/big")) {
 		response->compress = true;
 		http_add(response, "ETag", "\"7\"");
@@ -304,6 +306,17 @@ static void encodes(void)
 	CHECK_INT(status_of(ASK("GET /big HTTP/1.1\r\nHost: h\r\nAccept-Encoding: identity;q=0, br\r\n\r\n")), 406);
 }
 
+/* Whole, or not at all. */
+static void cuts_no_header(void)
+{
+	char *answer = ASK("GET /header?size=20000 HTTP/1.1\r\nHost: h\r\n\r\n"), *value = strstr(answer, "X-Long: ");
+
+	CHECK_INT(status_of(answer), 200);
+	CHECK(value && strspn(value + strlen("X-Long: "), "0") == 20000);
+	CHECK_TEXT(ASK("GET /header?size=40000 HTTP/1.1\r\nHost: h\r\n\r\n"), "");
+	CHECK(was_closed);
+}
+
 static void notices_who_goes(void)
 {
 	int before = closed, fd = dial();
@@ -409,6 +422,6 @@ int main(int argc, char **argv)
 	}
 	return CHECK_MAIN(argc, argv, TEST(keeps_connections), TEST(refuses_targets), TEST(refuses_two_meanings),
 	                  TEST(bounds_what_comes), TEST(streams_with_trailers), TEST(cuts_what_is_broken),
-	                  TEST(encodes), TEST(notices_who_goes), TEST(cuts_slow_clients), TEST(methods_in_full),
-	                  TEST(counts_what_is_done), TEST(stops_in_time));
+	                  TEST(encodes), TEST(cuts_no_header), TEST(notices_who_goes), TEST(cuts_slow_clients),
+	                  TEST(methods_in_full), TEST(counts_what_is_done), TEST(stops_in_time));
 }
