@@ -67,6 +67,12 @@ void call_other_method(struct call *call, const char *allow)
 
 /* ---- who may */
 
+/* Who looks whether the process is well may know it by another name. */
+static bool is_health(const struct route *route)
+{
+	return route && (route->handle == route_healthz || route->handle == route_readyz);
+}
+
 /*
  * Without tokens whoever reaches the address may ask, and a page in a browser of this machine reaches it under any name
  * that its owner points here. Such a request has that name as its Host.
@@ -100,13 +106,8 @@ bool call_authorize(struct call *call)
 
 	if (call->token)
 		return true;
-	if (call->serving->options.anyone) {
-		if (!is_meant_for_us(call))
-			return false;
-		call->token = tokens_anyone(call->serving->tokens);
-	} else {
-		call->token = tokens_find(call->serving->tokens, presented);
-	}
+	call->token = call->serving->options.anyone ? tokens_anyone(call->serving->tokens)
+	                                            : tokens_find(call->serving->tokens, presented);
 	if (!call->token) {
 		refuse_unknown(call, presented != NULL);
 		return false;
@@ -150,8 +151,11 @@ void routes_handle(void *context, const struct http_request *request, struct htt
 	/* http_add replaces: a handler that knows better says so. */
 	http_add(response, "X-Content-Type-Options", "nosniff");
 	http_add(response, "Cache-Control", "no-store");
-	if (route) {
+	if (route)
 		response->route = route->path;
+	if (call.serving->options.anyone && !is_health(route) && !is_meant_for_us(&call))
+		return;
+	if (route) {
 		if (may(&call, route->access))
 			route->handle(&call);
 	} else if (!strcmp(path, "*") && !strcmp(method, "OPTIONS")) {

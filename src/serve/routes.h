@@ -6,7 +6,8 @@
  * 405 with Allow, and OPTIONS is answered for every row; of a row with the method "*" the handler does all that itself,
  * and it stands last.
  *
- * Before a handler is called its row's access was checked:
+ * Where no token is asked for, a request whose Host is another machine is 421, but for /healthz and /readyz. Before a
+ * handler is called its row's access was checked:
  *     PROBE    nobody is asked who they are, and it is answered without a service, too (serving_is_service)
  *     ANYBODY  nobody is asked who they are
  *     TOKEN    call->token is somebody's (or anyone's, where the service asks for none), its rate not used up (401,

@@ -20,10 +20,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import support
-from serving import CATALOG, ROWS, STREAM, Service, Tokens, at, make_lake, pool, read_all, trusting
+from serving import API, CATALOG, ROWS, STREAM, Service, Tokens, at, make_lake, pool, read_all, trusting
 
 SLOW = "SELECT count(*) FROM range(100000) a, range(100000) b WHERE a.range * b.range % 7 = 3"  # minutes
 MANY = "SELECT i::INTEGER AS i FROM range(%d) t(i)"
+OPEN = f"""---
+apiVersion: {API}
+kind: DuckLakeEndpoint
+metadata: {{name: open}}
+spec: {{path: /open, sql: SELECT count(*) AS n FROM things, access: anyone}}
+"""
 # fails far behind the first block of its answer
 FAILS_LATE = "SELECT (CASE WHEN i = 1900000 THEN 'x' ELSE '1' END)::INTEGER AS n FROM range(2000000) t(i)"
 
@@ -450,12 +456,17 @@ def test_the_first_token(start, folder):
     assert not os.path.exists(path) and token not in service.process.text()
 
 
-def test_anyone_is_of_this_machine_alone(start, folder):
-    service = start("--anyone").until_ready()
+def test_anyone_is_of_this_machine_alone(start, lake, folder):
+    service = start("--anyone", text=at(lake) + pool() + OPEN).until_ready()
     body = b'{"sql":"SELECT 1"}'
     for host, status in (("127.0.0.1", 200), ("localhost:80", 200), ("[::1]:80", 200), ("evil.example", 421), ("127.0.0.1.evil.example", 421)):
         answer = service.request("POST", "/query", body, {"Content-Type": "application/json", "Host": host})
         assert answer.status == status, (host, answer.body)
+    # Whatever it is, somebody's page must not read it; how the process is may be asked by any name.
+    for path, status in (("/open", 421), ("/metrics", 421), ("/", 421), ("/docs", 421), ("/openapi.json", 421), ("/nowhere", 421),
+                         ("/healthz", 200), ("/readyz", 200)):
+        assert service.request("GET", path, headers={"Host": "evil.example"}).status == status, path
+        assert service.request("GET", path).status == (404 if path == "/nowhere" else 200), path
     done = support.tarn("serve", "serve.yaml", "--anyone", "--listen", "0.0.0.0:0", folder=folder)
     assert done.returncode == support.INPUT and "127.0.0.1" in done.stderr
 
