@@ -47,6 +47,7 @@ bool console_has_it(struct call *call, const char *etag)
 {
 	const char *known = http_header(call->request, "If-None-Match");
 
+	call->response->compress = true; /* of a 304, too, so that its ETag is the answer's */
 	/* A quoted tag of hexadecimal digits stands in a list only where it is one of the list's, weak or not. */
 	if (!known || (strcmp(known, "*") != 0 && !strstr(known, etag)))
 		return false;
@@ -69,7 +70,6 @@ static void send_file(struct call *call, const struct console_file *file)
 		return;
 	http_add(response, "Content-Type", "%s", file->content_type);
 	buffer_append(&response->body, file->bytes, file->size);
-	response->compress = true;
 }
 
 void route_console_file(struct call *call)

@@ -35,7 +35,7 @@ void console_free(struct console *console);
 /* The catalog that ?catalog= names, or the only one that the token may see; NULL: the response is 404. */
 const struct spec_catalog *console_catalog(struct call *call);
 
-/* True with 304, where the client has what the ETag stands for. */
+/* True with 304, where the client has what the ETag stands for. The answer may be compressed. */
 bool console_has_it(struct call *call, const char *etag);
 
 /* May it read all tables of all catalogs (but Tarn's own)? */

@@ -202,7 +202,6 @@ static void send_kept(struct call *call, struct kept *kept)
 		return;
 	http_add(call->response, "Content-Type", "application/json");
 	buffer_append(&call->response->body, kept->body.data, kept->body.size);
-	call->response->compress = true;
 }
 
 static void refuse_busy(struct call *call)

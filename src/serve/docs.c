@@ -19,6 +19,7 @@ static bool is_known(struct call *call, const char *etag)
 
 	http_add(call->response, "ETag", "%s", etag);
 	http_add(call->response, "Cache-Control", "no-cache");
+	call->response->compress = true; /* of a 304, too, so that its ETag is the answer's */
 	if (!known || (strcmp(known, "*") != 0 && !strstr(known, etag)))
 		return false;
 	call->response->status = 304;
@@ -29,7 +30,6 @@ static void send(struct call *call, const char *content_type, const char *bytes,
 {
 	http_add(call->response, "Content-Type", "%s", content_type);
 	buffer_append(&call->response->body, bytes, size);
-	call->response->compress = true;
 }
 
 void route_docs(struct call *call)

@@ -317,7 +317,6 @@ static void add_form(const struct asked *asked, const char *content_type, const 
 
 	http_add(response, "Content-Type", "%s", content_type);
 	http_add(response, "Cache-Status", "tarn; %s", cache); /* RFC 9211 */
-	response->compress = asked->format != ANSWER_PARQUET;
 }
 
 /* facts: of who asked a worker for it; NULL: nobody did now. */
@@ -507,6 +506,8 @@ static void ask(struct endpoints *endpoints, struct call *call, const struct spe
 	call->response->route = spec->path;
 	http_add(call->response, "Vary", "Accept, Accept-Encoding");
 	if (may_ask(&asked) && choose_format(&asked) && read_values(&asked)) {
+		/* Of a 304, too, so that its ETag is the answer's. */
+		call->response->compress = asked.format != ANSWER_PARQUET;
 		choose_snapshot(&asked);
 		if (make_key(&asked) && !is_unchanged(&asked))
 			answer(&asked);

@@ -225,7 +225,7 @@ def test_a_repeat_is_kept_and_a_commit_of_another_table_changes_nothing(served):
     again = served.ask("/count")
     assert again.cache == "hit" and again.body == first.body and again.headers["ETag"] == first.headers["ETag"]
     answer = served.ask("/count", If_None_Match=first.headers["ETag"])
-    assert answer.status == 304 and answer.body == b"" and answer.headers["ETag"].removeprefix("W/") == first.headers["ETag"].removeprefix("W/")
+    assert answer.status == 304 and answer.body == b"" and answer.headers["ETag"] == first.headers["ETag"]
     served.write("CREATE TABLE IF NOT EXISTS lake.elsewhere AS SELECT 1 AS a", "INSERT INTO lake.elsewhere VALUES (2)")
     later = served.ask("/count")
     assert later.cache == "hit" and int(later.headers["Tarn-Snapshot"]) == served.snapshot() > int(first.headers["Tarn-Snapshot"])
@@ -445,7 +445,8 @@ def test_docs_are_a_page_of_our_own(served):
         answer = served.ask(path)
         assert answer.status == 200 and answer.headers["Content-Type"].startswith(kind) and b"://" not in answer.body
     assert served.ask("/docs/x").status == 404 and served.ask("/docs", method="POST").status == 405
-    assert served.ask("/docs", If_None_Match=page.headers["ETag"]).status == 304
+    known = served.ask("/docs", If_None_Match=page.headers["ETag"])
+    assert known.status == 304 and known.headers["ETag"] == page.headers["ETag"]
 
 
 def test_nothing_of_an_answer_is_nan(served):
