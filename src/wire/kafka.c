@@ -215,8 +215,11 @@ static enum poll_result kafka_poll(struct source *base, int timeout_ms, struct m
 			deadline = clock_monotonic_ms() + timeout_ms;
 		left = left > 0 ? left : 0;
 		if ((source->failed || source->asking || source->astray || source->assign_all) &&
-		    settle(source, left, err))
+		    settle(source, left, err)) {
+			/* The group's news all the same: it may take away the very lane that is the trouble. */
+			ahead_fetch(source, 0);
 			return POLL_ERROR;
+		}
 		if (source->paused_count && all_quiet(source)) {
 			clock_sleep_ms(left);
 			return POLL_NOTHING;

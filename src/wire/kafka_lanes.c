@@ -257,28 +257,30 @@ static void on_given(struct kafka_source *source, const rd_kafka_topic_partition
 	rd_kafka_topic_partition_list_destroy(none);
 }
 
-/* Tells the reader, while nothing new can be given out, that these lanes go. The list of those that were read. */
+/* Tells the reader, while nothing new can be given out, that these lanes go: those that it was asked about and did not
+ * get, too, for it may have begun with them. The list of those that were read. */
 static rd_kafka_topic_partition_list_t *
 tell_revoked(struct kafka_source *source, const rd_kafka_topic_partition_list_t *list, bool lost, struct error *err)
 {
 	OWNED_FREE int32_t *partitions = calloc((size_t)list->cnt + 1, sizeof *partitions);
 	rd_kafka_topic_partition_list_t *reading = rd_kafka_topic_partition_list_new(list->cnt + 1);
+	int count = 0;
 
 	for (int i = 0; i < list->cnt; i++) {
 		struct lane *lane = lane_at(source, list->elems[i].partition);
 
-		if (lane && lane->state == LANE_READING) {
-			if (partitions)
-				partitions[reading->cnt] = list->elems[i].partition;
+		if (!lane || lane->state == LANE_AWAY)
+			continue;
+		if (partitions)
+			partitions[count++] = list->elems[i].partition;
+		if (lane->state == LANE_READING)
 			rd_kafka_topic_partition_list_add(reading, source->topic, list->elems[i].partition);
-		}
-		if (lane)
-			set_state(source, lane, LANE_AWAY);
+		set_state(source, lane, LANE_AWAY);
 	}
 	if (!partitions)
 		error_no_memory(err);
-	else if (reading->cnt)
-		source->events.revoked(source->events.context, partitions, reading->cnt, lost);
+	else if (count)
+		source->events.revoked(source->events.context, partitions, count, lost);
 	return reading;
 }
 
@@ -308,8 +310,7 @@ void lanes_revoke_rest(struct kafka_source *source, bool lost)
 	struct error ignored;
 
 	for (int32_t i = 0; i < source->lane_count; i++)
-		if (source->lanes[i].state == LANE_READING)
-			rd_kafka_topic_partition_list_add(rest, source->topic, i);
+		rd_kafka_topic_partition_list_add(rest, source->topic, i);
 	rd_kafka_topic_partition_list_destroy(tell_revoked(source, rest, lost, &ignored));
 	rd_kafka_topic_partition_list_destroy(rest);
 }

@@ -8,7 +8,7 @@
  *  1. A lane goes LANE_AWAY -> LANE_ASKING (the group gave it; `assigned` is to say where to start) -> LANE_READING or,
  *     where `assigned` says -1, back to LANE_AWAY. A failing `assigned` leaves it ASKING, and the next poll asks again.
  *  2. Exactly the READING lanes are in librdkafka's assignment.
- *  3. `revoked` is called once for each lane that was READING, before it is let go.
+ *  3. `revoked` is called once for each lane that was READING or ASKING, before it is let go.
  *  4. reading_count and paused_count are what counting the lanes would give.
  *  5. A lane's position is the offset of the next message to be given out, or less: assigning it there loses nothing.
  *  6. Messages (and ends) of a lane that were taken from librdkafka and not given out (`ahead`) follow the position
@@ -100,7 +100,7 @@ rd_kafka_topic_partition_list_t *lanes_list(struct kafka_source *source, int32_t
 int lanes_ask(struct kafka_source *source, struct error *err);
 /* assign_all: asks for the topic's partitions; while it does not exist (or no broker answers) only a warn line. */
 int lanes_all(struct kafka_source *source, int timeout_ms, struct error *err);
-/* Calls `revoked` for all that are READING, without telling librdkafka. */
+/* Calls `revoked` for all that are not AWAY, without telling librdkafka. */
 void lanes_revoke_rest(struct kafka_source *source, bool lost);
 /* librdkafka's rebalance callback. */
 void lanes_on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code, rd_kafka_topic_partition_list_t *list, void *opaque);

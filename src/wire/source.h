@@ -84,7 +84,8 @@ struct source_events {
 	void *context;
 	/* Fill each start's offset. -1 with *err ends the source_poll with that error. */
 	int (*assigned)(void *context, struct source_start *starts, int count, struct error *err);
-	/* lost: the lanes have another owner already; nothing may be committed for them. */
+	/* May name lanes that `assigned` failed for. lost: they have another owner already; nothing may be committed
+	 * for them. */
 	void (*revoked)(void *context, const int32_t *partitions, int count, bool lost);
 };
 

@@ -20,6 +20,7 @@ static int topic_number;
 struct reader {
 	int64_t start[LANES];
 	bool fails; /* `assigned` fails once */
+	bool fails_late; /* each time, when it has begun with every lane */
 	bool owned[LANES];
 	int assigned, revoked, lost;
 	int64_t next[LANES]; /* next expected offset; -1: any */
@@ -45,7 +46,7 @@ static int on_assigned(void *context, struct source_start *starts, int count, st
 		reader->owned[lane] = reader->start[lane] >= 0;
 		reader->assigned++;
 	}
-	return 0;
+	return reader->fails_late ? error_set(err, ERROR_TRANSIENT, 0, "not yet") : 0;
 }
 
 static void on_revoked(void *context, const int32_t *partitions, int count, bool lost)
@@ -151,6 +152,15 @@ static int count_ended(const struct reader *reader)
 
 	for (int i = 0; i < LANES; i++)
 		count += reader->ended[i];
+	return count;
+}
+
+static int count_owned(const struct reader *reader)
+{
+	int count = 0;
+
+	for (int i = 0; i < LANES; i++)
+		count += reader->owned[i];
 	return count;
 }
 
@@ -491,21 +501,17 @@ static void two_readers_share(const char *property, const char *value)
 	struct error err = {0};
 	const char *topic = new_topic();
 	int64_t deadline = clock_monotonic_ms() + 2 * WAIT_MS;
-	int owned[2] = {0};
 
 	CHECK_INT(fill(topic, MESSAGES), 0);
 	sources[0] = open_reader(&readers[0], topic, topic, property, value, &err);
 	for (int i = 0; i < 10; i++)
 		take(sources[0], &readers[0], &err);
 	sources[1] = open_reader(&readers[1], topic, topic, property, value, &err);
-	while (owned[0] != 2 || owned[1] != 2) {
+	while (count_owned(&readers[0]) != 2 || count_owned(&readers[1]) != 2) {
 		CHECK(clock_monotonic_ms() < deadline);
 		for (int r = 0; r < 2; r++) {
 			take(sources[r], &readers[r], &err);
 			CHECK_TEXT(err.message, "");
-			owned[r] = 0;
-			for (int i = 0; i < LANES; i++)
-				owned[r] += readers[r].owned[i];
 		}
 	}
 	for (int i = 0; i < LANES; i++)
@@ -520,12 +526,9 @@ static void two_readers_share(const char *property, const char *value)
 	for (int i = 0; i < LANES; i++)
 		if (readers[1].next[i] > readers[0].start[i] && !readers[0].owned[i])
 			readers[0].start[i] = readers[1].next[i];
-	for (int got = 0; got < LANES;) {
+	while (count_owned(&readers[0]) < LANES) {
 		CHECK(clock_monotonic_ms() < deadline);
 		take(sources[0], &readers[0], &err);
-		got = 0;
-		for (int i = 0; i < LANES; i++)
-			got += readers[0].owned[i];
 	}
 	for (int i = 0; i < LANES; i++)
 		CHECK_INT(sources[0]->ops->resume(sources[0], i, &err), 0);
@@ -552,6 +555,33 @@ static void shares_eager(void)
 static void shares_kip848(void)
 {
 	two_readers_share("group.protocol", "consumer");
+}
+
+/* A reader that cannot begin: it hears of the group all the same, and gives up what it is asked for, and the rest. */
+static void lanes_that_are_not_read_yet_are_taken(void)
+{
+	struct reader readers[2] = {{.fails_late = true}};
+	struct source *sources[2];
+	struct error err = {0};
+	const char *topic = new_topic();
+	int64_t deadline = clock_monotonic_ms() + 2 * WAIT_MS;
+
+	sources[0] = open_reader(&readers[0], topic, topic, NULL, NULL, &err);
+	while (count_owned(&readers[0]) < LANES) {
+		CHECK(clock_monotonic_ms() < deadline);
+		take(sources[0], &readers[0], &err);
+	}
+	sources[1] = open_reader(&readers[1], topic, topic, NULL, NULL, &err);
+	while (count_owned(&readers[1]) < 2) {
+		CHECK(clock_monotonic_ms() < deadline);
+		take(sources[0], &readers[0], &err);
+		take(sources[1], &readers[1], &err);
+	}
+	for (int i = 0; i < LANES; i++)
+		CHECK(readers[0].owned[i] != readers[1].owned[i]);
+	sources[0]->ops->close(sources[0]);
+	CHECK_INT(readers[0].revoked, LANES);
+	sources[1]->ops->close(sources[1]);
 }
 
 /* A producer that may not run ahead of its consumer, and a consumer that starts late: nothing is dropped. */
@@ -691,8 +721,9 @@ int main(int argc, char **argv)
 	                    TEST(all_paused_is_quiet), TEST(seeks_cooperative), TEST(seeks_eager), TEST(seeks_kip848),
 	                    TEST(gives_headers_and_times), TEST(knows_the_topic), TEST(reads_all_without_a_group),
 	                    TEST(waits_for_a_topic), TEST(refuses_properties), TEST(shares_cooperative),
-	                    TEST(shares_eager), TEST(shares_kip848), TEST(paced_producer_loses_nothing),
-	                    TEST(group_position_is_what_was_committed), TEST(producer_says_what_is_wrong));
+	                    TEST(shares_eager), TEST(shares_kip848), TEST(lanes_that_are_not_read_yet_are_taken),
+	                    TEST(paced_producer_loses_nothing), TEST(group_position_is_what_was_committed),
+	                    TEST(producer_says_what_is_wrong));
 	embedded_broker_stop(broker);
 	return result;
 }
