@@ -22,6 +22,7 @@ static int start_at(struct files_source *source, int64_t offset, struct error *e
 
 	hand_close(source);
 	source->told = -1;
+	source->due_ms = 0; /* a file that was at hand, or that the lake knows nothing of, comes back by a listing */
 	if (register_load(source, err) || (index = register_find(source, offset, err)) < 0)
 		return -1;
 	pthread_mutex_lock(&source->lock);
@@ -91,7 +92,8 @@ static int step(struct files_source *source, struct error *err)
 		return begun;
 	if (clock_monotonic_ms() < source->due_ms)
 		return 0;
-	return names_look(source, err) ? -1 : source->queue_at < source->queue_count;
+	/* The first file at once: a listing between its failures would look like a reader without trouble. */
+	return names_look(source, err) ? -1 : begin_next(source, err);
 }
 
 static enum poll_result files_poll(struct source *base, int timeout_ms, struct message *ret, struct error *err)

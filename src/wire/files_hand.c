@@ -45,6 +45,13 @@ void hand_close(struct files_source *source)
 
 /* ---- opening */
 
+/* A new file is let go of unread. Once frozen the end is told soon, and not without another listing. */
+static void look_again(struct files_source *source)
+{
+	if (source->frozen && source->at.purpose == TO_TAKE)
+		source->due_ms = 0;
+}
+
 /* A file that was taken in part must be there; one that is new may go away again. */
 static int cannot_open(struct files_source *source, struct error *err)
 {
@@ -59,6 +66,7 @@ static int cannot_open(struct files_source *source, struct error *err)
 		                 known->name, strerror(code));
 	if (at->purpose == TO_TAKE)
 		known->state = NAME_YOUNG; /* the next listing tells of it, if it is still there */
+	look_again(source);
 	hand_close(source);
 	return 0;
 }
@@ -99,6 +107,7 @@ static int begin(struct files_source *source, struct error *err)
 		return 0;
 	if (source->at.purpose != TO_GO_ON && !files_is_remote(source->at.known->name))
 		source->at.known->state = NAME_YOUNG;
+	look_again(source);
 	hand_close(source);
 	return -1;
 }
@@ -193,6 +202,7 @@ static void put_back(struct files_source *source)
 	known->state = NAME_YOUNG;
 	known->since_ms = clock_monotonic_ms();
 	known->size = -2;
+	names_settle(source);
 }
 
 static int after_hash(struct files_source *source, struct error *err)

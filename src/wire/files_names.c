@@ -211,6 +211,16 @@ static void plan_next(struct files_source *source)
 	source->due_ms = clock_monotonic_ms() + wait_ms;
 }
 
+void names_settle(struct files_source *source)
+{
+	int64_t due_ms = source->due_ms;
+
+	source->young++;
+	plan_next(source);
+	if (due_ms < source->due_ms)
+		source->due_ms = due_ms;
+}
+
 int names_look(struct files_source *source, struct error *err)
 {
 	bool begins = source->frozen && !source->frozen_listing;

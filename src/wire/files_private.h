@@ -90,6 +90,8 @@ struct files_source {
 /* files_names.c: the listing, and which file is next. */
 /* Lists the files and queues those that are whole. */
 int names_look(struct files_source *source, struct error *err);
+/* One more file than the last listing told of settles by waiting. */
+void names_settle(struct files_source *source);
 /* The next queued name, or NULL. */
 struct known_name *names_next(struct files_source *source);
 /* NULL: out of memory. */

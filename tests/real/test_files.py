@@ -14,7 +14,9 @@ import pytest
 import yaml
 
 import support
-from support import BACKENDS, DONE, INPUT, LONG
+from instance import refusal
+from proxy import Proxy
+from support import BACKENDS, DONE, INPUT, LATER, LONG
 
 POINTS = re.findall(r'^FAULT_POINT\(\w+, "([^"]+)"', (support.ROOT / "src/base/fault.def").read_text(), re.MULTILINE)
 POINTS = [p for p in POINTS if not p.startswith(("resolve.", "once."))]  # those are of `tarn quarantine`, and of a broker
@@ -689,3 +691,31 @@ def test_no_object_store(s3, make_files):
     process = files.lake.once(expect=support.LATER, timeout_s=100)
     assert "127.0.0.1:1" in process.text()
 
+
+class Keeper(Proxy):
+    """In front of a store: whoever asks for that object is refused, so often, and need not try the same again."""
+
+    def __init__(self, target, path, times):
+        self.path, self.times = path, times
+        super().__init__(target)
+
+    def refuses(self, piece):
+        return refusal(b"400 Bad Request") if self.path in piece.split(b"\r\n")[0] and self.refused < self.times else None
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("times", [8, 10000])
+def test_an_object_that_is_refused(s3, make_files, record_property, times):
+    """For a while, and for good: a run that was to end reads it, or says that it did not; the others are committed."""
+    files = make_files("sqlite+s3", pattern=lambda lake: f"s3://{lake.bucket}/in/*.json", poll="60s")
+    seqs = [files.write(name, 5) for name in ["a.json", "b.json", "c.json"]]
+    for name in ["a.json", "b.json", "c.json"]:
+        upload(s3, files, name)
+    keeper = Keeper(s3.host, b"/in/b.json", times)
+    files.lake.endpoint = f"http://{keeper.address}"
+    process = files.lake.once(expect=DONE if times < 100 else LATER)
+    keeper.close()
+    record_property("refused", keeper.refused)
+    assert "fetching s3://" in process.text() and "/in/b.json" in process.text()
+    # Without b, the end of c is not known to be the end of all: it is behind the last row, and not committed.
+    files.assert_seqs(sum(seqs, []) if times < 100 else seqs[0] + seqs[2], lag=0 if times < 100 else 2)

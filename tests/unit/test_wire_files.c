@@ -234,23 +234,35 @@ static int load(void *context, files_loaded *add, void *list, struct error *err)
 	return 0;
 }
 
-static struct source *open_files(struct lake *lake)
+static struct source *open_at(struct lake *lake, const char *pattern, const struct files_remote *remote,
+                              int64_t poll_ms)
 {
-	static char pattern[100];
 	struct source_events events = {lake, assigned, revoked};
 	struct files_config config = {
-	        .place = {.pattern = pattern, .folder = folder},
+	        .place = {.pattern = pattern, .folder = folder, .remote = remote},
 	        .stream_name = "s",
-	        .poll_ms = 1,
+	        .poll_ms = poll_ms,
 	        .cutting = &cutting_lines,
 	        .context = lake,
 	        .load = load,
 	};
 	struct error err;
 
-	snprintf(pattern, sizeof pattern, "%s/*", folder);
 	lake->source = source_open_files(&config, &events, &err);
 	return lake->source;
+}
+
+static const char *everything(void)
+{
+	static char pattern[100];
+
+	snprintf(pattern, sizeof pattern, "%s/*", folder);
+	return pattern;
+}
+
+static struct source *open_files(struct lake *lake)
+{
+	return open_at(lake, everything(), NULL, 1);
 }
 
 static struct error why;
@@ -456,6 +468,146 @@ static void frozen(void)
 	source->ops->close(source);
 }
 
+/* ---- what is let go of unread, and the next listing is far away: the end is not told without it */
+
+#define FAR_MS 60000
+
+/* A file that takes a few steps to be hashed, of one line; then the first of them. */
+static struct source *open_hashing(struct lake *lake)
+{
+	struct message message;
+	struct source *source;
+	FILE *file;
+
+	fresh();
+	file = fopen(path_of("a"), "w");
+	for (int i = 0; i < 3 << 20; i++)
+		fputc('x', file);
+	fclose(file);
+	source = open_at(lake, everything(), NULL, FAR_MS);
+	source->ops->freeze(source, &why);
+	for (int i = 0; i < 2; i++)
+		source->ops->poll(source, 0, &message, &why);
+	return source;
+}
+
+static void a_reset_while_a_file_is_hashed(void)
+{
+	struct lake lake = {0};
+	struct source *source = open_hashing(&lake);
+
+	CHECK_INT(source->ops->seek(source, 0, 0, &why), 0);
+	CHECK_TEXT(next(source), "a:1@0");
+	CHECK_TEXT(next(source), "end@2");
+	source->ops->close(source);
+}
+
+static void a_file_that_grows_while_it_is_hashed(void)
+{
+	struct lake lake = {0};
+	struct source *source = open_hashing(&lake);
+
+	if (truncate(path_of("a"), 4 << 20))
+		CHECK_FAIL("it does not grow");
+	CHECK_TEXT(next(source), "a:1@0");
+	CHECK_TEXT(next(source), "end@2");
+	source->ops->close(source);
+}
+
+static void the_lake_has_other_files(void)
+{
+	struct lake lake = {0}, other = {0};
+	struct source *source, *theirs;
+
+	fresh();
+	put("b", "1\n");
+	source = open_at(&lake, everything(), NULL, FAR_MS);
+	source->ops->freeze(source, &why);
+	CHECK_TEXT(next(source), "b:1@0");
+	put("a", "2\n");
+	theirs = open_files(&other);
+	CHECK_TEXT(next(theirs), "a:1@0");
+	CHECK_TEXT(next(theirs), "b:1@2");
+	commit(&other, 2);
+	lake = other;
+	lake.source = source;
+	CHECK_INT(source->ops->seek(source, 0, 2, &why), 0);
+	CHECK_TEXT(next(source), "b:1@2");
+	CHECK_TEXT(next(source), "end@4");
+	source->ops->close(source);
+	theirs->ops->close(theirs);
+}
+
+/* Objects a and b, each one line; a cannot be had for the next `failures` times. */
+struct store {
+	int failures, list_ms;
+};
+
+static int list_store(void *context, const char *pattern, files_found *found, void *list, struct error *err)
+{
+	struct store *store = context;
+
+	usleep((useconds_t)store->list_ms * 1000);
+	found(list, &(struct listed_file){"s3://s/a", 2, 1});
+	found(list, &(struct listed_file){"s3://s/b", 2, 1});
+	return 0;
+}
+
+static int fetch_object(void *context, const char *name, char **ret_path, struct error *err)
+{
+	struct store *store = context;
+
+	if (name[strlen(name) - 1] == 'a' && store->failures) {
+		store->failures--;
+		return error_set(err, ERROR_TRANSIENT, 0, "fetching %s: it has expired", name);
+	}
+	put("copy", "1\n");
+	*ret_path = strdup(path_of("copy"));
+	return 0;
+}
+
+static struct source *open_store(struct lake *lake, struct store *store)
+{
+	static struct files_remote remote = {.list = list_store, .fetch = fetch_object};
+
+	fresh();
+	remote.context = store;
+	return open_at(lake, "s3://s/*", &remote, FAR_MS);
+}
+
+static void an_object_that_cannot_be_had_at_first(void)
+{
+	struct store store = {.failures = 2};
+	struct lake lake = {0};
+	struct source *source = open_store(&lake, &store);
+
+	CHECK_INT(source->ops->freeze(source, &why), 0);
+	CHECK_TEXT(next(source), "error");
+	CHECK_TEXT(next(source), "s3://s/b:1@0");
+	CHECK_TEXT(next(source), "error");
+	CHECK_HAS(why.message, "s3://s/a");
+	CHECK_TEXT(next(source), "s3://s/a:1@2");
+	CHECK_TEXT(next(source), "end@4");
+	source->ops->close(source);
+}
+
+/* Each poll says so, however long the listing takes: who polls has a patience that a poll without an error renews. */
+static void an_object_that_cannot_be_had_at_all(void)
+{
+	struct store store = {.failures = 100, .list_ms = 10};
+	struct lake lake = {0};
+	struct source *source = open_store(&lake, &store);
+	struct message message;
+
+	CHECK_INT(source->ops->freeze(source, &why), 0);
+	CHECK_TEXT(next(source), "error");
+	CHECK_TEXT(next(source), "s3://s/b:1@0");
+	CHECK_TEXT(next(source), "error");
+	for (int i = 0; i < 5; i++)
+		CHECK_INT(source->ops->poll(source, 5, &message, &why), POLL_ERROR);
+	source->ops->close(source);
+}
+
 int main(int argc, char **argv)
 {
 	int result;
@@ -464,7 +616,10 @@ int main(int argc, char **argv)
 	log_init(true, LOG_ERROR, false);
 	result = CHECK_MAIN(argc, argv, TEST(writers_at_work), TEST(settled), TEST(listing), TEST(lines), TEST(blocks),
 	                    TEST(hashes), TEST(takes_in_order), TEST(goes_on_where_the_lake_is),
-	                    TEST(another_owner_was_first), TEST(refuses_what_changed), TEST(frozen));
+	                    TEST(another_owner_was_first), TEST(refuses_what_changed), TEST(frozen),
+	                    TEST(a_reset_while_a_file_is_hashed), TEST(a_file_that_grows_while_it_is_hashed),
+	                    TEST(the_lake_has_other_files), TEST(an_object_that_cannot_be_had_at_first),
+	                    TEST(an_object_that_cannot_be_had_at_all));
 	if (*folder)
 		folder_remove(folder, &err);
 	return result;
