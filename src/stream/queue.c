@@ -222,12 +222,15 @@ static void stand_aside(struct window *window, struct unit *unit)
 	window->aside_bytes += unit->bytes;
 }
 
-/* Takes what stands at the front without rows. False: nothing to take now. */
+/* Takes what stands at the front. False: nothing to take now. */
 static bool take_front(struct queue *queue)
 {
 	struct unit *unit = front(queue);
 
-	if (!unit || !wants(queue, unit))
+	/* While stale units were freed without the lock, another thread may have taken one, or closed the window. */
+	if (queue->window.current)
+		return true;
+	if (!queue->window.open || !unit || !wants(queue, unit))
 		return false;
 	unit = pop(queue);
 	take(queue, unit);

@@ -299,8 +299,13 @@ static void many_threads_share_it_and_all_end(void)
 	int counts[4], sum = 0;
 
 	start(1 << 30);
-	for (int i = 0; i < 300; i++)
+	for (int i = 0; i < 300; i++) {
+		struct unit *stale = message_unit(i % 2, i / 2, &red, 2, 10);
+
+		stale->generation--;
+		queue_push(&queue, stale);
 		queue_push(&queue, message_unit(i % 2, i / 2, &red, 2, 10));
+	}
 	open_window(1 << 20, INT64_MAX, 300);
 	for (int i = 0; i < 4; i++)
 		pthread_create(&threads[i], NULL, pull_thread, &counts[i]);
@@ -312,9 +317,62 @@ static void many_threads_share_it_and_all_end(void)
 	CHECK_INT(queue.window.lanes[0].to, 150);
 	CHECK_INT(queue.window.lanes[1].to, 150);
 	queue_window_clear(&queue);
-	CHECK_INT(released, 300);
+	CHECK_INT(released, 600);
 	CHECK_INT(atomic_load(&queue.in_flight), 0);
 	queue_release(&queue);
+}
+
+static struct ArrowArray pulled_meanwhile;
+
+static void pull_meanwhile(struct message *message)
+{
+	queue_pull(&queue, &pulled_meanwhile);
+}
+
+static void close_meanwhile(struct message *message)
+{
+	queue_window_close(&queue);
+}
+
+/* A stale unit at the front; when it is freed, which is done without the lock, something else happens. */
+static void push_stale(void (*release)(struct message *))
+{
+	struct unit *stale = message_unit(0, 0, &red, 1, 10);
+
+	stale->held->message.release = release;
+	stale->generation--;
+	queue_push(&queue, stale);
+}
+
+static void what_another_thread_takes_meanwhile_is_given_whole(void)
+{
+	start(1 << 20);
+	queue_push(&queue, message_unit(0, 0, &red, 1, 10));
+	open_window(1 << 20, INT64_MAX, 60);
+	push_stale(pull_meanwhile);
+	queue_push(&queue, message_unit(0, 1, &red, 3, 10));
+	queue_push(&queue, message_unit(0, 2, &red, 1, 10));
+	CHECK_INT(pull_all(), 1 + 2 + 1);
+	pulled_meanwhile.release(&pulled_meanwhile);
+	queue_window_close(&queue);
+	CHECK_INT(queue.window.rows, 50);
+	queue_window_clear(&queue);
+	CHECK_INT(released, 3);
+	CHECK_INT(atomic_load(&queue.in_flight), 0);
+	queue_release(&queue);
+}
+
+static void nothing_is_taken_when_the_window_was_closed_meanwhile(void)
+{
+	start(1 << 20);
+	queue_push(&queue, message_unit(0, 0, &red, 1, 10));
+	open_window(1 << 20, INT64_MAX, 60000);
+	push_stale(close_meanwhile);
+	queue_push(&queue, message_unit(0, 1, &red, 1, 10));
+	CHECK_INT(pull_all(), 1);
+	CHECK_INT(queue.window.lanes[0].to, 1);
+	queue_release(&queue);
+	CHECK_INT(released, 2);
 }
 
 static void the_reader_waits_at_the_bound(void)
@@ -392,6 +450,8 @@ int main(int argc, char **argv)
 	                  TEST(a_lane_that_came_later_waits_for_the_next_window), TEST(quarantine_goes_along_in_order),
 	                  TEST(a_window_takes_half_of_the_bound_of_quarantine), TEST(time_ends_it),
 	                  TEST(a_window_goes_on_while_the_stream_is_behind), TEST(many_threads_share_it_and_all_end),
+	                  TEST(what_another_thread_takes_meanwhile_is_given_whole),
+	                  TEST(nothing_is_taken_when_the_window_was_closed_meanwhile),
 	                  TEST(the_reader_waits_at_the_bound), TEST(a_refused_schema_becomes_quarantine),
 	                  TEST(gathered_messages_are_read_again), TEST(one_message_a_window_when_careful));
 }
