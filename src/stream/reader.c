@@ -86,6 +86,7 @@ static void start_lane(struct stream *stream, const struct lake_lane *claimed)
 	lane->read_next = claimed->next_offset;
 	lane->poison = -1;
 	lane->careful_until = 0;
+	lane->paused = false;
 	stream->generations[claimed->partition]++;
 	if (stream->lane_top <= claimed->partition)
 		stream->lane_top = claimed->partition + 1;
@@ -96,6 +97,7 @@ static void start_lane(struct stream *stream, const struct lake_lane *claimed)
 	if (!lane->metrics)
 		lane->metrics = metrics_set(stream->spec->name, claimed->partition);
 	metric_put(lane->metrics, METRIC_OWNED, 1);
+	metric_put(lane->metrics, METRIC_PAUSED, 0);
 	metric_put(lane->metrics, METRIC_NEXT_OFFSET, claimed->next_offset);
 	metric_put(lane->metrics, METRIC_POSITION, claimed->next_offset);
 }
@@ -252,16 +254,20 @@ static int restart_lanes(struct stream *stream, struct error *err)
 
 /* ---- memory */
 
+/* Every lane that is not yet so. After a failure, or when lanes came, once more. */
 static int pause_all(struct stream *stream, bool pause, struct error *err)
 {
+	stream->paused |= pause;
 	for (int i = 0; i < stream->lane_count; i++) {
 		const struct source_ops *ops = stream->source->ops;
+		struct lane *lane = &stream->lanes[i];
 
-		if (stream->lanes[i].state == LANE_FREE)
+		if (lane->state == LANE_FREE || lane->paused == pause)
 			continue;
 		if ((pause ? ops->pause : ops->resume)(stream->source, i, err))
 			return -1;
-		metric_put(stream->lanes[i].metrics, METRIC_PAUSED, pause);
+		lane->paused = pause;
+		metric_put(lane->metrics, METRIC_PAUSED, pause);
 		log_event(pause ? EVENT_LANE_PAUSED : EVENT_LANE_RESUMED,
 		          FIELDS(LOG_TEXT("stream", stream->spec->name), LOG_NUMBER("partition", i)), "partition %d %s",
 		          i, pause ? "paused: the bound of memory is reached" : "resumed");
@@ -286,9 +292,8 @@ static int keep_within_memory(struct stream *stream, struct error *err)
 		if (waited_ms >= PAUSE_AFTER_MS && pause_all(stream, true, err))
 			return -1;
 	}
-	if (stream->paused && queue_wait_room(&stream->queue, 0))
-		return pause_all(stream, false, err);
-	return 0;
+	/* Lanes that came while the others were paused are paused, too. */
+	return stream->paused ? pause_all(stream, !queue_wait_room(&stream->queue, 0), err) : 0;
 }
 
 /* ---- the loop */

@@ -32,6 +32,7 @@ struct lane {
 	enum lane_state state;
 	struct lake_lane lake; /* what the lake holds, as this owner believes */
 	int64_t read_next; /* the next offset expected from the source (reader thread) */
+	bool paused; /* in the source, for memory (reader thread) */
 	int64_t target; /* finish: commit up to here; -1: no target; INT64_MAX: not known yet */
 	int64_t low; /* the topic's oldest offset when the target was set */
 	int64_t careful_until; /* below this offset one message cannot be stored: windows are halved until they hold it
@@ -89,7 +90,7 @@ struct stream {
 	bool reading_done; /* the reader will push nothing more */
 	bool ended;
 	bool ready;
-	bool paused; /* every lane, for memory */
+	bool paused; /* lanes are, for memory; the reader's alone */
 	_Atomic bool learn; /* the table's columns are to be looked at again before more JSON is decoded */
 	char problem[256];
 	struct error failure; /* kind NONE: none */

@@ -1,0 +1,237 @@
+/* The reader's memory: which lanes it pauses while the lake is slow, and that they go on. */
+#include <stdatomic.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/owned.h"
+#include "check.h"
+#include "stream/stream.h"
+#include "test_lake.h"
+#include "wire/source.h"
+
+#define LANES 2
+#define MESSAGES 600 /* a lane; more than there is room for */
+#define MESSAGE_BYTES ((size_t)64 << 10)
+#define MEMORY ((int64_t)64 << 20)
+#define WAIT_MS 30000
+
+/* A topic whose lanes come when the test says so. */
+static struct topic {
+	struct source source; /* first: the vtable's user holds its address */
+	struct source_events events;
+	atomic_bool given[LANES]; /* the group gives it */
+	atomic_bool assigned[LANES], paused[LANES];
+	int64_t next[LANES];
+	int turn;
+	atomic_bool slow; /* no commit comes to its end */
+	atomic_bool stubborn; /* lane 1 cannot be paused */
+} topic;
+
+static char payload[MESSAGE_BYTES];
+
+static enum poll_result topic_poll(struct source *source, int timeout_ms, struct message *ret, struct error *err)
+{
+	for (int i = 0; i < LANES; i++) {
+		struct source_start start = {.partition = i, .offset = -1};
+
+		if (!topic.given[i] || topic.assigned[i])
+			continue;
+		if (topic.events.assigned(topic.events.context, &start, 1, err))
+			return POLL_ERROR;
+		topic.next[i] = start.offset;
+		topic.assigned[i] = true;
+	}
+	for (int i = 0; i < LANES; i++) {
+		int lane = topic.turn++ % LANES;
+
+		if (!topic.assigned[lane] || topic.paused[lane] || topic.next[lane] == MESSAGES)
+			continue;
+		*ret = (struct message){.partition = lane,
+		                        .offset = topic.next[lane]++,
+		                        .payload = (const uint8_t *)payload,
+		                        .size = sizeof payload};
+		return POLL_MESSAGE;
+	}
+	clock_sleep_ms(timeout_ms < 5 ? timeout_ms : 5);
+	return POLL_NOTHING;
+}
+
+static int topic_pause(struct source *source, int32_t partition, struct error *err)
+{
+	if (partition == 1 && topic.stubborn)
+		return error_set(err, ERROR_TRANSIENT, 0, "not now");
+	topic.paused[partition] = true;
+	return 0;
+}
+
+static int topic_resume(struct source *source, int32_t partition, struct error *err)
+{
+	topic.paused[partition] = false;
+	return 0;
+}
+
+static int topic_seek(struct source *source, int32_t partition, int64_t offset, struct error *err)
+{
+	topic.next[partition] = offset;
+	return 0;
+}
+
+static int topic_watermarks(struct source *source, int32_t partition, int64_t *ret_low, int64_t *ret_high,
+                            struct error *err)
+{
+	*ret_low = 0;
+	*ret_high = MESSAGES;
+	return 0;
+}
+
+static int64_t topic_cached_high(struct source *source, int32_t partition)
+{
+	return MESSAGES;
+}
+
+static int topic_count(struct source *source, int32_t *ret_count, struct error *err)
+{
+	*ret_count = LANES;
+	return 0;
+}
+
+static int topic_id(struct source *source, char *id, size_t size, struct error *err)
+{
+	snprintf(id, size, "t");
+	return 0;
+}
+
+/* On the committer's thread, behind its transaction: another may claim lanes meanwhile. */
+static void topic_store_hint(struct source *source, int32_t partition, int64_t next_offset)
+{
+	while (topic.slow)
+		clock_sleep_ms(5);
+}
+
+static void topic_close(struct source *source)
+{
+	for (int32_t i = 0; i < LANES; i++)
+		if (topic.assigned[i])
+			topic.events.revoked(topic.events.context, &i, 1, false);
+}
+
+static struct source *open_topic(void *context, const void *events, struct error *err)
+{
+	static const struct source_ops ops = {
+	        .poll = topic_poll,
+	        .pause = topic_pause,
+	        .resume = topic_resume,
+	        .seek = topic_seek,
+	        .watermarks = topic_watermarks,
+	        .cached_high = topic_cached_high,
+	        .partition_count = topic_count,
+	        .topic_id = topic_id,
+	        .store_hint = topic_store_hint,
+	        .close = topic_close,
+	};
+
+	topic.source.ops = &ops;
+	topic.events = *(const struct source_events *)events;
+	return &topic.source;
+}
+
+static bool becomes_true(const atomic_bool *what)
+{
+	for (int64_t until = clock_monotonic_ms() + WAIT_MS / 3; !*what && clock_monotonic_ms() < until;)
+		clock_sleep_ms(5);
+	return *what;
+}
+
+/* A stream of the topic, whose lake is slow at first. */
+static struct lake_place place;
+static struct stream *stream;
+static struct spec_stream spec = {
+        .name = (char[]){"s"},
+        .catalog = &place.catalog,
+        .schema = (char[]){"main"},
+        .table = (char[]){"events"},
+        .format = FORMAT_JSON,
+        .kafka = {.topic = (char[]){"t"}, .group = (char[]){"g"}},
+        .commit = {.freshness_ms = 50, .max_bytes = 4 << 20},
+        .memory_bytes = MEMORY,
+};
+
+static struct stream_status status_now(void)
+{
+	struct stream_status status;
+
+	stream_status(stream, &status);
+	return status;
+}
+
+static bool begin(void)
+{
+	struct stream_options options = {.open_source = open_topic};
+	struct error err = {0};
+
+	memset(payload, 'x', sizeof payload);
+	memcpy(payload, "{\"text\":\"", 9);
+	memcpy(payload + sizeof payload - 2, "\"}", 2);
+	memset(&topic, 0, sizeof topic);
+	topic.slow = topic.given[0] = true;
+	if (!lake_place_open(&place, BACKEND_SQLITE, 0))
+		return false;
+	stream = stream_start(&spec, place.lake, &options, &err);
+	return stream != NULL;
+}
+
+/* The lake answers again: how many messages are committed, of all? */
+static int64_t end(void)
+{
+	int64_t messages = 0;
+	struct error err = {0};
+
+	topic.slow = false;
+	for (int64_t until = clock_monotonic_ms() + WAIT_MS; clock_monotonic_ms() < until;) {
+		messages = status_now().messages;
+		if (messages == LANES * MESSAGES)
+			break;
+		clock_sleep_ms(20);
+	}
+	stream_stop(stream);
+	if (stream_wait(stream, WAIT_MS, &err) != 1)
+		CHECK_FAIL("it does not end: %s", err.message);
+	stream_free(stream);
+	lake_place_close(&place);
+	return messages;
+}
+
+static void a_lane_that_comes_while_the_others_are_paused(void)
+{
+	int64_t in_flight;
+	bool first, second;
+
+	CHECK(begin());
+	first = becomes_true(&topic.paused[0]);
+	topic.given[1] = true;
+	second = becomes_true(&topic.paused[1]);
+	in_flight = status_now().in_flight;
+	CHECK_INT(end(), LANES * MESSAGES);
+	CHECK(first);
+	CHECK(second);
+	CHECK(in_flight < stream_memory(&spec).queue * 3 / 2);
+}
+
+/* Those that were paused before the one that could not be go on again. */
+static void a_lane_that_cannot_be_paused(void)
+{
+	bool first;
+
+	CHECK(begin());
+	topic.stubborn = topic.given[1] = true;
+	first = becomes_true(&topic.paused[0]);
+	CHECK_INT(end(), LANES * MESSAGES);
+	CHECK(first);
+}
+
+int main(int argc, char **argv)
+{
+	log_init(true, LOG_ERROR, false);
+	return CHECK_MAIN(argc, argv, TEST(a_lane_that_comes_while_the_others_are_paused),
+	                  TEST(a_lane_that_cannot_be_paused));
+}
