@@ -13,6 +13,9 @@
  *  3. An UPDATE, never an append: inserts do not conflict and so fence nobody off.
  *  4. What lanes_prune removes no snapshot of the last LANE_GRACE_MS sees; it never touches a row that holds, so the
  *     fence reads the same with it and without.
+ *  5. A lane's first row is an append (3), so of two first claims at once on a server both stay. Nothing is advanced by
+ *     an epoch that an append gave: who appended claims once more, and who finds several rows makes one of them. Until
+ *     then the row of the highest epoch holds.
  *
  * DuckLake keeps every version of an inlined row, and reads them all to find the one that holds: a commit would take
  * longer with each one before it. lanes_prune bounds them. What a lane's offset once was the ledger says.

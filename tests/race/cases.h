@@ -14,7 +14,7 @@ struct race {
 typedef int race_case(const struct race *race, char *why);
 
 race_case case_first_start, case_interleavings, case_together, case_apart, case_stopped, case_epochs, case_flush,
-        case_prune, case_second_writer;
+        case_prune, case_second_writer, case_first_claims;
 race_case trap_late_read, trap_epoch, trap_appended, trap_one_table, trap_no_lock, trap_no_lock_two_processes;
 race_case trap_commit_after_failure, trap_failed_commit;
 race_case trap_swapped_table, trap_prune_live, trap_prune_young;

@@ -36,6 +36,7 @@ static const struct {
         {"apart", POSTGRES, case_apart},
         {"stopped", POSTGRES, case_stopped},
         {"epochs", EVERY, case_epochs},
+        {"first-claims", POSTGRES, case_first_claims},
         {"flush", POSTGRES, case_flush},
         {"prune", LAKES | ROWS, case_prune},
         {"second-writer", ONE_WRITER, case_second_writer},

@@ -190,6 +190,44 @@ int case_epochs(const struct race *race, char *why)
 	return world_end(&world, failed || expect_clean(&world, &tally) ? -1 : 0, why);
 }
 
+/* Both claim a lane that nobody had: each may append a row, and one must be left, which one of them can advance. */
+static int first_claim_round(struct world *world, int partition)
+{
+	struct race_call claim = {.op = OP_CLAIM, .count = 1, .lanes = {{.partition = partition}}};
+	struct race_reply claimed[2];
+	int64_t found[8] = {0};
+	int last;
+
+	for (int who = 0; who < 2; who++)
+		actor_send(&world->crew.actors[who], &claim);
+	for (int who = 0; who < 2; who++)
+		if (actor_wait(&world->crew.actors[who], 60000, &claimed[who]) != 1 || claimed[who].failed)
+			return world_fail(world, "the claim of lane %d failed: %s", partition,
+			                  claimed[who].error.message);
+	if (world_query(world, found, "SELECT count(*), max(epoch) FROM lake.tarn.offsets_%s_%d", world->stream,
+	                partition))
+		return -1;
+	last = claimed[1].lanes[0].epoch > claimed[0].lanes[0].epoch;
+	if (found[0] != 1 || claimed[last].lanes[0].epoch != found[1])
+		return world_fail(world,
+		                  "lane %d has %" PRId64 " rows, of epoch %" PRId64 "; its owners have %" PRId64
+		                  " and %" PRId64,
+		                  partition, found[0], found[1], claimed[0].lanes[0].epoch, claimed[1].lanes[0].epoch);
+	if (commits_alone(world, !last))
+		return world_fail(world, "an owner of an old epoch committed");
+	return commits_alone(world, last) ? 0 : world_fail(world, "the owner of lane %d could not commit", partition);
+}
+
+int case_first_claims(const struct race *race, char *why)
+{
+	struct world world;
+	int failed = world_open(&world, race->catalog, shape_of(race), false, race->seed);
+
+	for (int n = 0; !failed && n < race->rounds / 4 + 10; n++)
+		failed = first_claim_round(&world, 1000 + n);
+	return world_end(&world, failed ? -1 : 0, why);
+}
+
 /* ---- maintenance and a second process */
 
 /* Each process attached before any had made Tarn's tables: all keep Tarn's rows in the catalog. */

@@ -100,6 +100,27 @@ def test_zombie(kafka, make_lake, record_property, protocol, point):
     assert first
 
 
+@pytest.mark.parametrize("late", [0, 1])
+def test_a_new_lane_that_two_claim_at_once(kafka, make_lake, late):
+    """Each reads that nobody has it, and one takes so long to say so that the other may have begun: of two groups, so that each
+    believes to own it."""
+    topic = kafka.topic(1)
+    producer = kafka.producer()
+    seqs = list(producer.events(topic, 5, rows=4))
+    lake = make_lake("postgres", kafka.address, topic, properties=FAST_GROUP)
+    manifests = [lake.manifest, lake.write("other.yaml", group=support.unique("group"))]
+    # The third COMMIT is that of the first claim: Tarn's tables and the lane's are made by those before.
+    both = [lake.start(faults=f"commit.before:3:sleep={3000 if who == late else 1500}", manifest=manifest)
+            for who, manifest in enumerate(manifests)]
+    for process in both:
+        process.wait_event("lane_assigned", timeout_s=60)
+    both[late].kill()
+    support.eventually("all is in", lambda: lake.verify(topic=True)["table_rows"] == len(seqs), 60, 0.3)
+    both[1 - late].drain()
+    lake.assert_exactly_once(seqs)
+    assert lake.read("SELECT count(*) FROM lake.tarn.offsets_events_0") == [(1,)]
+
+
 def stopped(pid):
     with open(f"/proc/{pid}/status") as status:
         return any(line.startswith("State:\tT") for line in status)
