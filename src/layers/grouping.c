@@ -297,23 +297,46 @@ static bool is_key(const struct grouping *g, const struct node *node)
 	const struct node *item = find_item(g, node, &alias);
 
 	for (int i = 0; i < g->key_count; i++)
-		if (node_equals(g->keys[i], node, g->table) || (item && g->keys[i] == item))
+		if (node_equals(g->keys[i], node, g->table) || (item && node_equals(g->keys[i], item, g->table)))
 			return true;
 	return false;
 }
 
-/* An alias in HAVING whose item has a CAST of a group. Within an aggregate a name is a column's. */
-static const char *find_cast_alias(const struct reading *r, const struct grouping *g, const struct node *node)
+/* To the result keys and aggregates are columns, whose CASTs were checked for each row (replace_grouped). */
+static bool is_of_group(const void *context, const struct node *node)
+{
+	const struct grouping *g = context;
+
+	for (int i = 0; i < g->aggregate_count; i++)
+		if (node_equals(g->aggregates[i], node, g->table))
+			return true;
+	return is_key(g, node);
+}
+
+/* An alias in HAVING whose item has a CAST of what a group became. */
+static const char *find_cast_alias(const struct grouping *g, const struct node *node, const bool *casts)
 {
 	const char *found = NULL;
 
-	if (!node || is_key(g, node) ||
-	    (node_is(node, "class", "FUNCTION") && function_aggregates(r->functions, node_text(node, "function_name"))))
+	if (is_of_group(g, node))
 		return NULL;
-	found = shape_cast_alias(node, g->items, node_count(g->items));
+	found = shape_cast_alias(node, g->items, casts);
 	for (int i = 0; !found && i < node_count(node); i++)
-		found = find_cast_alias(r, g, node_at(node, i));
+		found = find_cast_alias(g, node_at(node, i), casts);
 	return found;
+}
+
+static enum answer check_having(struct reading *r, const struct grouping *g)
+{
+	OWNED_FREE bool *casts = g->having ? shape_find_casts(g->items, is_of_group, g) : NULL;
+	const char *alias = casts ? find_cast_alias(g, g->having, casts) : NULL;
+
+	if (g->having && !casts)
+		return (enum answer)error_no_memory(r->err);
+	if (!alias)
+		return TAKEN;
+	shape_fix(r, "its HAVING has the alias %.63s of a CAST: write the expression", alias);
+	return WHOLE;
 }
 
 static int read_result(struct reading *r, const struct grouping *g)
@@ -348,7 +371,6 @@ enum answer shape_read_grouping(struct reading *r, const struct node *query, int
 	                     .having = node_get(query, "having"),
 	                     .table = r->shape->stages[stage].alias};
 	enum answer answer = read_keys(r, query, &g);
-	const char *doubtful;
 
 	if (answer != TAKEN)
 		return answer;
@@ -360,11 +382,9 @@ enum answer shape_read_grouping(struct reading *r, const struct node *query, int
 	}
 	if (find_aggregates(r, &g, g.having))
 		return BROKEN;
-	doubtful = find_cast_alias(r, &g, g.having);
-	if (doubtful) {
-		shape_fix(r, "its HAVING has the alias %.63s of a CAST: write the expression", doubtful);
-		return WHOLE;
-	}
+	answer = check_having(r, &g);
+	if (answer != TAKEN)
+		return answer;
 	r->shape->kind = SHAPE_GROUPS;
 	r->shape->key_count = g.key_count;
 	r->shape->aggregates = calloc((size_t)g.aggregate_count + 1, sizeof *r->shape->aggregates);

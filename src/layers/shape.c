@@ -234,18 +234,26 @@ static int add_doubtful(struct reading *r, struct stage *stage, const char *name
 }
 
 /* The names in a WHERE that an item of the select list has for an alias. */
-static int find_doubtful(struct reading *r, struct stage *stage, const struct node *where, const struct node *items)
+static int add_doubtful_of(struct reading *r, struct stage *stage, const struct node *where, const struct node *items,
+                           const bool *casts)
 {
-	const char *alias = where ? shape_cast_alias(where, items, node_count(items)) : NULL;
+	const char *alias = shape_cast_alias(where, items, casts);
 
-	if (!where)
-		return 0;
 	if (alias && add_doubtful(r, stage, alias))
 		return -1;
 	for (int i = 0; i < node_count(where); i++)
-		if (find_doubtful(r, stage, node_at(where, i), items))
+		if (add_doubtful_of(r, stage, node_at(where, i), items, casts))
 			return -1;
 	return 0;
+}
+
+static int find_doubtful(struct reading *r, struct stage *stage, const struct node *where, const struct node *items)
+{
+	OWNED_FREE bool *casts = where ? shape_find_casts(items, NULL, NULL) : NULL;
+
+	if (!where)
+		return 0;
+	return casts ? add_doubtful_of(r, stage, where, items, casts) : error_no_memory(r->err);
 }
 
 /* ---- what stands behind FROM */

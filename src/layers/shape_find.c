@@ -1,6 +1,7 @@
 /*
  * shape_find.c - what stands anywhere in an expression or a SELECT.
  */
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -116,29 +117,50 @@ int64_t shape_location(const struct node *expression)
 	return location;
 }
 
-/* Does it have a CAST, or the alias of an item before `count` that has one? */
-static bool casts_something(const struct node *node, const struct node *items, int count)
+/* Which of the first `count` items the name is the alias of; -1: none. An item that has a column of its alias in it
+ * tells that there is one, which goes before. */
+static int alias_of(const struct node *node, const struct node *items, int count)
 {
-	if (node_is(node, "class", "CAST") || shape_cast_alias(node, items, count))
+	const struct node *names = node_get(node, "column_names");
+
+	for (int i = 0; node_is(node, "class", "COLUMN_REF") && node_count(names) == 1 && i < count; i++) {
+		const char *alias = node_text(node_at(items, i), "alias");
+
+		if (*alias && !strcasecmp(alias, node_text(node_at(names, 0), NULL)) &&
+		    !shape_names_column(node_at(items, i), alias))
+			return i;
+	}
+	return -1;
+}
+
+static bool casts_something(const struct node *node, const struct node *items, const bool *casts, int count,
+                            bool (*is_column)(const void *context, const struct node *node), const void *context)
+{
+	int item = alias_of(node, items, count);
+
+	if (is_column && is_column(context, node))
+		return false;
+	if (node_is(node, "class", "CAST") || (item >= 0 && casts[item]))
 		return true;
 	for (int i = 0; i < node_count(node); i++)
-		if (casts_something(node_at(node, i), items, count))
+		if (casts_something(node_at(node, i), items, casts, count, is_column, context))
 			return true;
 	return false;
 }
 
-const char *shape_cast_alias(const struct node *node, const struct node *items, int count)
+bool *shape_find_casts(const struct node *items, bool (*is_column)(const void *context, const struct node *node),
+                       const void *context)
 {
-	const struct node *names = node_get(node, "column_names");
+	bool *casts = calloc((size_t)node_count(items) + 1, sizeof *casts);
 
-	if (!node_is(node, "class", "COLUMN_REF") || node_count(names) != 1)
-		return NULL;
-	for (int i = 0; i < count; i++) {
-		const char *alias = node_text(node_at(items, i), "alias");
+	for (int i = 0; casts && i < node_count(items); i++)
+		casts[i] = casts_something(node_at(items, i), items, casts, i, is_column, context);
+	return casts;
+}
 
-		if (*alias && !strcasecmp(alias, node_text(node_at(names, 0), NULL)) &&
-		    casts_something(node_at(items, i), items, i))
-			return alias;
-	}
-	return NULL;
+const char *shape_cast_alias(const struct node *node, const struct node *items, const bool *casts)
+{
+	int item = alias_of(node, items, node_count(items));
+
+	return item >= 0 && casts[item] ? node_text(node_at(items, item), "alias") : NULL;
 }

@@ -43,9 +43,13 @@ const char *shape_varying_name(const struct node *varying);
 bool shape_names_column(const struct node *node, const char *name);
 /* May the SELECT read a row as one value? */
 bool shape_reads_rows(const struct node *root);
-/* The alias that the node is, of one of the first `count` items that has a CAST, itself or by a further alias. Where
- * the CAST refuses, DuckDB fails, and what Tarn makes of it has NULL. Borrowed; NULL: it is none. */
-const char *shape_cast_alias(const struct node *node, const struct node *items, int count);
+/* Which items of a select list have a CAST, themselves or by the alias of one before; not within what is_column says
+ * that it is a column already (NULL: nothing is). Owned; NULL: no memory. */
+bool *shape_find_casts(const struct node *items, bool (*is_column)(const void *context, const struct node *node),
+                       const void *context);
+/* The alias of such an item that the node is. Where the CAST refuses, DuckDB fails, and what Tarn makes of it has NULL.
+ * Borrowed; NULL: it is none. */
+const char *shape_cast_alias(const struct node *node, const struct node *items, const bool *casts);
 /* Where the expression begins, as far as one of its nodes says. */
 int64_t shape_location(const struct node *expression);
 
