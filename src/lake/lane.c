@@ -283,7 +283,7 @@ static int check_topic_id(const struct lane_key *key, const struct lake_lane *la
 }
 
 static int insert_row(struct lake_session *session, const struct lane_key *key, const char *owner,
-                      const struct lake_lane *lane, const char *topic_id, struct error *err)
+                      const struct lake_lane *lane, struct error *err)
 {
 	OWNED_BUFFER struct buffer sql = {0};
 
@@ -295,7 +295,7 @@ static int insert_row(struct lake_session *session, const struct lane_key *key, 
 	buffer_text(&sql, ", ");
 	buffer_sql_text(&sql, key->topic);
 	buffer_text(&sql, ", ");
-	buffer_sql_text(&sql, topic_id);
+	buffer_sql_text(&sql, lane->topic_id);
 	buffer_printf(&sql, ", %d, ", lane->partition);
 	buffer_sql_text(&sql, owner);
 	buffer_printf(&sql, ", %" PRId64 ", %" PRId64 ", %" PRId64 ", now())", lane->epoch, lane->first_offset,
@@ -305,7 +305,7 @@ static int insert_row(struct lake_session *session, const struct lane_key *key, 
 
 /* INVARIANT 5: several rows become one. Of two that do so at once one meets a conflict, as of two UPDATEs. */
 static int join_rows(struct lake_session *session, const struct lane_key *key, const char *owner,
-                     const struct lake_lane *lane, const char *topic_id, struct error *err)
+                     const struct lake_lane *lane, struct error *err)
 {
 	OWNED_BUFFER struct buffer sql = {0};
 
@@ -316,11 +316,11 @@ static int join_rows(struct lake_session *session, const struct lane_key *key, c
 	buffer_printf(&sql, " AND \"partition\" = %d", lane->partition);
 	if (duck_exec(session->connection, buffer_string(&sql), NULL, err))
 		return -1;
-	return insert_row(session, key, owner, lane, topic_id, err);
+	return insert_row(session, key, owner, lane, err);
 }
 
 static int update_row(struct lake_session *session, const struct lane_key *key, const char *owner,
-                      const struct lake_lane *lane, const char *topic_id, struct error *err)
+                      const struct lake_lane *lane, struct error *err)
 {
 	OWNED_BUFFER struct buffer sql = {0};
 	int64_t changed = 0;
@@ -331,7 +331,7 @@ static int update_row(struct lake_session *session, const struct lane_key *key, 
 	buffer_text(&sql, " SET owner = ");
 	buffer_sql_text(&sql, owner);
 	buffer_text(&sql, ", topic_id = ");
-	buffer_sql_text(&sql, topic_id);
+	buffer_sql_text(&sql, lane->topic_id);
 	buffer_printf(&sql,
 	              ", epoch = %" PRId64 ", first_offset = %" PRId64 ", next_offset = %" PRId64
 	              ", updated_at = now()",
@@ -353,6 +353,8 @@ static int take_over(const struct lane_key *key, struct lake_lane *lane, const s
 
 	if (!anew && check_topic_id(key, lane, known, start, &anew, err))
 		return -1;
+	if (!*lane->topic_id) /* this broker says none, and the ledger's rows are of the lane's */
+		memcpy(lane->topic_id, known->topic_id, sizeof lane->topic_id);
 	lane->epoch = known->epoch < 0 ? 1 : known->epoch + 1;
 	lane->first_offset = known->first_offset;
 	lane->next_offset = known->next_offset;
@@ -377,14 +379,10 @@ static int claim_in_transaction(struct lake_session *session, const struct lane_
 	if (read_rows(session, key, lanes, count, known, rows, err))
 		return -1;
 	for (int i = 0; i < count; i++) {
-		const char *topic_id = *lanes[i].topic_id ? lanes[i].topic_id : known[i].topic_id;
-
 		if (take_over(key, &lanes[i], &known[i], start, err))
 			return -1;
 		*ret_first |= !rows[i];
-		if ((!rows[i]      ? insert_row
-		     : rows[i] > 1 ? join_rows
-		                   : update_row)(session, key, owner, &lanes[i], topic_id, err))
+		if ((!rows[i] ? insert_row : rows[i] > 1 ? join_rows : update_row)(session, key, owner, &lanes[i], err))
 			return -1;
 	}
 	return 0;
