@@ -8,6 +8,8 @@
 
 #define TOPIC_CHARACTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
 
+#define FILES "files:" /* the topic of a stream of files: stream/files.c */
+
 /* Digits, without sign or space. What follows them; NULL where there are none, or they are more than `most`. */
 static const char *read_digits(const char *text, int64_t most, int64_t *ret)
 {
@@ -29,10 +31,11 @@ static const char *read_digits(const char *text, int64_t most, int64_t *ret)
 
 static bool read_place(const char *text, bool whole, struct place *place)
 {
-	size_t size = strspn(text, TOPIC_CHARACTERS);
+	size_t files = strncmp(text, FILES, strlen(FILES)) ? 0 : strlen(FILES);
+	size_t size = files + strspn(text + files, TOPIC_CHARACTERS);
 	int64_t partition;
 
-	if (!size || size > PLACE_TOPIC_MAX)
+	if (size == files || size > PLACE_TOPIC_MAX)
 		return false;
 	memcpy(place->topic, text, size);
 	text += size;

@@ -25,6 +25,9 @@ static void reads_places(void)
 	CHECK_INT(parse("t/2147483647:9223372036854775806", true), 0);
 	CHECK_INT(place.partition, 2147483647);
 	CHECK(place.offset == INT64_MAX - 1);
+	CHECK_INT(parse("files:orders/0:17", true), 0);
+	CHECK_TEXT(place.topic, "files:orders");
+	CHECK_INT(place.offset, 17);
 	CHECK_INT(parse("t/007:010", true), 0);
 	CHECK_INT(place.partition, 7);
 	CHECK_INT(place.offset, 10);
@@ -73,6 +76,9 @@ static void refuses_what_is_none(void)
 	        "t/0:99999999999999999999",
 	        "t/0:1\n",
 	        "t'/0:1",
+	        "files:/0:1",
+	        "file:t/0:1",
+	        "files:files:t/0:1",
 	};
 	char text[400];
 
