@@ -142,7 +142,7 @@ static void append_value(struct buffer *sql, const struct column *column, const 
 	if (!column->nullable) {
 		buffer_text(sql, "CASE WHEN ");
 		buffer_sql_name(sql, column->name);
-		buffer_text(sql, " IS NULL THEN error('NOT NULL constraint failed: ' || ");
+		buffer_text(sql, " IS NULL THEN error('" DUCK_NOT_NULL "' || ");
 		buffer_sql_text(sql, column->name);
 		buffer_text(sql, ") ELSE ");
 	}
@@ -165,11 +165,11 @@ static int compose_columns(const struct table *table, const struct duck_rows *so
 
 	buffer_init(&sql, 65536);
 	buffer_text(&sql, "SELECT column_name, data_type, is_nullable, column_default FROM duckdb_columns() WHERE "
-	                  "database_name = 'lake' AND schema_name = ");
+	                  "database_name = 'lake' AND lower(schema_name) = lower(");
 	buffer_sql_text(&sql, table->schema);
-	buffer_text(&sql, " AND table_name = ");
+	buffer_text(&sql, ") AND lower(table_name) = lower(");
 	buffer_sql_text(&sql, table->name);
-	buffer_text(&sql, " ORDER BY column_index");
+	buffer_text(&sql, ") ORDER BY column_index");
 	if (duck_query(table->session->connection, buffer_string(&sql), &rows, err))
 		return -1;
 	for (int64_t i = 0; i < rows.row_count; i++) {

@@ -38,13 +38,13 @@ int table_columns(const struct table *table, struct duck_rows *ret_columns, stru
 	OWNED_BUFFER struct buffer sql = {0};
 
 	buffer_init(&sql, 65536);
-	buffer_text(
-	        &sql,
-	        "SELECT column_name, data_type FROM duckdb_columns() WHERE database_name = 'lake' AND schema_name = ");
+	buffer_text(&sql, "SELECT column_name, data_type FROM duckdb_columns() WHERE database_name = 'lake' AND "
+	                  "lower(schema_name) = "
+	                  "lower(");
 	buffer_sql_text(&sql, table->schema);
-	buffer_text(&sql, " AND table_name = ");
+	buffer_text(&sql, ") AND lower(table_name) = lower(");
 	buffer_sql_text(&sql, table->name);
-	buffer_text(&sql, " ORDER BY column_index");
+	buffer_text(&sql, ") ORDER BY column_index");
 	return duck_query(table->session->connection, buffer_string(&sql), ret_columns, err);
 }
 

@@ -10,10 +10,11 @@ int lake_has_table(struct lake_session *session, const char *schema, const char 
 	OWNED_DUCK_ROWS struct duck_rows rows = {0};
 
 	buffer_init(&sql, 65536);
-	buffer_text(&sql, "SELECT 1 FROM duckdb_tables() WHERE database_name = 'lake' AND schema_name = ");
+	buffer_text(&sql, "SELECT 1 FROM duckdb_tables() WHERE database_name = 'lake' AND lower(schema_name) = lower(");
 	buffer_sql_text(&sql, schema);
-	buffer_text(&sql, " AND table_name = ");
+	buffer_text(&sql, ") AND lower(table_name) = lower(");
 	buffer_sql_text(&sql, table);
+	buffer_text(&sql, ")");
 	if (duck_query(session->connection, buffer_string(&sql), &rows, err))
 		return -1;
 	*ret_exists = rows.row_count > 0;

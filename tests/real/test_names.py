@@ -1,0 +1,38 @@
+"""A table's name is one name, however it is written: DuckDB and DuckLake compare names without case."""
+
+import json
+
+import pytest
+import support
+import yaml
+from support import places
+
+API = {"apiVersion": "ducklake.featherman.dev/v1alpha1"}
+
+
+@pytest.mark.parametrize("backend", places("sqlite", "postgres", "file"))
+def test_a_table_that_is_there_by_another_case(folder, request, backend):
+    target, settings = f"ducklake:sqlite:{folder}/catalog", {"type": backend, "path": "catalog"}
+    if backend == "postgres":
+        postgres = request.getfixturevalue("postgres")
+        connection = postgres.connection(postgres.database())
+        target, settings = f"ducklake:postgres:{connection}", {"type": backend, "connection": connection}
+    if backend == "file":
+        target = f"{folder}/catalog"
+    con = support.attach(target, "" if backend == "file" else f"(DATA_PATH '{folder}/data')")
+    con.execute("CREATE TABLE lake.\"Events\" (n BIGINT)")
+    con.close()
+    (folder / "in").mkdir()
+    for n in (1, 2):
+        (folder / "in" / f"{n}.json").write_text(json.dumps({"n": n, f"more{n}": "x"}) + "\n")
+        catalog = {"backend": settings} | ({} if backend == "file" else {"dataPath": "data"})
+        stream = {"catalogRef": "main", "table": "events", "format": "json", "source": {"files": "in/*.json", "settle": "0s"}}
+        (folder / "tarn.yaml").write_text(yaml.safe_dump_all([
+            API | {"kind": "DuckLakeCatalog", "metadata": {"name": "main"}, "spec": catalog},
+            API | {"kind": "DuckLakeStream", "metadata": {"name": "s"}, "spec": stream}]))
+        done = support.tarn("run", "tarn.yaml", "--once", folder=folder, timeout_s=40)
+        assert done.returncode == support.DONE, done.stderr
+        assert support.tarn("verify", "tarn.yaml", folder=folder).returncode == support.DONE
+    con = support.attach(target, "(READ_ONLY)")
+    assert con.execute("SELECT n, more1, more2 FROM lake.events ORDER BY n").fetchall() == [(1, "x", None), (2, None, "x")]
+    con.close()
