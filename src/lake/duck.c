@@ -30,6 +30,11 @@ static bool has(const char *text, const char *part)
 	return strstr(text, part) != NULL;
 }
 
+static bool has_prefix(const char *text, const char *prefix)
+{
+	return !strncmp(text, prefix, strlen(prefix));
+}
+
 /* Errors about rows quote them: their text is foreign and tells nothing. */
 bool duck_is_about_rows(int type)
 {
@@ -40,7 +45,10 @@ bool duck_is_about_rows(int type)
 
 enum error_kind duck_kind(int type, const char *message)
 {
-	if (duck_is_about_rows(type))
+	/* What the user wrote, and names so: its words say nothing of the lake. (While a statement is prepared errors
+	 * of files and servers have the type BINDER as well.) */
+	if (duck_is_about_rows(type) || has_prefix(message, "Binder Error: ") ||
+	    has_prefix(message, "Parser Error: ") || has_prefix(message, "Invalid Input Error: " DUCK_NOT_NULL))
 		return ERROR_INVALID;
 	/* All commit failures have the type TRANSACTION; only their text tells them apart. */
 	if (has(message, "ransaction conflict") || has(message, "Conflict on") || has(message, "write-write conflict"))
@@ -96,15 +104,16 @@ bool duck_is_about_system(const struct error *err)
 
 int duck_fail(int type, const char *message, struct error *err)
 {
-	char text[sizeof err->message];
+	OWNED_FREE char *text = strdup(message ? message : "DuckDB gave no reason");
 
+	if (!text)
+		return error_no_memory(err);
 	/* The first line is the sentence; what follows is DuckDB's picture of the statement. Why a COMMIT failed
 	 * DuckLake says on the second. */
-	snprintf(text, sizeof text, "%s", message ? message : "DuckDB gave no reason");
 	if (has(text, "Failed to commit DuckLake transaction.\n"))
 		*strchr(text, '\n') = ' ';
 	text[strcspn(text, "\n")] = 0;
-	log_mask(text);
+	log_mask(text); /* before it is cut: of a secret that is cut in two nobody finds the first half */
 	return error_set(err, duck_kind(type, message ? message : ""), type, "%s", text);
 }
 

@@ -126,5 +126,7 @@ bool duck_is_about_catalog(int code);
 bool duck_is_about_system(const struct error *err);
 /* A value of the rows is what the statement failed on, for certain. */
 bool duck_is_about_rows(int code);
+/* How SQL of Tarn's own says so by error(), before the column. */
+#define DUCK_NOT_NULL "NOT NULL constraint failed: "
 
 #endif

@@ -1,4 +1,5 @@
 /* A statement that runs through the pending interface fails as it does without: same type, same words. */
+#include "base/log.h"
 #include "check.h"
 #include "lake/duck.h"
 
@@ -39,7 +40,42 @@ static void long_statements_fail_alike(void)
 	duck_close(duck);
 }
 
+/* Of duckdb_error_type. */
+enum { PARSER = 14, BINDER = 24, INVALID_INPUT = 32 };
+
+/* Names in a statement are the user's: a column called connection_id has nothing to do with a connection. */
+static void words_of_the_user_tell_nothing(void)
+{
+	CHECK_INT(duck_kind(BINDER, "Binder Error: Referenced column \"connection_id\" not found"), ERROR_INVALID);
+	CHECK_INT(duck_kind(PARSER, "Parser Error: syntax error at or near \"timeout\""), ERROR_INVALID);
+	CHECK_INT(duck_kind(INVALID_INPUT, "Invalid Input Error: " DUCK_NOT_NULL "connection_id"), ERROR_INVALID);
+	/* While a statement is prepared errors of servers have that type, too. */
+	CHECK_INT(duck_kind(BINDER, "IO Error: Unable to connect: Connection refused"), ERROR_TRANSIENT);
+}
+
+/* Wherever the room for a message ends. */
+static void no_half_of_a_secret_is_told(void)
+{
+	static const char secret[] = "a-password-of-32-characters-0123";
+	struct error err = {0};
+	struct duck *duck = duck_open(NULL, NULL, 0, &err);
+	struct duck_connection *connection = duck_connect(duck, &err);
+	char sql[800];
+
+	log_mask_secret(secret);
+	for (int at = (int)sizeof err.message - 80; at < (int)sizeof err.message; at++) {
+		snprintf(sql, sizeof sql, "SELECT error('%*s%s')", at, "", secret);
+		err = (struct error){0};
+		CHECK_INT(duck_exec(connection, sql, NULL, &err), -1);
+		if (strstr(err.message, "a-p"))
+			CHECK_FAIL("with the secret at byte %d: %s", at, err.message);
+	}
+	duck_disconnect(connection);
+	duck_close(duck);
+}
+
 int main(int argc, char **argv)
 {
-	return CHECK_MAIN(argc, argv, TEST(long_statements_fail_alike));
+	return CHECK_MAIN(argc, argv, TEST(long_statements_fail_alike), TEST(words_of_the_user_tell_nothing),
+	                  TEST(no_half_of_a_secret_is_told));
 }
