@@ -501,16 +501,6 @@ static int attempt_commit(struct stream *stream, struct batch_schema *schema, st
 	return done == 1;
 }
 
-/* Another process that makes the same table at once is no trouble. */
-static void tell_unprepared(struct stream *stream, const struct error *err)
-{
-	if (err->kind == ERROR_CONFLICT)
-		return;
-	stream_problem(stream, err->message);
-	log_event(EVENT_LAKE, FIELDS(LOG_TEXT("stream", stream->spec->name)), "nothing can be committed yet: %s",
-	          err->message);
-}
-
 static int work_once(struct stream *stream, struct error *err)
 {
 	int64_t enough = smaller(stream->queue.bound / 4, stream->spec->commit.max_bytes / 4);
@@ -522,8 +512,6 @@ static int work_once(struct stream *stream, struct error *err)
 		return 0;
 	if (schema && (prepared = targets_prepare(stream, schema, err))) {
 		batch_schema_release(schema);
-		if (prepared < 0)
-			tell_unprepared(stream, err);
 		return prepared < 0 ? -1 : 0;
 	}
 	return attempt_commit(stream, schema, err) ? 0 : -1;

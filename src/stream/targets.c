@@ -92,6 +92,17 @@ static int refuse_schema(struct stream *stream, const struct batch_schema *schem
 	return 0;
 }
 
+/* Another process that makes the same table at once is none. Returns -1. */
+static int tell_trouble(struct stream *stream, const struct error *err)
+{
+	if (err->kind == ERROR_CONFLICT)
+		return -1;
+	stream_problem(stream, err->message);
+	log_event(EVENT_LAKE, FIELDS(LOG_TEXT("stream", stream->spec->name)), "nothing can be committed yet: %s",
+	          err->message);
+	return -1;
+}
+
 int targets_prepare(struct stream *stream, struct batch_schema *schema, struct error *err)
 {
 	struct append_target *target;
@@ -104,7 +115,7 @@ int targets_prepare(struct stream *stream, struct batch_schema *schema, struct e
 		return -1;
 	if (append_prepare(target, schema, queue_row_bytes(&stream->queue, schema), &created, err)) {
 		if (err->kind != ERROR_INVALID)
-			return -1;
+			return tell_trouble(stream, err);
 		return refuse_schema(stream, schema, err) ? -1 : 1;
 	}
 	if (created || append_changes_table(target))
