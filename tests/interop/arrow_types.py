@@ -324,7 +324,7 @@ in a struct).
 | INTERVAL | interval[month, day, nano], which polars has not | utf8 | its text | text |
 | UNION | sparse_union, which pandas and polars have not | utf8 | its text | object of its member: `{"t":"x"}` |
 | ARRAY | fixed_size_list | list | its text | list |
-| JSON | utf8 | utf8 | its text | as it is |
+| JSON | utf8 | utf8 | its text | as it is, on one line; what is no JSON is a text |
 | GEOMETRY | binary (WKB, geoarrow.wkb) | binary (WKB) | its text (WKT) | text |
 
 - Texts are DuckDB's casts to VARCHAR, but for three doubles, 2^81, 2^91 and 2^807, which DuckDB 1.5.5 writes as other numbers:
@@ -332,6 +332,8 @@ in a struct).
 - CSV (RFC 4180) has a header line and LF; NULL is empty, an empty text is `""`. NaN and the infinities are `nan`, `inf`, `-inf`.
 - JSON has neither NaN nor Infinity: they are null, or what an endpoint's `nullAs` says, as NULL is. Two columns `a` become `a`
   and `a_2`. Numbers are written with all of their digits: a reader that makes doubles of them may lose some.
+- An arrow.json value is stored as it comes, and DuckDB's cast to JSON takes more than RFC 8259 does (`[1,]`): in JSON and NDJSON
+  what is none is a text, so that it can pass for nothing else.
 - Zoned timestamps are Arrow instants in microseconds; as text they are in the session's zone.
 - An answer that ends in an error has no end: no `]`, no end-of-stream marker of Arrow, no footer of Parquet.
 """
