@@ -84,16 +84,6 @@ static void pause_lanes(struct kafka_source *source, int from)
 	}
 }
 
-/* Full of paused lanes' messages, although they are paused: the lane that has one more reads on from its position. */
-static void make_room(struct kafka_source *source, rd_kafka_message_t *m)
-{
-	struct lane *lane = lane_at(source, m->partition);
-
-	rd_kafka_message_destroy(m);
-	if (lane)
-		lead_astray(source, lane);
-}
-
 static void close_gaps(struct kafka_source *source)
 {
 	int kept = 0;
@@ -103,6 +93,23 @@ static void close_gaps(struct kafka_source *source)
 			source->ahead[kept++] = source->ahead[i];
 	source->ahead_at = 0;
 	source->ahead_count = kept;
+}
+
+/*
+ * Full of paused lanes' messages, for others were given out. One more of these is let go of, and its lane reads on from
+ * its position; for one of a lane that is not paused the first of these lanes lets go of its own. True: there is room.
+ */
+static bool make_room(struct kafka_source *source, const rd_kafka_message_t *m)
+{
+	struct lane *lane = lane_at(source, m->partition);
+	bool waits = lane && lane->pause == PAUSE_NONE;
+
+	if (waits)
+		lane = lane_at(source, source->ahead[0]->partition);
+	if (lane)
+		lead_astray(source, lane);
+	close_gaps(source);
+	return waits;
 }
 
 bool ahead_fetch(struct kafka_source *source, int timeout_ms)
@@ -115,8 +122,8 @@ bool ahead_fetch(struct kafka_source *source, int timeout_ms)
 	if (!m)
 		return false;
 	close_gaps(source);
-	if (source->ahead_count == AHEAD_MAX) {
-		make_room(source, m);
+	if (source->ahead_count == AHEAD_MAX && !make_room(source, m)) {
+		rd_kafka_message_destroy(m);
 		return true;
 	}
 	from = source->ahead_count;

@@ -69,7 +69,8 @@ static const char *new_topic(void)
 	return embedded_broker_create_topic(broker, name, LANES, NULL) ? NULL : name;
 }
 
-static int fill(const char *topic, int messages)
+/* lane: of all; -1: each lane has its share. */
+static int fill_lane(const char *topic, int messages, int lane)
 {
 	struct producer_config config = {.brokers = embedded_broker_address(broker), .embedded = true};
 	struct error err = {0};
@@ -84,7 +85,7 @@ static int fill(const char *topic, int messages)
 
 		result = producer_send(producer,
 		                       &(struct producer_message){.topic = topic,
-		                                                  .partition = i % LANES,
+		                                                  .partition = lane < 0 ? i % LANES : lane,
 		                                                  .payload = text,
 		                                                  .size = (size_t)size,
 		                                                  .key = "k",
@@ -102,6 +103,11 @@ static int fill(const char *topic, int messages)
 		printf("# fill: %s\n", err.message);
 	producer_close(producer);
 	return result;
+}
+
+static int fill(const char *topic, int messages)
+{
+	return fill_lane(topic, messages, -1);
 }
 
 static struct source *open_reader(struct reader *reader, const char *topic, const char *group, const char *property,
@@ -264,6 +270,32 @@ static void pauses_and_resumes(const char *strategy)
 	read_to_end(source, &reader, LANES, &err);
 	CHECK_INT(reader.received[1], 250);
 	CHECK_INT(source->ops->pause(source, 99, &err), -1);
+	source->ops->close(source);
+}
+
+/* Messages of a paused lane that were taken ahead, as many as there is room for, do not keep others from coming. */
+static void a_paused_lane_leaves_room(void)
+{
+	struct reader reader = {0};
+	struct error err = {0};
+	const char *topic = new_topic();
+	struct source *source;
+
+	CHECK_INT(fill_lane(topic, 1000, 1), 0);
+	source = open_reader(&reader, topic, topic, NULL, NULL, &err);
+	for (int64_t deadline = clock_monotonic_ms() + WAIT_MS;
+	     reader.received[1] < 300 && clock_monotonic_ms() < deadline;)
+		take(source, &reader, &err);
+	CHECK_INT(source->ops->pause(source, 1, &err), 0);
+	CHECK_INT(fill_lane(topic, 40, 0), 0);
+	for (int64_t deadline = clock_monotonic_ms() + WAIT_MS;
+	     reader.received[0] < 40 && clock_monotonic_ms() < deadline;)
+		take(source, &reader, &err);
+	CHECK_INT(reader.received[0], 40);
+	CHECK_INT(reader.received[1], 300);
+	CHECK_INT(source->ops->resume(source, 1, &err), 0);
+	read_to_end(source, &reader, LANES, &err);
+	CHECK_INT(reader.received[1], 1000);
 	source->ops->close(source);
 }
 
@@ -717,13 +749,13 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	result = CHECK_MAIN(argc, argv, TEST(starts_cooperative), TEST(starts_eager), TEST(starts_kip848),
-	                    TEST(assigned_may_fail_once), TEST(pauses_cooperative), TEST(pauses_eager),
-	                    TEST(all_paused_is_quiet), TEST(seeks_cooperative), TEST(seeks_eager), TEST(seeks_kip848),
-	                    TEST(gives_headers_and_times), TEST(knows_the_topic), TEST(reads_all_without_a_group),
-	                    TEST(waits_for_a_topic), TEST(refuses_properties), TEST(shares_cooperative),
-	                    TEST(shares_eager), TEST(shares_kip848), TEST(lanes_that_are_not_read_yet_are_taken),
-	                    TEST(paced_producer_loses_nothing), TEST(group_position_is_what_was_committed),
-	                    TEST(producer_says_what_is_wrong));
+	                    TEST(assigned_may_fail_once), TEST(a_paused_lane_leaves_room), TEST(pauses_cooperative),
+	                    TEST(pauses_eager), TEST(all_paused_is_quiet), TEST(seeks_cooperative), TEST(seeks_eager),
+	                    TEST(seeks_kip848), TEST(gives_headers_and_times), TEST(knows_the_topic),
+	                    TEST(reads_all_without_a_group), TEST(waits_for_a_topic), TEST(refuses_properties),
+	                    TEST(shares_cooperative), TEST(shares_eager), TEST(shares_kip848),
+	                    TEST(lanes_that_are_not_read_yet_are_taken), TEST(paced_producer_loses_nothing),
+	                    TEST(group_position_is_what_was_committed), TEST(producer_says_what_is_wrong));
 	embedded_broker_stop(broker);
 	return result;
 }
