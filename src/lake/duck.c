@@ -97,7 +97,7 @@ bool duck_is_about_system(const struct error *err)
 	                                   "IO Error: No files found "};
 
 	for (size_t i = 0; i < COUNT_OF(said); i++)
-		if (!strncmp(err->message, said[i], strlen(said[i])))
+		if (has_prefix(err->message, said[i]))
 			return !has(err->message, strerror(EINVAL));
 	return false;
 }

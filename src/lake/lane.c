@@ -12,6 +12,8 @@
 #include "lake/lake_private.h"
 #include "lake/ledger.h"
 
+#define EPOCH_APPENDED 1 /* of a row that was appended, and of no other */
+
 /* The table that holds a lane's row: of the lane where many processes write, of the stream elsewhere. */
 static const char *name_table(const struct lake_session *session, const struct lane_key *key, int32_t partition,
                               char *name, size_t size)
@@ -355,7 +357,7 @@ static int take_over(const struct lane_key *key, struct lake_lane *lane, const s
 		return -1;
 	if (!*lane->topic_id) /* this broker says none, and the ledger's rows are of the lane's */
 		memcpy(lane->topic_id, known->topic_id, sizeof lane->topic_id);
-	lane->epoch = known->epoch < 0 ? 1 : known->epoch + 1;
+	lane->epoch = known->epoch < 0 ? EPOCH_APPENDED : known->epoch + 1;
 	lane->first_offset = known->first_offset;
 	lane->next_offset = known->next_offset;
 	if (!anew)
@@ -367,13 +369,11 @@ static int take_over(const struct lane_key *key, struct lake_lane *lane, const s
 }
 
 static int claim_in_transaction(struct lake_session *session, const struct lane_key *key, const char *owner,
-                                struct lake_lane *lanes, int count, const struct lane_start *start, bool *ret_first,
-                                struct error *err)
+                                struct lake_lane *lanes, int count, const struct lane_start *start, struct error *err)
 {
 	OWNED_FREE struct lake_lane *known = calloc((size_t)count + 1, sizeof *known);
 	OWNED_FREE int64_t *rows = calloc((size_t)count + 1, sizeof *rows);
 
-	*ret_first = false;
 	if (!known || !rows)
 		return error_no_memory(err);
 	if (read_rows(session, key, lanes, count, known, rows, err))
@@ -381,7 +381,6 @@ static int claim_in_transaction(struct lake_session *session, const struct lane_
 	for (int i = 0; i < count; i++) {
 		if (take_over(key, &lanes[i], &known[i], start, err))
 			return -1;
-		*ret_first |= !rows[i];
 		if ((!rows[i] ? insert_row : rows[i] > 1 ? join_rows : update_row)(session, key, owner, &lanes[i], err))
 			return -1;
 	}
@@ -402,12 +401,11 @@ static int make_tables(struct lake_session *session, const struct lane_key *key,
 }
 
 static int claim_once(struct lake_session *session, const struct lane_key *key, const char *owner,
-                      struct lake_lane *lanes, int count, const struct lane_start *start, bool *ret_first,
-                      struct error *err)
+                      struct lake_lane *lanes, int count, const struct lane_start *start, struct error *err)
 {
 	if (make_tables(session, key, lanes, count, err) || lake_begin(session, err))
 		return -1;
-	if (claim_in_transaction(session, key, owner, lanes, count, start, ret_first, err)) {
+	if (claim_in_transaction(session, key, owner, lanes, count, start, err)) {
 		lake_rollback(session);
 		return -1;
 	}
@@ -417,19 +415,26 @@ static int claim_once(struct lake_session *session, const struct lane_key *key, 
 	return fault_error(FAULT_CLAIM_AFTER, err) ? -1 : 0;
 }
 
+static bool has_appended(const struct lake_lane *lanes, int count)
+{
+	for (int i = 0; i < count; i++)
+		if (lanes[i].epoch == EPOCH_APPENDED)
+			return true;
+	return false;
+}
+
 int lanes_claim(struct lake_session *session, const struct lane_key *key, const char *owner, struct lake_lane *lanes,
                 int count, const struct lane_start *start, int64_t patience_ms, struct error *err)
 {
 	int64_t until = clock_monotonic_ms() + patience_ms;
 	struct error last = {0};
-	bool first = false;
 
 	for (int64_t wait_ms = 10;; wait_ms = wait_ms < 500 ? wait_ms * 2 : 500) {
-		int failed = claim_once(session, key, owner, lanes, count, start, &first, &last);
+		int failed = claim_once(session, key, owner, lanes, count, start, &last);
 
 		/* INVARIANT 5: another one's row may have come beside ours, and now both are seen. */
-		if (!failed && first && lake_has_many_writers(session->lake))
-			failed = claim_once(session, key, owner, lanes, count, start, &first, &last);
+		if (!failed && lake_has_many_writers(session->lake) && has_appended(lanes, count))
+			failed = claim_once(session, key, owner, lanes, count, start, &last);
 		if (!failed)
 			return 0;
 		if (!error_may_pass(&last) || clock_monotonic_ms() > until)

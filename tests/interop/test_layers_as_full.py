@@ -21,6 +21,15 @@ def same(p, **models):
         assert sorted(p.read(f"FROM {name}"), key=repr) == sorted(p.read(sql), key=repr), name
 
 
+def follow(p, *changes, **models):
+    """Refreshed after each change, and at first without one."""
+    for change in (None, *changes):
+        if change:
+            p.write(change)
+        p.refresh()
+        same(p, **models)
+
+
 def how(p, *arguments):
     return {name: (report["how"], report["why"]) for name, report in p.refresh(*arguments).items()}
 
@@ -32,11 +41,7 @@ def how(p, *arguments):
     "SELECT id, qty FROM (SELECT num, id FROM bronze) AS t(id, qty)"])
 def test_a_with_that_names_its_columns(p, sql):
     p.model("m", sql)
-    for change in (None, "INSERT INTO bronze VALUES (4, 'b', '1', NULL)", "DELETE FROM bronze WHERE id = 1"):
-        if change:
-            p.write(change)
-        p.refresh()
-        same(p, m=sql)
+    follow(p, "INSERT INTO bronze VALUES (4, 'b', '1', NULL)", "DELETE FROM bronze WHERE id = 1", m=sql)
 
 
 @pytest.mark.parametrize(("sql", "function"), [
@@ -58,11 +63,7 @@ def test_what_a_refresh_itself_puts_into_quarantine_counts_once(p):
     p.model("s", "SELECT id, CAST(num AS INTEGER) AS num FROM bronze")
     sql = "SELECT model, reason, count(*) AS n FROM tarn.quarantined_rows GROUP BY ALL"
     p.model("g", sql, layer="gold")
-    for change in (None, None, "INSERT INTO bronze VALUES (6, 'c', 'z', NULL)", None):
-        if change:
-            p.write(change)
-        p.refresh()
-        same(p, g=sql)
+    follow(p, None, "INSERT INTO bronze VALUES (6, 'c', 'z', NULL)", None, g=sql)
     assert p.read("SELECT n FROM g") == [(3,)]
 
 
@@ -121,11 +122,7 @@ def test_a_model_that_is_one_no_more(p):
     p.write("INSERT INTO bronze VALUES (4, 'a', '1', NULL)")
     p.refresh()
     file.unlink()
-    for change in (None, "INSERT INTO x VALUES (5, 'a')", "DELETE FROM x WHERE id = 1"):
-        if change:
-            p.write(change)
-        p.refresh()
-        same(p, y=sql)
+    follow(p, "INSERT INTO x VALUES (5, 'a')", "DELETE FROM x WHERE id = 1", y=sql)
 
 
 @pytest.mark.parametrize("sql", [
