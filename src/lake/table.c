@@ -39,8 +39,7 @@ int table_columns(const struct table *table, struct duck_rows *ret_columns, stru
 
 	buffer_init(&sql, 65536);
 	buffer_text(&sql, "SELECT column_name, data_type FROM duckdb_columns() WHERE database_name = 'lake' AND "
-	                  "lower(schema_name) = "
-	                  "lower(");
+	                  "lower(schema_name) = lower(");
 	buffer_sql_text(&sql, table->schema);
 	buffer_text(&sql, ") AND lower(table_name) = lower(");
 	buffer_sql_text(&sql, table->name);

@@ -183,15 +183,6 @@ static bool reads_elsewhere(const char *function)
 	return is_one_of(names, COUNT_OF(names), function);
 }
 
-/* SQL writes these without brackets: the parser takes them for columns. */
-static bool is_clock(const struct node *names)
-{
-	static const char *const clocks[] = {"current_timestamp", "current_date", "current_time", "localtimestamp",
-	                                     "localtime"};
-
-	return node_count(names) == 1 && is_one_of(clocks, COUNT_OF(clocks), node_text(node_at(names, 0), NULL));
-}
-
 static int look_at_function(const struct loading *l, struct expectation *e, const struct node *node)
 {
 	const char *name = node_text(node, "function_name");
@@ -202,7 +193,6 @@ static int look_at_function(const struct loading *l, struct expectation *e, cons
 	if (!strncasecmp(name, "tarn_", strlen("tarn_")))
 		return expectation_mistake(e, e->spec->sql_line, l->err,
 		                           "calls %.60s(), which is Tarn's own; use another function", name);
-	e->varies |= call_varies(l->functions, node);
 	return 0;
 }
 
@@ -231,11 +221,10 @@ static int look_at(const struct loading *l, struct expectation *e, const struct 
 		return -1;
 	if (node_is(node, "class", "FUNCTION") && look_at_function(l, e, node))
 		return -1;
-	if (node_is(node, "class", "COLUMN_REF")) {
-		e->varies |= is_clock(names);
+	e->varies |= node_varies(l->functions, node);
+	if (node_is(node, "class", "COLUMN_REF"))
 		e->by_rowid |= node_count(names) &&
 		               !strcasecmp(node_text(node_at(names, node_count(names) - 1), NULL), "rowid");
-	}
 	for (int i = 0; i < node_count(node); i++)
 		if (look_at(l, e, node_at(node, i)))
 			return -1;

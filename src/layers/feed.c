@@ -40,8 +40,7 @@ static int read_outline(struct refresh *r, const char *schema, const char *table
 	        "__ducklake_metadata_lake.ducklake_table p WHERE p.table_id = t.table_id) <= %" PRId64
 	        " AND EXISTS (SELECT 1 FROM __ducklake_metadata_lake.ducklake_snapshot WHERE snapshot_id = %" PRId64
 	        ") AND NOT EXISTS (SELECT 1 FROM __ducklake_metadata_lake.ducklake_column c WHERE c.table_id = "
-	        "t.table_id "
-	        "AND c.end_snapshot > %" PRId64 ") AND lower(s.schema_name) = lower(",
+	        "t.table_id AND c.end_snapshot > %" PRId64 ") AND lower(s.schema_name) = lower(",
 	        since, since, since, since, since);
 	buffer_sql_text(&sql, schema);
 	buffer_text(&sql, ") AND lower(t.table_name) = lower(");

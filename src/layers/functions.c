@@ -73,13 +73,34 @@ bool function_varies(const struct functions *functions, const char *name)
 	return is(functions, name, true);
 }
 
-bool call_varies(const struct functions *functions, const struct node *call)
+/* To the parser they are names of columns. */
+static bool is_clock(const char *name)
+{
+	static const char *const words[] = {"current_date", "current_time", "current_timestamp", "localtime",
+	                                    "localtimestamp"};
+
+	for (size_t i = 0; i < COUNT_OF(words); i++)
+		if (!strcasecmp(words[i], name))
+			return true;
+	return false;
+}
+
+static bool call_varies(const struct functions *functions, const struct node *call)
 {
 	const char *name = node_text(call, "function_name");
 	bool of_two_times = !strcasecmp(name, "age") && node_count(node_get(call, "children")) > 1;
 
 	return function_varies(functions, name) || (volatile_calls(name) && !of_two_times) ||
 	       volatile_is_of_model(name);
+}
+
+bool node_varies(const struct functions *functions, const struct node *node)
+{
+	const struct node *names = node_get(node, "column_names");
+
+	if (node_is(node, "class", "FUNCTION"))
+		return call_varies(functions, node);
+	return names && node_count(names) == 1 && is_clock(node_text(node_at(names, 0), NULL));
 }
 
 /* Those that are not here - stddev and its like, which add floating numbers in the order they come; first, mode,

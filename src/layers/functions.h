@@ -23,9 +23,9 @@ void functions_free(struct functions *functions);
 bool function_aggregates(const struct functions *functions, const char *name);
 /* Its result is not one of its arguments alone: random(), now(). */
 bool function_varies(const struct functions *functions, const char *name);
-/* The same of a call, and what DuckDB does not say: its macros ask the clock (ago), and age() of one argument does;
- * the model of predict() may be trained again. */
-bool call_varies(const struct functions *functions, const struct node *call);
+/* The same of a node of a statement's tree, and what DuckDB does not say: its macros ask the clock (ago), age() of one
+ * argument and the words of SQL without brackets do; the model of predict() may be trained again. */
+bool node_varies(const struct functions *functions, const struct node *node);
 
 /* How an aggregate of a key can follow the changes of its rows. */
 enum merging {

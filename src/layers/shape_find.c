@@ -32,25 +32,11 @@ const struct node *shape_find_aggregate(const struct reading *r, const struct no
 	return found;
 }
 
-/* SQL's own words for the time, without parentheses: to the parser they are names of columns. */
-static bool is_clock(const char *name)
-{
-	static const char *const words[] = {"current_date", "current_time", "current_timestamp", "localtime",
-	                                    "localtimestamp"};
-
-	for (size_t i = 0; i < COUNT_OF(words); i++)
-		if (!strcasecmp(words[i], name))
-			return true;
-	return false;
-}
-
 const struct node *shape_find_varying(const struct reading *r, const struct node *node)
 {
-	const struct node *found = NULL, *names = node_get(node, "column_names");
+	const struct node *found = NULL;
 
-	if (node_is(node, "class", "FUNCTION") && call_varies(r->functions, node))
-		return node;
-	if (names && node_count(names) == 1 && is_clock(node_text(node_at(names, 0), NULL)))
+	if (node_varies(r->functions, node))
 		return node;
 	for (int i = 0; !found && i < node_count(node); i++)
 		found = shape_find_varying(r, node_at(node, i));

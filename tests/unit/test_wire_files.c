@@ -391,6 +391,16 @@ static void goes_on_where_the_lake_is(void)
 	source->ops->close(source);
 }
 
+/* An owner who saw a before b, which is taken here. */
+static void open_who_saw_a_first(struct lake *other, struct source **ret_theirs)
+{
+	put("a", "2\n");
+	*ret_theirs = open_files(other);
+	CHECK_TEXT(next(*ret_theirs), "a:1@0");
+	CHECK_TEXT(next(*ret_theirs), "b:1@2");
+	commit(other, 2);
+}
+
 static void another_owner_was_first(void)
 {
 	struct lake lake = {0}, other = {0};
@@ -400,11 +410,7 @@ static void another_owner_was_first(void)
 	put("b", "1\n");
 	source = open_files(&lake);
 	CHECK_TEXT(next(source), "b:1@0");
-	put("a", "2\n");
-	theirs = open_files(&other);
-	CHECK_TEXT(next(theirs), "a:1@0");
-	CHECK_TEXT(next(theirs), "b:1@2");
-	commit(&other, 2);
+	open_who_saw_a_first(&other, &theirs);
 	/* The lake has a at offset 0: what was registered here as b's is forgotten. */
 	lake = other;
 	lake.source = source;
@@ -524,11 +530,7 @@ static void the_lake_has_other_files(void)
 	source = open_at(&lake, everything(), NULL, FAR_MS);
 	source->ops->freeze(source, &why);
 	CHECK_TEXT(next(source), "b:1@0");
-	put("a", "2\n");
-	theirs = open_files(&other);
-	CHECK_TEXT(next(theirs), "a:1@0");
-	CHECK_TEXT(next(theirs), "b:1@2");
-	commit(&other, 2);
+	open_who_saw_a_first(&other, &theirs);
 	lake = other;
 	lake.source = source;
 	CHECK_INT(source->ops->seek(source, 0, 2, &why), 0);
