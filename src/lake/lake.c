@@ -21,6 +21,7 @@
 #include "lake/pin.h"
 #include "lake/publish.h"
 
+#define CONNECT_PATIENCE_S 10 /* for a PostgreSQL server's answer to a new connection */
 #define ATTACH_PATIENCE_MS 2000 /* the longest of doubling waits */
 
 static int make_folders(const char *path, bool with_last, struct error *err)
@@ -150,6 +151,19 @@ static struct duck *open_duck(struct lake *lake, struct error *err)
 	return duck_open(NULL, settings, count, err);
 }
 
+/* A server that takes connections and is silent would be waited for without end: libpq has no limit of its own. */
+static void append_postgres(const char *connection, struct buffer *address)
+{
+	bool uri = !strncmp(connection, "postgresql://", 13) || !strncmp(connection, "postgres://", 11);
+
+	buffer_text(address, connection);
+	if (strstr(connection, "connect_timeout") || getenv("PGCONNECT_TIMEOUT"))
+		return;
+	if (uri)
+		buffer_text(address, strchr(connection, '?') ? "&" : "?");
+	buffer_printf(address, "%sconnect_timeout=%d", uri ? "" : " ", CONNECT_PATIENCE_S);
+}
+
 static void append_attach(const struct lake *lake, struct buffer *sql)
 {
 	static const char *const prefixes[] = {
@@ -163,8 +177,10 @@ static void append_attach(const struct lake *lake, struct buffer *sql)
 
 	buffer_init(&address, 65536);
 	buffer_text(&address, prefixes[catalog->backend.type]);
-	buffer_text(&address,
-	            catalog->backend.type == BACKEND_POSTGRES ? catalog->backend.connection : catalog->backend.path);
+	if (catalog->backend.type == BACKEND_POSTGRES)
+		append_postgres(catalog->backend.connection, &address);
+	else
+		buffer_text(&address, catalog->backend.path);
 	buffer_text(sql, "ATTACH ");
 	buffer_sql_text(sql, buffer_string(&address));
 	buffer_text(sql, " AS lake (");

@@ -154,9 +154,9 @@ int object_store_check(const struct spec_catalog *catalog, struct duck_connectio
 	buffer_text(&sql, " || '.tarn-probe*')");
 	if (duck_query(connection, buffer_string(&sql), &rows, err) == 0)
 		return 0;
-	/* What a store answers with 4xx it answers for ever; that it does not answer may pass. */
-	if (strstr(err->message, "403") || strstr(err->message, "404") || strstr(err->message, "400") ||
-	    strstr(err->message, "401"))
+	/* What a store answers with these it answers for ever; that it does not answer may pass. */
+	if (strstr(err->message, "HTTP 400") || strstr(err->message, "HTTP 401") || strstr(err->message, "HTTP 403") ||
+	    strstr(err->message, "HTTP 404"))
 		err->kind = ERROR_INVALID;
 	return error_wrap(err, "object store %s, bucket %s", catalog->store.endpoint ? catalog->store.endpoint : "AWS",
 	                  catalog->store.bucket);

@@ -159,7 +159,7 @@ def test_store_that_says_no(kafka, s3, make_lake):
     process = lake.start("--once", manifest=lake.write("bucket.yaml"))
     assert process.wait(60) == support.INPUT, process.tail()
     assert "no-such-bucket" in process.text()
-    lake.endpoint = "http://127.0.0.1:1"
+    lake.bucket, lake.endpoint = "bucket-403", "http://127.0.0.1:1"
     process = lake.start("--once", manifest=lake.write("endpoint.yaml"))
     assert process.wait(90) == LATER, process.tail()
     assert "127.0.0.1:1" in process.text()

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import socket
 
 import pytest
 
@@ -68,6 +69,20 @@ def test_what_is_missing(make_lake, folder):
     broken.write_text("kind: DuckLakeStrem\n")
     assert says(doctor(lake, manifest=broken), "fail", "manifest", "broken.yaml:1")
     assert says(doctor(), "ok", "DuckDB", "with its extensions")
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("address", ["host=127.0.0.1 port={} dbname=lake", "postgresql://tarn@127.0.0.1:{}/lake"], ids=["words", "uri"])
+def test_a_server_that_takes_connections_and_is_silent(make_lake, address):
+    """It is not waited for without end, by doctor or by any other command."""
+    lake = make_lake("sqlite", "127.0.0.1:1", "nowhere")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        lake.backend, lake.database = "postgres", "lake"
+        manifest = lake.write("silent.yaml")
+        environment = {"TARN_TEST_CONNECTION": address.format(server.getsockname()[1])}
+        assert says(doctor(lake, environment, manifest), "fail", "catalog main", "timeout expired")
+        done = support.tarn("status", str(manifest), environment=environment, timeout_s=60)
+        assert done.returncode == support.LATER and "timeout expired" in done.stderr, done.stderr
 
 
 def test_servers(kafka, own_postgres, s3, make_lake):

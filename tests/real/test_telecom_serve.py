@@ -59,6 +59,15 @@ def example(kafka, session_folder):
     example.process.end()
 
 
+@pytest.fixture(scope="module")
+def trained(example):
+    """The example from where its model is trained on: what asks for it does not depend on the test that ran before."""
+    for words in (["model", "train"], ["transform"]):
+        done = support.tarn(*words, str(example.manifest), timeout_s=110)
+        assert done.returncode == DONE, done.stderr
+    return example
+
+
 def close(one, other):
     """The order in which threads add says the last digits of a mean of doubles."""
     return one == other or (isinstance(one, (int, float)) and math.isclose(one, other, rel_tol=1e-9, abs_tol=0.011))
@@ -106,11 +115,8 @@ def test_summary(example):
     assert body["subscribers"] > EVENTS // 100 and body["high_risk"] + body["low_risk"] == body["subscribers"]
 
 
-def test_with_a_model(example):
-    done = support.tarn("model", "train", str(example.manifest), timeout_s=110)
-    assert done.returncode == DONE, done.stderr
-    done = support.tarn("transform", str(example.manifest), timeout_s=110)
-    assert done.returncode == DONE, done.stderr
+def test_with_a_model(trained):
+    example = trained
     body = example.get("/api/v1/analytics/churn").json()
     wanted = example.rows("""SELECT count(*) AS scored, count(*) FILTER (score >= 0.5) AS high_risk, round(avg(score), 4) AS mean_score, min(score) AS min_score,
         max(score) AS max_score, any_value(model_hash) AS model_hash FROM gold_churn_scores""")[0]
@@ -136,7 +142,8 @@ def test_with_a_model(example):
     assert again.cache == "fwd=miss" and again.body == kept.body and again.headers["ETag"] != kept.headers["ETag"]
 
 
-def test_answers_are_json_and_kept(example):
+def test_answers_are_json_and_kept(trained):
+    example = trained
     for path in ("/api/v1/subscribers?limit=1000", "/api/v1/analytics/summary", "/api/v1/analytics/churn"):
         first, again = example.get(path), example.get(path)
         assert again.cache == "hit" and again.body == first.body
