@@ -75,7 +75,7 @@ tsan() {
 }
 pytest=(.deps/venv/bin/python -m pytest -q -p no:cacheprovider)
 # They wait for processes and servers more than they compute: two at once, each with servers of its own.
-two=(-n 2 --dist loadgroup)
+two=(-n 2 --dist worksteal)
 
 # Two queues side by side, for the same reason: what computes, and what waits.
 computing() {

@@ -365,7 +365,10 @@ class Process:
         return self.log_path.read_text(errors="replace")
 
     def tail(self, lines=25):
-        return "\n".join(self.text().splitlines()[-lines:])
+        """The end of the log; of a sanitizer's report its beginning, which says what and where."""
+        text = self.text().splitlines()
+        report = next((i for i, line in enumerate(text) if "Sanitizer: " in line or "runtime error: " in line), len(text))
+        return "\n".join(text[report:report + 80] or text[-lines:])
 
     def records(self):
         """The log's JSON lines; a last line that is still being written is left out."""

@@ -14,7 +14,6 @@ sys.path.append(str(support.ROOT / "tests" / "scenario"))
 
 from served import ask  # noqa: E402
 
-pytestmark = pytest.mark.xdist_group("telecom_serve")  # one example for all of them, in their order
 EVENTS = 100_000 if support.LONG else 20_000
 GOLD = "gold_subscriber_features"
 
@@ -61,7 +60,7 @@ def example(kafka, session_folder):
 
 @pytest.fixture(scope="module")
 def trained(example):
-    """The example from where its model is trained on: what asks for it does not depend on the test that ran before."""
+    """The example with its model. The tests ask for what they need: which of them runs first, and in which of two processes, is open."""
     for words in (["model", "train"], ["transform"]):
         done = support.tarn(*words, str(example.manifest), timeout_s=110)
         assert done.returncode == DONE, done.stderr

@@ -131,7 +131,7 @@ class Browser:
         actions = [{"type": "keyDown", "value": key} for key in keys] + [{"type": "keyUp", "value": key} for key in reversed(keys)]
         self.call("POST", "/actions", {"actions": [{"type": "key", "id": "keys", "actions": actions}]})
 
-    def wait(self, what, seconds=15):
+    def wait(self, what, seconds=60):
         """Until `what()` is true, which is returned."""
         end = time.monotonic() + seconds
         while True:
@@ -141,8 +141,8 @@ class Browser:
                 raise WebDriverError(f"not within {seconds} s; the page shows: {self.text('body')[:1500]}")
             time.sleep(0.05)
 
-    def wait_for(self, css, seconds=15):
+    def wait_for(self, css, seconds=60):
         self.wait(lambda: self.shown(css), seconds)
 
-    def wait_text(self, css, part, seconds=15):
+    def wait_text(self, css, part, seconds=60):
         return self.wait(lambda: (text := self.text(css)) is not None and part in text and text, seconds)
