@@ -154,6 +154,7 @@ struct duck *duck_open(const char *path, const struct duck_setting *settings, in
 		return NULL;
 	}
 	duckdb_destroy_config(&config);
+	pthread_mutex_init(&duck->turn, NULL);
 	return TAKE(duck);
 }
 
@@ -162,6 +163,7 @@ void duck_close(struct duck *duck)
 	if (!duck)
 		return;
 	duckdb_close(&duck->database);
+	pthread_mutex_destroy(&duck->turn);
 	free(duck);
 }
 
@@ -173,7 +175,25 @@ struct duck_connection *duck_connect(struct duck *duck, struct error *err)
 		error_no_memory(err);
 		return NULL;
 	}
+	connection->duck = duck;
 	return TAKE(connection);
+}
+
+void duck_take_turns(struct duck_connection *connection, bool takes_turns)
+{
+	connection->takes_turns = takes_turns;
+}
+
+void duck_turn_begin(struct duck_connection *connection)
+{
+	if (connection->takes_turns)
+		pthread_mutex_lock(&connection->duck->turn);
+}
+
+void duck_turn_end(struct duck_connection *connection)
+{
+	if (connection->takes_turns)
+		pthread_mutex_unlock(&connection->duck->turn);
 }
 
 bool duck_is_broken(struct duck_connection *connection)
@@ -201,9 +221,13 @@ void duck_disconnect(struct duck_connection *connection)
 int duck_exec(struct duck_connection *connection, const char *sql, int64_t *ret_changed, struct error *err)
 {
 	duckdb_result result;
+	duckdb_state state;
 	int failed = 0;
 
-	if (duckdb_query(connection->handle, sql, &result) == DuckDBError)
+	duck_turn_begin(connection);
+	state = duckdb_query(connection->handle, sql, &result);
+	duck_turn_end(connection);
+	if (state == DuckDBError)
 		failed = duck_fail((int)duckdb_result_error_type(&result), duckdb_result_error(&result), err);
 	else if (ret_changed)
 		*ret_changed = (int64_t)duckdb_rows_changed(&result);
@@ -254,10 +278,14 @@ int duck_fail_in_words(const char *message, struct error *err)
 int duck_check(struct duck_connection *connection, const char *sql, int *ret_line, struct error *err)
 {
 	duckdb_prepared_statement statement = NULL;
+	duckdb_state state;
 	int failed = 0;
 
 	*ret_line = 0;
-	if (duckdb_prepare(connection->handle, sql, &statement) == DuckDBError) {
+	duck_turn_begin(connection);
+	state = duckdb_prepare(connection->handle, sql, &statement);
+	duck_turn_end(connection);
+	if (state == DuckDBError) {
 		const char *message = duckdb_prepare_error(statement),
 		           *line = message ? strstr(message, "\nLINE ") : NULL;
 

@@ -33,6 +33,16 @@ void duck_close(struct duck *duck);
 
 struct duck_connection *duck_connect(struct duck *duck, struct error *err);
 void duck_disconnect(struct duck_connection *connection);
+/*
+ * Of the connections that take turns one at a time runs a statement of duck_exec, duck_query, duck_ask and duck_check.
+ *
+ * DuckLake up to 1.5.5 keeps the tables of a version of the schema in a cache of all connections. Two that miss there
+ * at once load them both, and what the later puts in puts the earlier's out; a transaction that has made or altered a
+ * table with it points into memory that is freed by then, and its COMMIT writes what it reads there (ducklake issue
+ * 1248).
+ */
+void duck_take_turns(struct duck_connection *connection, bool takes_turns);
+
 /* An internal error ended this DuckDB: it refuses everything, on each of its connections, until it is opened anew. */
 bool duck_is_broken(struct duck_connection *connection);
 

@@ -3,6 +3,7 @@
 #define TARN_LAKE_DUCK_PRIVATE_H
 
 #include <duckdb.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 
@@ -11,10 +12,13 @@
 
 struct duck {
 	duckdb_database database;
+	pthread_mutex_t turn; /* duck_take_turns */
 };
 
 struct duck_connection {
 	duckdb_connection handle;
+	struct duck *duck;
+	bool takes_turns;
 	char *asked; /* duck_ask's statement; NULL: none */
 	duckdb_prepared_statement answer;
 	duckdb_prepared_statement parse; /* of duck_parse; NULL until its first use */
@@ -26,6 +30,10 @@ int duck_fail(int type, const char *message, struct error *err);
 int duck_fail_data(duckdb_error_data data, struct error *err);
 /* Where all that DuckDB tells of the type is in the words: "Constraint Error: ...". */
 int duck_fail_in_words(const char *message, struct error *err);
+
+/* Around a statement of a connection that takes turns; nothing of others. */
+void duck_turn_begin(struct duck_connection *connection);
+void duck_turn_end(struct duck_connection *connection);
 
 /* Lets go of what is prepared, before the connection is closed. */
 void duck_forget(struct duck_connection *connection);

@@ -83,7 +83,9 @@ int duck_query(struct duck_connection *connection, const char *sql, struct duck_
 	buffer_printf(&all, "SELECT CAST(COLUMNS(*) AS VARCHAR) FROM (%s) AS q", sql);
 	if (!buffer_ok(&all))
 		return error_no_memory(err);
+	duck_turn_begin(connection);
 	state = duckdb_query(connection->handle, buffer_string(&all), &result);
+	duck_turn_end(connection);
 	return take_answer(state, &result, ret_rows, err);
 }
 
@@ -110,8 +112,8 @@ static int prepare_answer(struct duck_connection *connection, const char *sql, s
 	return connection->asked ? 0 : error_no_memory(err);
 }
 
-int duck_ask(struct duck_connection *connection, const char *sql, const char *parameter, struct duck_rows *ret_rows,
-             struct error *err)
+static int ask(struct duck_connection *connection, const char *sql, const char *parameter, struct duck_rows *ret_rows,
+               struct error *err)
 {
 	duckdb_result result = {0};
 	duckdb_state state;
@@ -122,6 +124,17 @@ int duck_ask(struct duck_connection *connection, const char *sql, const char *pa
 		return duck_fail_in_words(duckdb_prepare_error(connection->answer), err);
 	state = duckdb_execute_prepared(connection->answer, &result);
 	return take_answer(state, &result, ret_rows, err);
+}
+
+int duck_ask(struct duck_connection *connection, const char *sql, const char *parameter, struct duck_rows *ret_rows,
+             struct error *err)
+{
+	int failed;
+
+	duck_turn_begin(connection);
+	failed = ask(connection, sql, parameter, ret_rows, err);
+	duck_turn_end(connection);
+	return failed;
 }
 
 void duck_rows_release(struct duck_rows *rows)

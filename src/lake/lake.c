@@ -335,6 +335,23 @@ static int open_catalog_lock(struct lake_session *session, struct error *err)
 	return session->catalog_lock < 0 ? -1 : 0;
 }
 
+/* Its transactions may make and alter DuckLake's tables, which other sessions' statements must not meet (duck.h). */
+static bool makes_tables(const struct lake *lake)
+{
+	return lake->options.writer && lake_has_snapshots(lake);
+}
+
+/* What the transaction reads of the lake's schema, while no other session loads it: from here on it is no danger. */
+static int load_schema(struct lake_session *session, struct error *err)
+{
+	if (makes_tables(session->lake) &&
+	    duck_exec(session->connection, "SELECT count(*) FROM duckdb_schemas() WHERE database_name = 'lake'", NULL,
+	              err))
+		return -1;
+	duck_take_turns(session->connection, false);
+	return 0;
+}
+
 struct lake_session *lake_session_new(struct lake *lake, struct error *err)
 {
 	struct lake_session *session = calloc(1, sizeof *session);
@@ -350,6 +367,7 @@ struct lake_session *lake_session_new(struct lake *lake, struct error *err)
 		lake_session_free(session);
 		return NULL;
 	}
+	duck_take_turns(session->connection, makes_tables(lake));
 	return session;
 }
 
@@ -404,6 +422,7 @@ static void end_transaction(struct lake_session *session, bool nothing_committed
 	session->in_transaction = false;
 	session->inserts = false;
 	publish_end(session, nothing_committed);
+	duck_take_turns(session->connection, makes_tables(session->lake));
 	lake_give_turn(session);
 }
 
@@ -422,7 +441,7 @@ int lake_begin(struct lake_session *session, struct error *err)
 		end_transaction(session, true);
 		return -1;
 	}
-	if (fault_error(FAULT_BEGIN_AFTER, err)) {
+	if (load_schema(session, err) || fault_error(FAULT_BEGIN_AFTER, err)) {
 		lake_rollback(session);
 		return -1;
 	}

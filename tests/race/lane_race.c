@@ -4,6 +4,7 @@
  *     lane_race --backend sqlite|postgres|duckdb|file --folder DIR [--rounds N] [--seed S] [--measure COMMITS]
  *               [--offsets files|rows] [CASE...]
  *
+ * Data files are in DIR, or where RACE_STORE="ENDPOINT BUCKET KEY SECRET" says, and the cases are then BACKEND+s3/NAME.
  * Postgres: the connection is RACE_CONNECTION in the environment, and psql must reach the same server (PGHOST and the
  * like). Prints "ok NAME" or "not ok NAME: why" a case; exit code 1 if any failed.
  */
@@ -69,6 +70,18 @@ static bool wanted(const char *name, char **names, int count)
 	return count == 0;
 }
 
+/* Whether there is one. Its texts are never freed. */
+static bool find_store(struct spec_catalog *catalog)
+{
+	const char *store = getenv("RACE_STORE");
+
+	if (!store || sscanf(store, "%ms %ms %ms %ms", &catalog->store.endpoint, &catalog->store.bucket,
+	                     &catalog->store.key_id, &catalog->store.secret) != 4)
+		return false;
+	catalog->store.region = strdup("us-east-1");
+	return true;
+}
+
 static int report(const char *backend, const char *name, int failed, const char *why, int64_t began_ms)
 {
 	printf("# %s/%s took %.1f s\n", backend, name, (double)(clock_monotonic_ms() - began_ms) / 1000);
@@ -81,7 +94,7 @@ static int report(const char *backend, const char *name, int failed, const char 
 
 int main(int argc, char **argv)
 {
-	char path[PATH_MAX], data[PATH_MAX], *connection = getenv("RACE_CONNECTION");
+	char path[PATH_MAX], data[PATH_MAX], label[32], *connection = getenv("RACE_CONNECTION");
 	struct spec_catalog catalog = {.name = (char[]){"race"}, .data_path = data, .backend = {.path = path}};
 	struct race race = {.catalog = &catalog, .rounds = 210, .seed = 1};
 	const char *folder = NULL, *backend = NULL;
@@ -112,14 +125,18 @@ int main(int argc, char **argv)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	catalog.backend.connection = connection;
 	snprintf(path, sizeof path, "%s/%s.catalog", folder, backend);
-	snprintf(data, sizeof data, "%s/%s.data/", folder, backend);
+	snprintf(label, sizeof label, "%s%s", backend, find_store(&catalog) ? "+s3" : "");
+	if (catalog.store.bucket)
+		snprintf(data, sizeof data, "s3://%s/%s/", catalog.store.bucket, backend);
+	else
+		snprintf(data, sizeof data, "%s/%s.data/", folder, backend);
 	if (catalog.backend.type == BACKEND_FILE)
 		catalog.data_path = NULL;
 	for (int lanes = 1; commits && lanes <= RACE_LANES; lanes *= 8) {
 		char why[512] = "";
 		int64_t began = clock_monotonic_ms();
 
-		failed += report(backend, "measure", measure(&race, lanes, commits, why), why, began);
+		failed += report(label, "measure", measure(&race, lanes, commits, why), why, began);
 	}
 	for (size_t i = 0; !commits && i < COUNT_OF(cases); i++) {
 		char why[512] = "";
@@ -128,7 +145,7 @@ int main(int argc, char **argv)
 		if (!(cases[i].backends & 1 << catalog.backend.type) || (in_files && cases[i].backends & ROWS) ||
 		    !wanted(cases[i].name, argv + at, argc - at))
 			continue;
-		failed += report(backend, cases[i].name, cases[i].run(&race, why), why, began);
+		failed += report(label, cases[i].name, cases[i].run(&race, why), why, began);
 	}
 	return failed ? 1 : 0;
 }

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# run.sh [--rounds N] [--seed S] [--long] [--measure COMMITS] [--backend B]... [--program PATH] [CASE...]
+# run.sh [--rounds N] [--seed S] [--long] [--measure COMMITS] [--backend B]... [--program PATH] [CASE...]; B may be
+# BACKEND+s3
 #
 # The commit protocol under attack (docs/commit-protocol.md): two owners of one lane, every interleaving of their steps,
 # each guard left out once. Starts a PostgreSQL of its own; all it makes lies in one temporary folder, so two may run at
@@ -29,12 +30,13 @@ while [ $# -gt 0 ]; do
 	esac
 	shift
 done
-[ ${#backends[@]} -gt 0 ] || backends=(postgres sqlite duckdb file)
+[ ${#backends[@]} -gt 0 ] || backends=(postgres sqlite duckdb file postgres+s3)
 
 folder=$(mktemp -d /tmp/tarn-race.XXXXXX)
 chmod 755 "$folder"
 end() {
 	[ ! -d "$folder/pg" ] || "$here/../servers/postgres.sh" stop "$folder/pg" || true
+	[ ! -d "$folder/s3" ] || "$here/../servers/s3.sh" stop "$folder/s3" || true
 	rm -rf "$folder"
 }
 trap end EXIT
@@ -56,16 +58,26 @@ start_postgres() {
 	done
 }
 
+# A bucket is a folder behind the server's own door, five ports further (SeaweedFS's filer).
+start_store() {
+	local endpoint key secret port
+	read -r endpoint key secret < <("$here/../servers/s3.sh" start "$folder/s3")
+	port=${endpoint##*:}
+	curl -fsS -X POST "${endpoint%:*}:$((port + 5))/buckets/race/"
+	export RACE_STORE="$endpoint race $key $secret"
+}
+
 failed=0
-race() { # BACKEND ROUNDS OPTION... -- CASE...
-	local backend=$1 count=$2
-	shift 2
-	mkdir -p "$folder/$backend"
-	"$program" --backend "$backend" --folder "$folder/$backend" --rounds "$count" --seed "$seed" "$@" || failed=1
+race() { # BACKEND[+s3] ROUNDS OPTION... -- CASE...
+	local backend=${1%+s3} count=$2
+	mkdir -p "$folder/$1"
+	case $backend in postgres) [ -d "$folder/pg" ] || start_postgres ;; esac
+	case $1 in *+s3) [ -d "$folder/s3" ] || start_store ;; esac
+	case $1 in *+s3) ;; *) local -x RACE_STORE= ;; esac
+	"$program" --backend "$backend" --folder "$folder/$1" --rounds "$count" --seed "$seed" "${@:3}" || failed=1
 }
 
 for backend in "${backends[@]}"; do
-	[ "$backend" != postgres ] || start_postgres
 	if [ "$commits" -gt 0 ]; then
 		race "$backend" 1 --measure "$commits" --offsets files
 		race "$backend" 1 --measure "$commits" --offsets rows
