@@ -19,6 +19,7 @@
 #include "lake/duck.h"
 #include "lake/lake.h"
 #include "lake/ledger.h"
+#include "lake/publish.h"
 
 /* An actor's own side. */
 struct mind {
@@ -86,16 +87,36 @@ static int read_offsets(struct mind *mind, unsigned bypass, struct error *err)
 	return lanes_fence(mind->session, &mind->key, mind->lanes, mind->count, err);
 }
 
+/* As the stream does (append.c), where DuckLake would delete an INSERT's files at a COMMIT that fails (publish.h). */
+static int publish(struct mind *mind, const char *rows, struct error *err)
+{
+	OWNED_BY(table_release) struct table table = {0};
+	OWNED_BY(layout_release) struct layout layout = {0};
+	OWNED_DUCK_ROWS struct duck_rows columns = {0};
+	OWNED_BUFFER struct buffer from = {0};
+	int64_t count = 0;
+
+	buffer_init(&from, 65536);
+	buffer_printf(&from, "(%s)", rows);
+	return table_init(&table, mind->session, "main", mind->table) || table_columns(&table, &columns, err) ||
+	       layout_read(&table, &columns, &layout, err) ||
+	       publish_rows(&table, &layout, buffer_string(&from), &count, err);
+}
+
 static int insert_rows(struct mind *mind, struct error *err)
 {
-	OWNED_BUFFER struct buffer sql = {0};
+	OWNED_BUFFER struct buffer rows = {0}, sql = {0};
 
-	buffer_init(&sql, 65536);
-	buffer_printf(&sql, "INSERT INTO lake.main.%s ", mind->table);
+	buffer_init(&rows, 65536);
 	for (int i = 0; i < mind->count; i++)
-		buffer_printf(&sql, "%s SELECT %d, \"range\", '%s' FROM range(%" PRId64 ", %" PRId64 ")",
-		              i ? " UNION ALL" : "", mind->lanes[i].partition, mind->name, mind->lanes[i].next_offset,
+		buffer_printf(&rows,
+		              "%sSELECT %d AS lane, \"range\" AS o, '%s' AS who FROM range(%" PRId64 ", %" PRId64 ")",
+		              i ? " UNION ALL " : "", mind->lanes[i].partition, mind->name, mind->lanes[i].next_offset,
 		              mind->next[i]);
+	if (!lake_is_local(mind->lake) && lake_has_many_writers(mind->lake))
+		return publish(mind, buffer_string(&rows), err);
+	buffer_init(&sql, 65536);
+	buffer_printf(&sql, "INSERT INTO lake.main.%s %s", mind->table, buffer_string(&rows));
 	return duck_exec(connection(mind), buffer_string(&sql), NULL, err);
 }
 
@@ -256,6 +277,18 @@ static int bench(struct mind *mind, int64_t commits, struct race_reply *reply, s
 	return 0;
 }
 
+/* Without the fence also without what lake_begin reads: the snapshot is that of the first read, as DuckLake has it. */
+static int begin(struct mind *mind, unsigned bypass, struct error *err)
+{
+	if (bypass & NO_LOCK)
+		return duck_exec(connection(mind), "BEGIN", NULL, err);
+	if (lake_begin(mind->session, err))
+		return -1;
+	if (!(bypass & NO_FENCE))
+		return 0;
+	return duck_exec(connection(mind), "ROLLBACK", NULL, err) || duck_exec(connection(mind), "BEGIN", NULL, err);
+}
+
 static int act(struct mind *mind, const struct race_call *call, struct race_reply *reply)
 {
 	struct error *err = &reply->error;
@@ -272,10 +305,7 @@ static int act(struct mind *mind, const struct race_call *call, struct race_repl
 		mind->count = call->count;
 		return 0;
 	case OP_REREAD: return reread(mind, err);
-	case OP_BEGIN:
-		if (call->bypass & NO_LOCK)
-			return duck_exec(connection(mind), "BEGIN", NULL, err);
-		return lake_begin(mind->session, err);
+	case OP_BEGIN: return begin(mind, call->bypass, err);
 	case OP_READ: return read_offsets(mind, call->bypass, err);
 	case OP_UPDATE: return update(mind, call->bypass, err);
 	case OP_COMMIT: return commit(mind, call->bypass, err);

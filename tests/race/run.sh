@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # run.sh [--rounds N] [--seed S] [--long] [--measure COMMITS] [--backend B]... [--program PATH] [CASE...]; B may be
-# BACKEND+s3
+# BACKEND+s3: its data files are in a bucket of a real S3 server.
 #
 # The commit protocol under attack (docs/commit-protocol.md): two owners of one lane, every interleaving of their steps,
 # each guard left out once. Starts a PostgreSQL of its own; all it makes lies in one temporary folder, so two may run at
 # once. Prints "ok NAME" or "not ok NAME: why" a case.
 #
-# By default a sample of a minute; --long takes at least 210 rounds of each race (three times all 70 interleavings), and
-# on Postgres the same again with offsets in files. --measure prints what a commit costs, and runs no case.
+# By default a sample of two minutes; --long takes at least 210 rounds of each race (three times all 70 interleavings),
+# 70 of those in a bucket, and on Postgres the same again with offsets in files. --measure prints what a commit costs, and runs no case.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -82,8 +82,11 @@ for backend in "${backends[@]}"; do
 		race "$backend" 1 --measure "$commits" --offsets files
 		race "$backend" 1 --measure "$commits" --offsets rows
 	elif [ "$long" = 1 ]; then
-		race "$backend" "${rounds:-210}" "${cases[@]}"
+		case $backend in *+s3) all=70 ;; *) all=210 ;; esac
+		race "$backend" "${rounds:-$all}" "${cases[@]}"
 		[ "$backend" != postgres ] || race "$backend" "${rounds:-210}" --offsets files "${cases[@]}"
+	elif [[ "$backend" == *+s3 && ${#cases[@]} = 0 ]]; then
+		race "$backend" "${rounds:-3}" interleavings together trap-failed-commit
 	else
 		race "$backend" "${rounds:-3}" "${cases[@]}"
 	fi

@@ -55,7 +55,7 @@ int trap_epoch(const struct race *race, char *why)
 	int failed = world_open(&world, race->catalog, shape_of(race), false, race->seed);
 
 	for (int guarded = 0; guarded < 2 && !failed; guarded++) {
-		struct race_call call = {.op = OP_BEGIN}, claim = {.op = OP_CLAIM, .count = 1};
+		struct race_call call = {.op = OP_BEGIN, .bypass = NO_FENCE}, claim = {.op = OP_CLAIM, .count = 1};
 		struct race_reply reply;
 		bool won = true;
 
