@@ -1,20 +1,34 @@
 #include "lake/fetch.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/owned.h"
 #include "batch/arrow_abi.h"
+#include "lake/duck_file.h"
 #include "lake/extension.h"
 #include "lake/lake_private.h"
 #include "lake/object_store.h"
 #include "lake/query.h"
 
 #define MEMORY_MIN ((int64_t)256 << 20)
-#define OBJECT_MAX ((size_t)1 << 30)
+#define MESSAGE_MAX ((size_t)1 << 30)
+#define COPY_BYTES ((size_t)8 << 20) /* a request each: smaller ones would wait for the store more than for bytes */
+
+/* One object at a time, through one buffer. */
+struct copying {
+	struct duck_file *from; /* NULL: nothing is being copied */
+	char *path; /* owned */
+	int fd; /* -1: none */
+	uint8_t *piece;
+	int64_t size, at; /* of the object */
+};
 
 struct fetch {
 	struct fetch_options options;
@@ -22,6 +36,7 @@ struct fetch {
 	struct duck *duck; /* NULL: not opened, or it broke */
 	struct duck_connection *connection; /* to object stores; NULL: none was needed */
 	struct object_store_keys keys;
+	struct copying copy;
 	int copies;
 };
 
@@ -46,6 +61,7 @@ struct fetch *fetch_new(const struct fetch_options *options, struct error *err)
 		return NULL;
 	}
 	fetch->options = *options;
+	fetch->copy.fd = -1;
 	return fetch;
 }
 
@@ -59,6 +75,7 @@ void fetch_free(struct fetch *fetch)
 {
 	if (!fetch)
 		return;
+	fetch_drop(fetch);
 	close_duck(fetch);
 	spill_close(&fetch->spill);
 	free(fetch);
@@ -135,36 +152,120 @@ int fetch_list(struct fetch *fetch, const char *pattern,
 	return 0;
 }
 
-int fetch_copy(struct fetch *fetch, const char *name, char **ret_path, struct error *err)
+/* ---- copies */
+
+void fetch_drop(struct fetch *fetch)
 {
-	OWNED_BUFFER struct buffer sql = {0};
-	OWNED_FREE char *path = NULL;
+	struct copying *copy = &fetch->copy;
+
+	duck_file_close(TAKE(copy->from));
+	if (copy->fd >= 0)
+		close(copy->fd);
+	if (copy->path)
+		unlink(copy->path);
+	free(TAKE(copy->path));
+	free(TAKE(copy->piece));
+	copy->fd = -1;
+}
+
+/* Said before anything is fetched; what others take meanwhile ends the copy later. */
+static int check_room(const struct fetch *fetch, struct error *err)
+{
+	struct statvfs disk;
+	int64_t size = fetch->copy.size, room;
+
+	if (statvfs(fetch->spill.path, &disk))
+		return 0; /* writing will tell */
+	room = (int64_t)disk.f_bavail * (int64_t)disk.f_frsize;
+	if (size <= room)
+		return 0;
+	return error_set(err, ERROR_TRANSIENT, ENOSPC,
+	                 "it has %" PRId64 " bytes, and where it is copied to (%s) there is room for %" PRId64
+	                 ": make room, or set TMPDIR to a folder that has more",
+	                 size, fetch->spill.path, room);
+}
+
+static int cannot_write(const struct fetch *fetch, struct error *err)
+{
+	return error_set(err, ERROR_TRANSIENT, errno,
+	                 "its copy cannot be written to %s: %s: make room, or set TMPDIR to a folder that has more",
+	                 fetch->spill.path, strerror(errno));
+}
+
+static int write_piece(const struct fetch *fetch, size_t size, struct error *err)
+{
+	const struct copying *copy = &fetch->copy;
+
+	for (size_t done = 0; done < size;) {
+		ssize_t put = write(copy->fd, copy->piece + done, size - done);
+
+		if (put < 0 && errno == EINTR)
+			continue;
+		if (put < 0)
+			return cannot_write(fetch, err);
+		done += (size_t)put;
+	}
+	return 0;
+}
+
+static int begin_copy(struct fetch *fetch, const char *name, struct error *err)
+{
+	struct copying *copy = &fetch->copy;
 
 	if (connect_to_stores(fetch, err))
 		return -1;
 	if (!*fetch->spill.path)
-		return error_set(err, ERROR_INVALID, 0, "%s cannot be copied here: set TMPDIR to a folder with room",
-		                 name);
-	if (asprintf(&path, "%s/object-%d", fetch->spill.path, fetch->copies++) < 0)
+		return error_set(err, ERROR_INVALID, 0, "it cannot be copied here: set TMPDIR to a folder with room");
+	copy->at = 0;
+	copy->piece = malloc(COPY_BYTES);
+	if (!copy->piece || asprintf(&copy->path, "%s/object-%d", fetch->spill.path, fetch->copies++) < 0) {
+		copy->path = NULL;
 		return error_no_memory(err);
-	buffer_init(&sql, 1 << 16);
-	buffer_text(&sql, "COPY (SELECT content FROM read_blob(");
-	buffer_sql_text(&sql, name);
-	buffer_text(&sql, ")) TO ");
-	buffer_sql_text(&sql, path);
-	buffer_text(&sql, " (FORMAT blob)");
-	if (duck_exec(fetch->connection, buffer_string(&sql), NULL, err)) {
-		unlink(path);
-		object_store_doubt(&fetch->keys);
-		duck_tell_memory(err);
-		if (err->kind == ERROR_MEMORY) {
-			err->kind = ERROR_INVALID;
-			return error_wrap(err, "%s does not fit in memory: raise spec.memory, or split it", name);
-		}
-		return error_wrap(err, "fetching %s", name);
 	}
-	*ret_path = TAKE(path);
+	copy->from = duck_file_open(fetch->connection, name, &copy->size, err);
+	if (!copy->from) {
+		object_store_doubt(&fetch->keys);
+		return -1;
+	}
+	if (check_room(fetch, err))
+		return -1;
+	copy->fd = open(copy->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (copy->fd < 0)
+		return error_set(err, ERROR_TRANSIENT, errno, "%s cannot be made: %s", copy->path, strerror(errno));
 	return 0;
+}
+
+/* 1: all of it was copied. */
+static int copy_piece(struct fetch *fetch, struct error *err)
+{
+	struct copying *copy = &fetch->copy;
+	int64_t left = copy->size - copy->at;
+	size_t size = left > (int64_t)COPY_BYTES ? COPY_BYTES : (size_t)left;
+	int fd;
+
+	if (duck_file_read(copy->from, copy->piece, size, err)) {
+		object_store_doubt(&fetch->keys);
+		return -1;
+	}
+	if (write_piece(fetch, size, err))
+		return -1;
+	copy->at += (int64_t)size;
+	if (copy->at < copy->size)
+		return 0;
+	fd = copy->fd;
+	copy->fd = -1;
+	return close(fd) ? cannot_write(fetch, err) : 1;
+}
+
+int fetch_copy(struct fetch *fetch, const char *name, char **ret_path, struct error *err)
+{
+	int done = fetch->copy.from || begin_copy(fetch, name, err) == 0 ? copy_piece(fetch, err) : -1;
+
+	if (done > 0)
+		*ret_path = TAKE(fetch->copy.path);
+	if (done)
+		fetch_drop(fetch);
+	return done < 0 ? error_wrap(err, "fetching %s", name) : done;
 }
 
 /* ---- Parquet */
@@ -268,7 +369,7 @@ static int make_message(struct fetch_rows *rows, uint8_t **ret_data, size_t *ret
 
 	if (rows->over)
 		return 0;
-	buffer_init(&out, OBJECT_MAX);
+	buffer_init(&out, MESSAGE_MAX);
 	writer = ipc_writer_new(duck_stream_schema(rows->stream), append, &out, err);
 	if (!writer)
 		return -1;

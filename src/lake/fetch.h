@@ -6,9 +6,11 @@
  * Invariants:
  *  1. The same Parquet file gives the same messages: rows in the file's order, FETCH_ROWS or FETCH_BYTES of them each.
  *  2. Nothing is opened before it is needed.
+ *  3. A copy is given when it has as many bytes as the object, all of one version of it. While one is made nothing is
+ *     listed.
  *
- * Life cycle: fetch_new -> (fetch_list | fetch_copy | fetch_rows_open -> fetch_rows_next... -> fetch_rows_close)... ->
- * fetch_free. One thread.
+ * Life cycle: fetch_new -> (fetch_list | fetch_copy... | fetch_rows_open -> fetch_rows_next... -> fetch_rows_close)...
+ * -> fetch_free. One thread.
  */
 #ifndef TARN_LAKE_FETCH_H
 #define TARN_LAKE_FETCH_H
@@ -39,8 +41,12 @@ void fetch_free(struct fetch *fetch);
 int fetch_list(struct fetch *fetch, const char *pattern,
                void (*found)(void *context, const char *name, int64_t size, int64_t modified_ms), void *context,
                struct error *err);
-/* Copies it into the spill folder: whole in memory, once. *ret_path is the caller's to free, the file to remove. */
+/* The next piece of its copy in the spill folder, a few MiB at a time in memory. 1: it is whole, and *ret_path the
+ * caller's to free, the file to remove; 0: more is to come, by the same call; -1: *err, and nothing is left of it.
+ * TRANSIENT where there is no room for it, too. */
 int fetch_copy(struct fetch *fetch, const char *name, char **ret_path, struct error *err);
+/* Lets go of a copy that is not whole. */
+void fetch_drop(struct fetch *fetch);
 
 /* A Parquet file by its path on this machine. Errors of these: CORRUPT where the file is not right; INVALID where it
  * does not fit in memory; TRANSIENT where the system did not open or read it, which says nothing about the file. */

@@ -118,9 +118,15 @@ static int fetch_remote(void *context, const char *name, char **ret_path, struct
 	return fetch_copy(context, name, ret_path, err);
 }
 
+static void drop_remote(void *context)
+{
+	fetch_drop(context);
+}
+
 void files_reach(struct fetch *fetch, struct files_remote *ret_remote)
 {
-	*ret_remote = (struct files_remote){.context = fetch, .list = list_remote, .fetch = fetch_remote};
+	*ret_remote = (struct files_remote){
+	        .context = fetch, .list = list_remote, .fetch = fetch_remote, .drop = drop_remote};
 }
 
 struct fetch *files_fetch(const struct spec_stream *spec, struct error *err)

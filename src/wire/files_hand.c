@@ -1,6 +1,6 @@
 /*
- * files_hand.c - the file at hand: opened (or fetched), hashed in steps, registered or compared with the register, cut
- * into messages, and looked at once more at its end.
+ * files_hand.c - the file at hand: opened (or fetched in steps first), hashed in steps, registered or compared with the
+ * register, cut into messages, and looked at once more at its end.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -25,18 +25,28 @@ static bool same_stat(const struct stat *a, const struct stat *b)
 	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
 }
 
-void hand_close(struct files_source *source)
+/* A copy is removed. */
+static void forget_bytes(struct at_hand *at)
 {
-	struct at_hand *at = &source->at;
-
-	if (at->cut)
-		at->cut->ops->close(at->cut);
-	hash_free(at->hash);
 	if (at->bytes.fd >= 0)
 		close(at->bytes.fd);
 	if (at->is_copy && at->path)
 		unlink(at->path);
-	free(at->path);
+	free(TAKE(at->path));
+	at->bytes.fd = -1;
+	at->is_copy = false;
+}
+
+void hand_close(struct files_source *source)
+{
+	struct at_hand *at = &source->at;
+
+	if (at->work == WORK_FETCH)
+		source->config.place.remote->drop(source->config.place.remote->context);
+	if (at->cut)
+		at->cut->ops->close(at->cut);
+	hash_free(at->hash);
+	forget_bytes(at);
 	*at = (struct at_hand){.bytes = {.fd = -1}};
 	pthread_mutex_lock(&source->lock);
 	source->bytes_at_hand = 0;
@@ -71,20 +81,11 @@ static int cannot_open(struct files_source *source, struct error *err)
 	return 0;
 }
 
+/* The file at at->path. */
 static int open_file(struct files_source *source, struct error *err)
 {
 	struct at_hand *at = &source->at;
-	const struct files_place *place = &source->config.place;
 
-	at->is_copy = files_is_remote(at->known->name);
-	if (at->is_copy) {
-		if (place->remote->fetch(place->remote->context, at->known->name, &at->path, err))
-			return -1;
-	} else {
-		at->path = files_path(place, at->known->name);
-		if (!at->path)
-			return error_no_memory(err);
-	}
 	at->bytes.fd = open(at->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (at->bytes.fd < 0 || fstat(at->bytes.fd, &at->st))
 		return cannot_open(source, err);
@@ -101,14 +102,48 @@ static int open_file(struct files_source *source, struct error *err)
 	return at->hash ? 0 : -1;
 }
 
-static int begin(struct files_source *source, struct error *err)
+/* After a failure up to its end at once: a poll without an error would look like the end of the trouble. */
+static int fetch_some(struct files_source *source, struct error *err)
 {
-	if (open_file(source, err) == 0)
+	const struct files_remote *remote = source->config.place.remote;
+	struct at_hand *at = &source->at;
+	int got;
+
+	at->work = WORK_FETCH;
+	do
+		got = remote->fetch(remote->context, at->known->name, &at->path, err);
+	while (!got && source->frozen && source->fetch_failed);
+	if (!got)
 		return 0;
+	source->fetch_failed = got < 0;
+	at->is_copy = got > 0;
+	return got < 0 ? -1 : open_file(source, err);
+}
+
+static int first_step(struct files_source *source, struct error *err)
+{
+	struct at_hand *at = &source->at;
+
+	if (files_is_remote(at->known->name))
+		return fetch_some(source, err);
+	at->path = files_path(&source->config.place, at->known->name);
+	return at->path ? open_file(source, err) : error_no_memory(err);
+}
+
+/* Nothing of a file that was to be taken or compared is kept. */
+static void let_go(struct files_source *source)
+{
 	if (source->at.purpose != TO_GO_ON && !files_is_remote(source->at.known->name))
 		source->at.known->state = NAME_YOUNG;
 	look_again(source);
 	hand_close(source);
+}
+
+static int begin(struct files_source *source, struct error *err)
+{
+	if (first_step(source, err) == 0)
+		return 0;
+	let_go(source);
 	return -1;
 }
 
@@ -258,6 +293,15 @@ int hand_step(struct files_source *source, struct error *err)
 {
 	struct at_hand *at = &source->at;
 
+	if (at->work == WORK_FETCH) {
+		if (fetch_some(source, err) == 0)
+			return 0;
+		if (at->purpose == TO_GO_ON)
+			forget_bytes(at); /* what is registered is fetched again by the next step */
+		else
+			let_go(source);
+		return -1;
+	}
 	if (at->work == WORK_HASH)
 		return hash_some(source, err);
 	at->cut = source->config.cutting->open(source->config.cutting->context, &at->bytes, err);

@@ -25,8 +25,11 @@ struct files_remote {
 	void *context;
 	/* In order of name. */
 	int (*list)(void *context, const char *pattern, files_found *found, void *list, struct error *err);
-	/* Makes a copy on this machine; its path is the caller's to free, the file the caller's to remove. */
+	/* A step towards a copy on this machine. 1: it is there, its path is the caller's to free, the file the
+	 * caller's to remove; 0: go on with the same; -1: *err, and nothing is left of it. */
 	int (*fetch)(void *context, const char *name, char **ret_path, struct error *err);
+	/* Lets go of what fetch began. */
+	void (*drop)(void *context);
 };
 
 struct files_place {

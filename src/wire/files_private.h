@@ -35,7 +35,7 @@ struct registered {
 	struct stat hashed;
 };
 
-enum work { WORK_NONE, WORK_HASH, WORK_OPEN, WORK_CUT };
+enum work { WORK_NONE, WORK_FETCH, WORK_HASH, WORK_OPEN, WORK_CUT };
 enum purpose { TO_TAKE, TO_GO_ON, TO_COMPARE };
 
 /* The file at hand. */
@@ -74,6 +74,7 @@ struct files_source {
 	struct known_name **queue; /* to be hashed, in order */
 	int queue_count, queue_capacity, queue_at;
 	struct at_hand at;
+	bool fetch_failed; /* the last one that ended */
 	int64_t told; /* POLL_LANE_END; -1: not yet */
 
 	/* Listings. */
@@ -117,7 +118,7 @@ void register_release(struct files_source *source);
 /* files_hand.c: the file at hand. */
 int hand_take(struct files_source *source, struct known_name *known, enum purpose purpose, struct error *err);
 int hand_go_on(struct files_source *source, struct registered *file, int64_t skip, struct error *err);
-/* A step of hashing or opening. */
+/* A step of fetching, hashing or opening. */
 int hand_step(struct files_source *source, struct error *err);
 /* 1: a message; 0: none yet, or the file ended; -1: *err. */
 int hand_next(struct files_source *source, struct message *ret, struct error *err);

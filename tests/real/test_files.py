@@ -664,11 +664,11 @@ def upload(s3, files, name):
 
 
 @pytest.mark.heavy
-@pytest.mark.parametrize("format", ["json", "parquet"])
+@pytest.mark.parametrize("format", ["json", "arrow", "parquet"])
 def test_object_store(s3, make_files, format):
     files = make_files("sqlite+s3", format, pattern=lambda lake: f"s3://{lake.bucket}/in/*.{format}", max_bytes="1Mi")
     names = [f"a.{format}", f"b ä.{format}"]
-    seqs = files.write(names[0], 30000 if format == "parquet" else 5000) + files.write(names[1], 7)
+    seqs = files.write(names[0], {"json": 5000, "arrow": 20000, "parquet": 30000}[format], file=True) + files.write(names[1], 7)
     for name in names:
         upload(s3, files, name)
     files.lake.once(faults="commit.after:6:kill", expect=-signal.SIGKILL)
@@ -719,3 +719,73 @@ def test_an_object_that_is_refused(s3, make_files, record_property, times):
     assert "fetching s3://" in process.text() and "/in/b.json" in process.text()
     # Without b, the end of c is not known to be the end of all: it is behind the last row, and not committed.
     files.assert_seqs(sum(seqs, []) if times < 100 else seqs[0] + seqs[2], lag=0 if times < 100 else 2)
+
+
+def large_lines(seqs, text):
+    return b"".join(b'{"seq": %d, "text": "%s"}\n' % (seq, text * 100000) for seq in seqs)
+
+
+@pytest.mark.heavy
+def test_an_object_larger_than_memory(s3, make_files, record_property):
+    """It is copied in pieces: neither the stream's memory nor DuckDB's must hold it."""
+    files = make_files("sqlite+s3", pattern=lambda lake: f"s3://{lake.bucket}/in/*.json", max_bytes="16Mi", memory="64Mi")
+    s3.put(files.lake.bucket, "in/a.json", large_lines(range(3000), b"x"))
+    s3.put(files.lake.bucket, "in/b.json", large_lines([3000], b"x"))
+    process = files.lake.start("--once")
+    support.eventually("it ends", lambda: process.rss() and not process.alive(), 90)
+    record_property("rss_mb", process.peak_rss >> 20)
+    assert process.wait() == DONE, process.tail()
+    files.assert_seqs(range(3001))
+    assert process.peak_rss < 300 << 20
+
+
+class Meddler(Keeper):
+    """Of that object the second piece, when it is asked for: refused so often, or something is done first."""
+
+    def __init__(self, target, path, times=0, first=lambda: None):
+        self.first = first
+        super().__init__(target, path, times)
+
+    def refuses(self, piece):
+        if self.path not in piece.split(b"\r\n")[0] or b"bytes=8388608-" not in piece:
+            return None
+        self.first()
+        return super().refuses(piece)
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("times", [2, 10000])
+def test_half_of_an_object_is_refused(s3, make_files, times):
+    """For a while, and for good: as an object that is refused, and nothing is left of the half."""
+    files = make_files("sqlite+s3", pattern=lambda lake: f"s3://{lake.bucket}/in/*.json", poll="60s")
+    for i, name in enumerate("abc"):
+        s3.put(files.lake.bucket, f"in/{name}.json", large_lines(range(120 * i, 120 * i + 120), b"x"))
+    meddler = Meddler(s3.host, b"/in/b.json", times)
+    files.lake.endpoint = f"http://{meddler.address}"
+    process = files.lake.start("--once", manifest=files.lake.write("once.yaml"), environment={"TMPDIR": str(files.folder)})
+    assert process.wait() == (DONE if times < 100 else LATER), process.tail()
+    meddler.close()
+    assert meddler.refused >= min(times, 3) and "/in/b.json" in process.text()
+    files.assert_seqs(range(360) if times < 100 else [*range(120), *range(240, 360)], lag=0 if times < 100 else 2)
+    assert not list(files.folder.glob("*"))
+
+
+@pytest.mark.heavy
+def test_an_object_that_is_replaced_while_it_is_copied(s3, make_files):
+    """By one of the same size: what is taken is one of them, whole."""
+    files = make_files("sqlite+s3", pattern=lambda lake: f"s3://{lake.bucket}/in/*.json", poll="100ms")
+    s3.put(files.lake.bucket, "in/a.json", large_lines(range(250), b"x"))
+    replaced = []
+
+    def replace():
+        if not replaced:
+            s3.put(files.lake.bucket, "in/a.json", large_lines(range(250), b"y"))
+            replaced.append(True)
+
+    meddler = Meddler(s3.host, b"/in/a.json", first=replace)
+    files.lake.endpoint = f"http://{meddler.address}"
+    process = files.lake.once()
+    meddler.close()
+    assert replaced and "fetching s3://" in process.text()
+    files.assert_seqs(range(250))
+    assert files.lake.read("SELECT DISTINCT left(text, 1), right(text, 1) FROM lake.events") == [("y", "y")]

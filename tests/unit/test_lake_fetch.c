@@ -1,13 +1,15 @@
 /* test_lake_fetch.c - lake/fetch.h: the rows of a Parquet file are the same ones whenever the system refuses to open or
- * read it; only what is wrong in the file itself is CORRUPT. */
+ * read it; only what is wrong in the file itself is CORRUPT. A copy is all of its object, or none. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/owned.h"
 #include "check.h"
 #include "lake/duck.h"
 #include "lake/fetch.h"
@@ -26,6 +28,24 @@ ssize_t pread(int of, void *to, size_t size, off_t at)
 		return -1;
 	}
 	return syscall(SYS_pread64, of, to, size, at);
+}
+
+static int64_t room = -1; /* on the disk; -1: what there is */
+static int writes_left = -1; /* of large pieces, until the disk is full */
+
+int statvfs(const char *of, struct statvfs *ret)
+{
+	*ret = (struct statvfs){.f_bavail = (unsigned long)(room < 0 ? 1 << 30 : room), .f_frsize = 1};
+	return 0;
+}
+
+ssize_t write(int to, const void *bytes, size_t size)
+{
+	if (size >= 1 << 20 && writes_left >= 0 && writes_left-- == 0) {
+		errno = ENOSPC;
+		return -1;
+	}
+	return syscall(SYS_write, to, bytes, size);
 }
 
 /* ---- a file */
@@ -219,8 +239,136 @@ static void a_broken_file_is_told_once(void)
 	remove_file();
 }
 
+/* ---- copies, of what the name of an object would be */
+
+#define OBJECT_BYTES (20 << 20)
+
+static struct fetch *fetch_with_object(void)
+{
+	static const struct spec_catalog catalog = {.name = "c"};
+	static const struct fetch_options options = {.memory_bytes = 64 << 20, .catalog = &catalog};
+	uint32_t *bytes = malloc(OBJECT_BYTES);
+
+	for (uint32_t i = 0; i < OBJECT_BYTES / 4; i++)
+		bytes[i] = i;
+	make_file();
+	snprintf(name, sizeof name, "%s/[a]*", folder); /* no pattern: there is no a */
+	close(fd);
+	fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (write(fd, bytes, OBJECT_BYTES) != OBJECT_BYTES)
+		CHECK_FAIL("no object");
+	free(bytes);
+	return fetch_new(&options, NULL);
+}
+
+static void remove_object(struct fetch *fetch)
+{
+	char parquet[96];
+
+	fetch_free(fetch);
+	snprintf(parquet, sizeof parquet, "%s/a.parquet", folder);
+	unlink(parquet);
+	remove_file();
+}
+
+/* Steps until it is there, or fails. */
+static int copy_all(struct fetch *fetch, char **ret_copy, int *ret_steps, struct error *err)
+{
+	int got;
+
+	*err = (struct error){0};
+	*ret_steps = 0;
+	do
+		got = fetch_copy(fetch, name, ret_copy, err);
+	while (++*ret_steps < 100 && got == 0);
+	return got;
+}
+
+static bool is_whole(const char *copy)
+{
+	OWNED_FD int of = open(copy, O_RDONLY | O_CLOEXEC);
+	uint32_t *bytes = malloc(OBJECT_BYTES + 1);
+	bool same = syscall(SYS_read, of, bytes, OBJECT_BYTES + 1) == OBJECT_BYTES;
+
+	for (uint32_t i = 0; same && i < OBJECT_BYTES / 4; i++)
+		same = bytes[i] == i;
+	free(bytes);
+	return same;
+}
+
+static void an_object_comes_in_pieces(void)
+{
+	struct fetch *fetch = fetch_with_object();
+	char *copy = NULL;
+	struct error err;
+	int steps;
+
+	CHECK_INT(copy_all(fetch, &copy, &steps, &err), 1);
+	CHECK(steps > 2);
+	CHECK(is_whole(copy));
+	unlink(copy);
+	free(copy);
+	remove_object(fetch);
+}
+
+static void a_full_disk_is_told(void)
+{
+	struct fetch *fetch = fetch_with_object();
+	char *copy = NULL;
+	struct error err;
+	int steps;
+
+	room = OBJECT_BYTES - 1;
+	CHECK_INT(copy_all(fetch, &copy, &steps, &err), -1);
+	CHECK_INT(steps, 1);
+	CHECK_INT(err.kind, ERROR_TRANSIENT);
+	CHECK_HAS(err.message, "it has 20971520 bytes, and where it is copied to");
+	CHECK_HAS(err.message, "there is room for 20971519: make room, or set TMPDIR");
+	room = -1;
+	writes_left = 1; /* others took what was there */
+	CHECK_INT(copy_all(fetch, &copy, &steps, &err), -1);
+	CHECK_INT(steps, 2);
+	CHECK_INT(err.kind, ERROR_TRANSIENT);
+	CHECK_HAS(err.message, "No space left on device: make room");
+	CHECK(!copy);
+	CHECK_INT(copy_all(fetch, &copy, &steps, &err), 1);
+	CHECK(is_whole(copy));
+	unlink(copy);
+	free(copy);
+	remove_object(fetch);
+}
+
+/* It shrinks, and one is let go of: what is copied next is whole, and nothing is left behind. */
+static void half_a_copy_is_none(void)
+{
+	struct fetch *fetch = fetch_with_object();
+	char *copy = NULL, left[160];
+	struct error err;
+	int steps;
+
+	CHECK_INT(fetch_copy(fetch, name, &copy, &err), 0);
+	if (ftruncate(fd, OBJECT_BYTES / 2))
+		CHECK_FAIL("it does not shrink");
+	CHECK_INT(copy_all(fetch, &copy, &steps, &err), -1);
+	CHECK_INT(err.kind, ERROR_TRANSIENT);
+	CHECK_HAS(err.message, "too soon");
+	remove_object(fetch);
+	fetch = fetch_with_object();
+	CHECK_INT(fetch_copy(fetch, name, &copy, &err), 0);
+	fetch_drop(fetch);
+	CHECK(!copy);
+	CHECK_INT(copy_all(fetch, &copy, &steps, &err), 1);
+	CHECK(is_whole(copy));
+	snprintf(left, sizeof left, "%.*s/object-0", (int)(strrchr(copy, '/') - copy), copy);
+	CHECK(access(left, F_OK) != 0);
+	unlink(copy);
+	free(copy);
+	remove_object(fetch);
+}
+
 int main(int argc, char **argv)
 {
 	return CHECK_MAIN(argc, argv, TEST(a_read_that_fails_is_tried_again), TEST(a_file_that_cannot_be_opened_now),
-	                  TEST(a_broken_file_is_told_once));
+	                  TEST(a_broken_file_is_told_once), TEST(an_object_comes_in_pieces), TEST(a_full_disk_is_told),
+	                  TEST(half_a_copy_is_none));
 }

@@ -192,17 +192,22 @@ static void blocks(void)
 	}
 }
 
-static void hashes(void)
+static const char *hash_of(const char *text)
 {
+	static char hex[HASH_HEX_SIZE];
 	struct error err;
 	struct hash *hash = hash_new(&err);
-	char hex[HASH_HEX_SIZE];
 
-	hash_add(hash, "a", 1);
-	hash_add(hash, "bc", 2);
+	hash_add(hash, text, strlen(text));
 	hash_hex(hash, hex);
 	hash_free(hash);
-	CHECK_TEXT(hex, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"); /* FIPS 180-4, "abc" */
+	return hex;
+}
+
+static void hashes(void)
+{
+	CHECK_TEXT(hash_of("abc"),
+	           "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"); /* FIPS 180-4, "abc" */
 }
 
 /* ---- the source */
@@ -540,9 +545,13 @@ static void the_lake_has_other_files(void)
 	theirs->ops->close(theirs);
 }
 
-/* Objects a and b, each one line; a cannot be had for the next `failures` times. */
+/* Objects a and b, each one line (or two); a cannot be had for the next `failures` times, at its last piece. */
 struct store {
 	int failures, list_ms;
+	int pieces; /* of an object, before it is there */
+	int at; /* those that were copied; 0: none is being */
+	int drops; /* of what was begun */
+	const char *content;
 };
 
 static int list_store(void *context, const char *pattern, files_found *found, void *list, struct error *err)
@@ -559,18 +568,29 @@ static int fetch_object(void *context, const char *name, char **ret_path, struct
 {
 	struct store *store = context;
 
+	if (store->at++ < store->pieces)
+		return 0;
+	store->at = 0;
 	if (name[strlen(name) - 1] == 'a' && store->failures) {
 		store->failures--;
 		return error_set(err, ERROR_TRANSIENT, 0, "fetching %s: it has expired", name);
 	}
-	put("copy", "1\n");
+	put("copy", store->content ? store->content : "1\n");
 	*ret_path = strdup(path_of("copy"));
-	return 0;
+	return 1;
+}
+
+static void drop_object(void *context)
+{
+	struct store *store = context;
+
+	store->drops += store->at > 0;
+	store->at = 0;
 }
 
 static struct source *open_store(struct lake *lake, struct store *store)
 {
-	static struct files_remote remote = {.list = list_store, .fetch = fetch_object};
+	static struct files_remote remote = {.list = list_store, .fetch = fetch_object, .drop = drop_object};
 
 	fresh();
 	remote.context = store;
@@ -610,6 +630,48 @@ static void an_object_that_cannot_be_had_at_all(void)
 	source->ops->close(source);
 }
 
+/* It comes in pieces between which others have their turn; one that is not whole is let go of. */
+static void an_object_in_pieces(void)
+{
+	struct store store = {.pieces = 3};
+	struct lake lake = {0};
+	struct source *source = open_store(&lake, &store);
+	struct message message;
+
+	CHECK_INT(source->ops->poll(source, 0, &message, &why), POLL_NOTHING);
+	CHECK_INT(store.at, 1);
+	CHECK_INT(source->ops->poll(source, 0, &message, &why), POLL_NOTHING);
+	CHECK_INT(store.at, 2);
+	CHECK_INT(source->ops->seek(source, 0, 0, &why), 0);
+	CHECK_INT(store.drops, 1);
+	CHECK_TEXT(next(source), "s3://s/a:1@0");
+	CHECK_TEXT(next(source), "s3://s/b:1@2");
+	source->ops->close(source);
+	CHECK_INT(store.drops, 1);
+}
+
+/* Its last piece cannot be had, and it was taken in part: it is that object which is fetched again, and nothing is
+ * passed over. Frozen, each poll after the first failure says so. */
+static void a_part_of_an_object_that_cannot_be_had(void)
+{
+	struct store store = {.pieces = 3, .content = "1\n2\n"};
+	struct lake lake = {0};
+	struct source *source = open_store(&lake, &store);
+	struct message message;
+
+	lake.files[0] = (struct file_entry){1, "s3://s/a", 4, 1, "", 0, -1};
+	snprintf(lake.files[0].hash, sizeof lake.files[0].hash, "%s", hash_of("1\n2\n"));
+	lake.count = 1;
+	lake.offset = 1;
+	store.failures = 4;
+	CHECK_INT(source->ops->freeze(source, &why), 0);
+	CHECK_TEXT(next(source), "error");
+	for (int i = 0; i < 3; i++)
+		CHECK_INT(source->ops->poll(source, 0, &message, &why), POLL_ERROR);
+	CHECK_TEXT(next(source), "s3://s/a:2@1");
+	source->ops->close(source);
+}
+
 int main(int argc, char **argv)
 {
 	int result;
@@ -621,7 +683,8 @@ int main(int argc, char **argv)
 	                    TEST(another_owner_was_first), TEST(refuses_what_changed), TEST(frozen),
 	                    TEST(a_reset_while_a_file_is_hashed), TEST(a_file_that_grows_while_it_is_hashed),
 	                    TEST(the_lake_has_other_files), TEST(an_object_that_cannot_be_had_at_first),
-	                    TEST(an_object_that_cannot_be_had_at_all));
+	                    TEST(an_object_that_cannot_be_had_at_all), TEST(an_object_in_pieces),
+	                    TEST(a_part_of_an_object_that_cannot_be_had));
 	if (*folder)
 		folder_remove(folder, &err);
 	return result;
