@@ -23,7 +23,7 @@ struct verified_lane {
 	int64_t low, high; /* the topic's watermarks; -1: not asked */
 	int64_t lag; /* high - next_offset; -1: not asked */
 	int64_t gaps, duplicates; /* offsets */
-	char problem[256]; /* "" where all is well */
+	char problem[400]; /* "" where all is well */
 };
 
 struct verification {

@@ -1,29 +1,38 @@
 #include "stream/verify_files.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <search.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
+#include "base/hash.h"
 #include "base/owned.h"
 #include "lake/fetch.h"
 #include "lake/files.h"
 #include "stream/files.h"
+#include "wire/cut.h"
 #include "wire/files_list.h"
+
+#define PIECE_BYTES ((size_t)1 << 20)
 
 struct name {
 	char *text; /* owned */
 	int64_t size;
+	char hash[HASH_HEX_SIZE];
 	bool whole; /* taken to its end */
 };
 
 struct judging {
+	struct files_place place;
 	struct verification *verification;
 	struct verified_lane *lane;
 	void *names; /* tsearch: struct name */
 	int64_t end; /* offset behind the files so far */
 	int64_t last_first, last_next;
+	int changed; /* files that have another size than when they were taken */
 	bool no_memory;
 };
 
@@ -73,6 +82,7 @@ static void add_name(struct judging *judging, const struct lake_file *file)
 		return;
 	}
 	name->size = file->size;
+	snprintf(name->hash, sizeof name->hash, "%s", file->hash);
 	name->whole = file->next_offset >= 0;
 }
 
@@ -101,6 +111,73 @@ static void judge_end(struct judging *judging)
 		        judging->last_next);
 }
 
+/* ---- the files as they are now */
+
+/* Does the file begin with all that was taken? False, too, where it cannot be read here. */
+static bool has_grown(const struct judging *judging, const struct name *name, int64_t size)
+{
+	OWNED_FREE char *path = files_path(&judging->place, name->text);
+	OWNED_FREE uint8_t *piece = malloc(PIECE_BYTES);
+	struct cut_file file = {.path = name->text, .size = size};
+	struct hash *hash = hash_new(NULL);
+	char hex[HASH_HEX_SIZE] = "";
+	OWNED_FD int fd = -1;
+	int64_t at = 0;
+
+	file.fd = fd = path ? open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
+	while (size > name->size && fd >= 0 && piece && hash && at < name->size) {
+		int64_t left = name->size - at;
+		size_t some = left > (int64_t)PIECE_BYTES ? PIECE_BYTES : (size_t)left;
+
+		if (cut_read(&file, at, piece, some, NULL))
+			break;
+		hash_add(hash, piece, some);
+		at += (int64_t)some;
+	}
+	if (hash && at == name->size)
+		hash_hex(hash, hex);
+	hash_free(hash);
+	return !strcmp(hex, name->hash);
+}
+
+static void judge_size(struct judging *judging, const struct name *name, int64_t size)
+{
+	if (size < 0 || size == name->size)
+		return;
+	judging->changed++;
+	if (*judging->lane->problem)
+		return;
+	if (has_grown(judging, name, size))
+		PROBLEM(judging,
+		        "%.100s has %" PRId64 " bytes, and %" PRId64
+		        " when it was taken: what was added behind those is not read. Move it to a file of another "
+		        "name, and this one back to its length",
+		        name->text, size, name->size);
+	else
+		PROBLEM(judging,
+		        "%.100s has %" PRId64 " bytes, and %" PRId64
+		        " when it was taken: what it holds now is not read. Give that another name, and put this "
+		        "one back as it was, or away",
+		        name->text, size, name->size);
+}
+
+/* Also what the pattern does not match any more. A file that is gone is none: who took it may clear it away. */
+static void judge_here(const void *node, VISIT visit, void *opaque)
+{
+	const struct name *name = *(struct name *const *)node;
+	struct judging *judging = opaque;
+	OWNED_FREE char *path = NULL;
+	struct stat st;
+
+	if ((visit != postorder && visit != leaf) || files_is_remote(name->text))
+		return;
+	path = files_path(&judging->place, name->text);
+	if (!path)
+		judging->no_memory = true;
+	else if (stat(path, &st) == 0 && S_ISREG(st.st_mode))
+		judge_size(judging, name, st.st_size);
+}
+
 static void judge_source(void *opaque, const struct listed_file *file)
 {
 	struct judging *judging = opaque;
@@ -110,9 +187,18 @@ static void judge_source(void *opaque, const struct listed_file *file)
 	found = tfind(&wanted, &judging->names, compare_names);
 	if (!found || !(*found)->whole)
 		judging->lane->lag++;
-	if (found && file->size != (*found)->size)
-		PROBLEM(judging, "%.100s has %" PRId64 " bytes, and %" PRId64 " when it was taken", file->name,
-		        file->size, (*found)->size);
+	if (found && files_is_remote(file->name))
+		judge_size(judging, *found, file->size);
+}
+
+static void add_count(struct judging *judging)
+{
+	char *problem = judging->lane->problem;
+	size_t used = strlen(problem);
+
+	if (judging->changed > 1)
+		snprintf(problem + used, sizeof judging->lane->problem - used,
+		         "; %d files have another size than when they were taken", judging->changed);
 }
 
 /* A stream that has not run has no lane yet. */
@@ -135,7 +221,6 @@ static struct verified_lane *find_lane(struct verification *verification)
 
 static int ask_source(const struct spec_stream *spec, struct judging *judging, struct error *err)
 {
-	struct files_place place = {.pattern = spec->source.files, .folder = spec->source.folder};
 	struct fetch *fetch = files_fetch(spec, err);
 	struct files_remote remote;
 	int failed;
@@ -143,10 +228,11 @@ static int ask_source(const struct spec_stream *spec, struct judging *judging, s
 	if (!fetch)
 		return -1;
 	files_reach(fetch, &remote);
-	place.remote = &remote;
+	judging->place.remote = &remote;
 	judging->lane->lag = 0;
 	judging->verification->files_there = 0;
-	failed = files_list(&place, judge_source, judging, err);
+	failed = files_list(&judging->place, judge_source, judging, err);
+	judging->place.remote = NULL;
 	fetch_free(fetch);
 	return failed;
 }
@@ -154,7 +240,11 @@ static int ask_source(const struct spec_stream *spec, struct judging *judging, s
 int verify_files(const struct spec_stream *spec, struct lake_session *session, bool with_source,
                  struct verification *verification, struct error *err)
 {
-	OWNED_BY(judging_release) struct judging judging = {.verification = verification};
+	OWNED_BY(judging_release)
+	struct judging judging = {
+	        .place = {.pattern = spec->source.files, .folder = spec->source.folder},
+	        .verification = verification,
+	};
 	char topic[FILES_TOPIC_SIZE];
 	struct lane_key key = {.stream = spec->name, .topic = topic};
 
@@ -167,7 +257,9 @@ int verify_files(const struct spec_stream *spec, struct lake_session *session, b
 	if (files_read(session, &key, judge_file, &judging, err))
 		return -1;
 	judge_end(&judging);
+	twalk_r(judging.names, judge_here, &judging);
 	if (with_source && ask_source(spec, &judging, err))
 		return -1;
+	add_count(&judging);
 	return judging.no_memory ? error_no_memory(err) : 0;
 }

@@ -1,7 +1,8 @@
 /*
  * verify_files.h - the register of a stream of files, judged: each file begins where the one before it ends, the last
- * one ends where the lane stands, and no name is there twice. Against the source also: every file that is there and
- * whole has the size that was taken; those that were not taken are the lag.
+ * one ends where the lane stands, no name is there twice, and of the files that were taken those that are on this
+ * machine have the size that was taken. Against the source also: objects have that size; what is there and was not
+ * taken is the lag.
  */
 #ifndef TARN_STREAM_VERIFY_FILES_H
 #define TARN_STREAM_VERIFY_FILES_H

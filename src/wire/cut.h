@@ -4,7 +4,8 @@
  * Invariants:
  *  1. The same bytes give the same messages, whoever cuts them and whenever: a message's number in its file is its
  *     identity, which the lake's offsets stand on.
- *  2. Where the rest of a file cannot be cut, the rest is one last message with `broken` and its first bytes.
+ *  2. Where the rest of a file cannot be cut, the rest is one last message with `broken` and its first bytes. A line
+ *     that is too long is such a message alone.
  *
  * Life cycle: cutting->open -> next... -> close. The file's descriptor is borrowed. Messages may outlive it.
  */
@@ -52,7 +53,8 @@ int cut_broken(const struct cut_file *file, int64_t at, int64_t place, const cha
 /* A message of `size` bytes, which it takes over (*data becomes NULL) and frees when it is released. */
 int cut_message(uint8_t **data, size_t size, int64_t place, struct message *ret, struct error *err);
 
-/* A line each, without what ends it. Empty lines are no messages. */
+/* A line each, without what ends it. Empty lines are no messages. Whole is a file whose last line has its newline, or
+ * is a JSON value to its end. */
 extern const struct cutting cutting_lines;
 
 #endif

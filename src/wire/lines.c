@@ -29,7 +29,6 @@ struct lines {
 	size_t from, filled; /* of its bytes: not given yet, and there */
 	int64_t read_at; /* of the file: what the next read begins with */
 	int64_t line; /* the last one given */
-	bool broken; /* the rest was given */
 };
 
 static void block_release(struct block *block)
@@ -50,6 +49,8 @@ static int make_room(struct lines *lines, struct error *err)
 	struct block *block = lines->block;
 	size_t capacity = left * 2 > BLOCK_BYTES ? left * 2 : BLOCK_BYTES;
 
+	if (capacity > LINE_BYTES_MAX + BLOCK_BYTES)
+		capacity = LINE_BYTES_MAX + BLOCK_BYTES; /* longer lines are not read */
 	if (!block || atomic_load(&block->references) > 1 || left >= block->capacity) {
 		block = malloc(sizeof *block + capacity);
 		if (!block)
@@ -103,32 +104,65 @@ static void give(struct lines *lines, const uint8_t *text, size_t size, struct m
 	        .payload = text, .size = size, .place = lines->line, .owner = lines->block, .release = release_line};
 }
 
-/* The next line of the block. 1: *ret_text and *ret_size; 0: it is not there to its end yet. */
-static int find_line(const struct lines *lines, size_t scanned, const uint8_t **ret_text, size_t *ret_size)
+/* The next line of the block: *ret_text and *ret_size. False: it is not there to its end yet. */
+static bool find_line(const struct lines *lines, size_t scanned, const uint8_t **ret_text, size_t *ret_size)
 {
 	const uint8_t *text, *feed;
 	size_t left = lines->filled - lines->from;
 
 	if (!lines->block || !left)
-		return 0;
+		return false;
 	text = lines->block->data + lines->from;
 	feed = left > scanned ? memchr(text + scanned, '\n', left - scanned) : NULL;
 	if (!feed && lines->read_at < lines->file.size)
-		return 0;
+		return false;
 	*ret_text = text;
 	*ret_size = feed ? (size_t)(feed - text) : left;
-	return 1;
+	return true;
 }
 
-static int give_broken(struct lines *lines, struct message *ret, struct error *err)
-{
-	char reason[120];
+/* ---- a line that is too long: quarantined alone */
 
-	snprintf(reason, sizeof reason, "line %lld is longer than %zu MiB: it and what follows was not read",
-	         (long long)lines->line + 1, LINE_BYTES_MAX >> 20);
-	if (cut_broken(&lines->file, lines->cut.at, lines->line + 1, reason, ret, err))
+/* The file's first newline from `at` on; its size where there is none. */
+static int find_feed(const struct cut_file *file, int64_t at, int64_t *ret_at, struct error *err)
+{
+	OWNED_FREE uint8_t *piece = malloc(BLOCK_BYTES);
+
+	if (!piece)
+		return error_no_memory(err);
+	for (int64_t size; at < file->size; at += size) {
+		const uint8_t *feed;
+
+		size = file->size - at < (int64_t)BLOCK_BYTES ? file->size - at : (int64_t)BLOCK_BYTES;
+		if (cut_read(file, at, piece, (size_t)size, err))
+			return -1;
+		feed = memchr(piece, '\n', (size_t)size);
+		if (feed) {
+			*ret_at = at + (feed - piece);
+			return 0;
+		}
+	}
+	*ret_at = file->size;
+	return 0;
+}
+
+/* What is read ahead is let go of: reading goes on behind the line. */
+static int give_long(struct lines *lines, bool skip, struct message *ret, struct error *err)
+{
+	struct cut_file line = lines->file;
+	char reason[80];
+
+	if (find_feed(&lines->file, lines->cut.at + (int64_t)LINE_BYTES_MAX, &line.size, err))
 		return -1;
-	lines->broken = true;
+	snprintf(reason, sizeof reason, "line %lld is longer than %zu MiB", (long long)lines->line + 1,
+	         LINE_BYTES_MAX >> 20);
+	if (!skip && cut_broken(&line, lines->cut.at, lines->line + 1, reason, ret, err))
+		return -1;
+	block_release(TAKE(lines->block));
+	lines->from = lines->filled = 0;
+	lines->line++;
+	lines->read_at = line.size < lines->file.size ? line.size + 1 : line.size;
+	lines->cut.at = lines->read_at;
 	return 1;
 }
 
@@ -139,15 +173,17 @@ static int lines_next(struct cut *cut, bool skip, struct message *ret, struct er
 	size_t size = 0, scanned = 0;
 
 	*ret = (struct message){0};
-	while (!lines->broken) {
+	for (;;) {
 		size_t left = lines->filled - lines->from, behind;
+		bool found = find_line(lines, scanned, &text, &size);
 
-		if (!find_line(lines, scanned, &text, &size)) {
+		/* However much of it was read ahead by now: what is too long is the file's word alone. */
+		if (found ? size > LINE_BYTES_MAX : left > LINE_BYTES_MAX)
+			return give_long(lines, skip, ret, err);
+		if (!found) {
 			if (lines->read_at == lines->file.size)
 				return 0;
 			scanned = left;
-			if (left > LINE_BYTES_MAX)
-				return give_broken(lines, ret, err);
 			if (fill(lines, err))
 				return -1;
 			continue;
@@ -163,7 +199,6 @@ static int lines_next(struct cut *cut, bool skip, struct message *ret, struct er
 			give(lines, text, size, ret);
 		return 1;
 	}
-	return 0;
 }
 
 static void lines_close(struct cut *cut)
@@ -188,4 +223,84 @@ static struct cut *lines_open(void *context, const struct cut_file *file, struct
 	return &lines->cut;
 }
 
-const struct cutting cutting_lines = {.unit = "line", .open = lines_open};
+/* ---- has its writer ended it? */
+
+/* How far a JSON value has come: what is open, and nothing of what it says. */
+struct value {
+	int64_t depth; /* brackets */
+	bool begun, in_text, escaped;
+	bool wrong; /* neither object, list nor text, or something follows it */
+};
+
+static void value_add(struct value *value, uint8_t c)
+{
+	if (value->in_text) {
+		value->in_text = c != '"' || value->escaped;
+		value->escaped = c == '\\' && !value->escaped;
+		return;
+	}
+	if (c == ' ' || c == '\t' || c == '\r')
+		return;
+	value->wrong |= value->begun ? value->depth == 0 : c != '{' && c != '[' && c != '"';
+	value->begun = true;
+	value->in_text = c == '"';
+	value->depth += (c == '{' || c == '[') - (c == '}' || c == ']');
+}
+
+/* Where the last line begins; -1: it is too long to be one. */
+static int find_last(const struct cut_file *file, uint8_t *piece, int64_t *ret_at, struct error *err)
+{
+	for (int64_t at = file->size, from; at > 0; at = from) {
+		const uint8_t *feed;
+
+		from = at > (int64_t)BLOCK_BYTES ? at - (int64_t)BLOCK_BYTES : 0;
+		if (file->size - at > (int64_t)LINE_BYTES_MAX) {
+			*ret_at = -1;
+			return 0;
+		}
+		if (cut_read(file, from, piece, (size_t)(at - from), err))
+			return -1;
+		feed = memrchr(piece, '\n', (size_t)(at - from));
+		if (feed) {
+			*ret_at = from + (feed - piece) + 1;
+			return 0;
+		}
+	}
+	*ret_at = 0;
+	return 0;
+}
+
+static int read_value(const struct cut_file *file, int64_t at, uint8_t *piece, struct value *value, struct error *err)
+{
+	for (int64_t size; at < file->size; at += size) {
+		size = file->size - at < (int64_t)BLOCK_BYTES ? file->size - at : (int64_t)BLOCK_BYTES;
+		if (cut_read(file, at, piece, (size_t)size, err))
+			return -1;
+		for (int64_t i = 0; i < size; i++)
+			value_add(value, piece[i]);
+	}
+	return 0;
+}
+
+/* A line without a newline may be the last one, or the half of one: it is whole if it is a JSON value to its end. */
+static bool lines_are_whole(void *context, const struct cut_file *file, char *why, size_t size)
+{
+	OWNED_FREE uint8_t *piece = malloc(BLOCK_BYTES);
+	struct value value = {0};
+	struct error err = {0};
+	int64_t at = 0;
+
+	if (!piece)
+		error_no_memory(&err);
+	if (!piece || find_last(file, piece, &at, &err) || (at >= 0 && read_value(file, at, piece, &value, &err))) {
+		snprintf(why, size, "%s", err.message);
+		return false;
+	}
+	if (at >= 0 && (!value.begun || (value.depth == 0 && !value.in_text && !value.wrong)))
+		return true;
+	snprintf(why, size, "its last line has no newline and is no complete JSON value: its writer has not ended it%s",
+	         at < 0 || value.wrong ? ", or it lacks a newline" : "");
+	return false;
+}
+
+const struct cutting cutting_lines = {.unit = "line", .is_whole = lines_are_whole, .open = lines_open};

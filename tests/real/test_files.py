@@ -283,7 +283,7 @@ def test_other_content_under_a_name(make_files):
     assert files.lake.read("SELECT seq FROM lake.events ORDER BY 1") == [(1,), (3,), (5,)]
     answer = files.lake.verify(topic=True)
     assert not answer["passed"] and "in/a.json has 22 bytes, and 11 when it was taken" in answer["lanes"][0]["problem"]
-    assert files.lake.verify()["passed"]
+    assert files.lake.verify()["lanes"][0]["problem"] == answer["lanes"][0]["problem"]
     # The same content, written anew, is the same file; a copy under another name is another one.
     path.write_text('{"seq": 1}\n')
     files.path("b.json").write_text('{"seq": 5}\n')
@@ -291,6 +291,90 @@ def test_other_content_under_a_name(make_files):
     process = files.lake.once()
     assert not process.events("file_changed")
     files.assert_seqs([1, 3, 5, 5])
+
+
+@pytest.mark.parametrize("format", ENDINGS if LONG else ["json"])
+def test_a_file_that_grew(make_files, format):
+    """After it was taken, and no stream runs: verify says so, from the lake and a look at the file, and what to do."""
+    files = make_files("sqlite", format)
+    seqs = files.write(f"a.{format}", 3) + files.write(f"b.{format}", 3) + files.write(f"c.{format}", 3)
+    files.lake.once()
+    paths = [files.path(f"{name}.{format}") for name in "abc"]
+    before = [path.read_bytes() for path in paths]
+    size = len(before[0])
+    paths[2].unlink()  # cleared away by whoever wrote it
+    assert files.lake.verify()["passed"]
+    with open(paths[0], "ab") as out:
+        out.write(b'{"seq": 100}\n')
+    answer = files.lake.verify()
+    assert answer["code"] == support.NO and not answer["passed"]
+    grown = f"in/a.{format} has {size + 13} bytes, and {size} when it was taken: what was added behind those is not read. Move it to a file "
+    assert answer["lanes"][0]["problem"].startswith(grown)
+    assert support.tarn("status", str(files.lake.manifest)).stdout.count("see tarn verify") == 1
+    paths[1].write_bytes(b"short")
+    answer = files.lake.verify()
+    assert answer["lanes"][0]["problem"].startswith(grown) and "; 2 files have another size" in answer["lanes"][0]["problem"]
+    paths[0].write_bytes(before[0])
+    problem = files.lake.verify()["lanes"][0]["problem"]
+    assert problem.startswith(f"in/b.{format} has 5 bytes, and ") and "what it holds now is not read" in problem
+    paths[1].write_bytes(before[1])
+    files.assert_seqs(seqs)
+
+
+@pytest.mark.heavy
+def test_an_unfinished_line_waits(make_files):
+    """A writer that pauses in the middle of a line: nothing of the file is taken before the line has its end."""
+    files = make_files()
+    seqs = files.write("a.json", 3)
+    half = files.path("b.json")
+    half.write_text('{"seq": 100}\n{"seq": 101, "te')
+    files.path("c.json").write_text('{"seq": 200}\nthe end')
+    said = {"in/b.json": "its last line has no newline and is no complete JSON value: its writer has not ended it",
+            "in/c.json": "its last line has no newline and is no complete JSON value: its writer has not ended it, or it lacks a newline"}
+    process = files.lake.once()
+    assert {e["file"]: e["reason"] for e in process.events("file_waiting")} == said
+    files.assert_seqs(seqs, lag=2)
+    assert "1 of 3" in support.tarn("status", str(files.lake.manifest)).stdout
+    process = files.lake.start("--listen", "127.0.0.1:0")
+    seqs += files.write("d.json", 3)
+    process.wait_event("file_taken")
+    support.eventually("two wait", lambda: process.metric("tarn_files_waiting") == 2)
+    with open(half, "a") as out:
+        out.write('xt": "later"}')
+    support.eventually("it is whole", lambda: half.name in files.register() and files.register()[half.name][-1])
+    files.assert_seqs(seqs + [100, 101], lag=1)
+    with open(files.path("c.json"), "a") as out:
+        out.write("\n")
+    process.wait_event("file_taken", count=3)
+    process.drain()
+    files.assert_seqs(seqs + [100, 101, 200])
+    assert [(q["payload"], json.loads(q["headers"])) for q in files.lake.quarantine()] == [
+        (b"the end", [["file", "in/c.json"], ["line", "2"]])]
+
+
+@pytest.mark.heavy
+def test_a_line_that_is_too_long(make_files, record_property):
+    """It is quarantined alone, with its beginning, and the lines behind it are read; also after a kill between them."""
+    files = make_files(max_bytes="1Mi")
+    rows = [json.dumps({"seq": i, "text": "x" * 1000}).encode() + b"\n" for i in range(4000)]
+    with open(files.path("a.json"), "wb") as out:
+        out.writelines(rows[:10])
+        for _ in range(200):
+            out.write(b"y" * (1 << 20))
+        out.write(b"\n")
+        out.writelines(rows[10:])
+    files.lake.once(faults="commit.after:6:kill", expect=-signal.SIGKILL)
+    files.lake.assert_consistent()
+    process = files.lake.start("--once")
+    support.eventually("it ends", lambda: process.rss() and not process.alive(), 60)
+    record_property("rss_mb", process.peak_rss >> 20)
+    assert process.wait() == DONE, process.tail()
+    files.assert_seqs(range(4000))
+    (found,) = files.lake.quarantine()
+    assert json.loads(found["headers"]) == [["file", "in/a.json"], ["line", "11"]] and found["offset"] == 10
+    assert found["reason"] == f"line 11 is longer than 64 MiB (the first 4194304 of {200 << 20} bytes are kept here)"
+    assert found["payload"] == b"y" * (4 << 20)
+    assert process.peak_rss < 300 << 20
 
 
 def test_nothing_matches(make_files):
