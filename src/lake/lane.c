@@ -270,18 +270,15 @@ static int create_tables(struct lake_session *session, const struct lane_key *ke
 }
 
 /* A topic that was deleted and made anew has another id: its offsets mean other messages. */
-static int check_topic_id(const struct lane_key *key, const struct lake_lane *lane, const struct lake_lane *known,
-                          const struct lane_start *start, bool *ret_anew, struct error *err)
+int lane_check_topic_id(const struct lane_key *key, const struct lake_lane *lane, const char *topic_id,
+                        struct error *err)
 {
-	*ret_anew = *lane->topic_id && *known->topic_id && strcmp(lane->topic_id, known->topic_id) != 0;
-	if (!*ret_anew || start->may_restart)
+	if (!*topic_id || !*lane->topic_id || !strcmp(topic_id, lane->topic_id))
 		return 0;
-	return error_set(
-	        err, ERROR_INVALID, 0,
-	        "topic %s was deleted and made anew (its id was %s and is %s): offset %" PRId64
-	        " of partition %d means another message now. Read it as a new stream: give the stream or the topic "
-	        "another name",
-	        key->topic, known->topic_id, lane->topic_id, known->next_offset, lane->partition);
+	return error_set(err, ERROR_INVALID, 0,
+	                 "topic %s was deleted and made anew (its id was %s and is %s): offset %" PRId64
+	                 " of partition %d means another message now. " LANE_READ_ANEW,
+	                 key->topic, lane->topic_id, topic_id, lane->next_offset, lane->partition);
 }
 
 static int insert_row(struct lake_session *session, const struct lane_key *key, const char *owner,
@@ -351,10 +348,13 @@ static int update_row(struct lake_session *session, const struct lane_key *key, 
 static int take_over(const struct lane_key *key, struct lake_lane *lane, const struct lake_lane *known,
                      const struct lane_start *start, struct error *err)
 {
-	bool anew = known->epoch < 0;
+	struct error why = {0};
+	bool anew = known->epoch < 0 || lane_check_topic_id(key, known, lane->topic_id, &why);
 
-	if (!anew && check_topic_id(key, lane, known, start, &anew, err))
+	if (why.kind && !start->may_restart) {
+		*err = why;
 		return -1;
+	}
 	if (!*lane->topic_id) /* this broker says none, and the ledger's rows are of the lane's */
 		memcpy(lane->topic_id, known->topic_id, sizeof lane->topic_id);
 	lane->epoch = known->epoch < 0 ? EPOCH_APPENDED : known->epoch + 1;

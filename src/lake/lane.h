@@ -41,6 +41,15 @@ struct lake_lane {
 	int64_t epoch;
 };
 
+/* What to do where a topic is another one by the same name. */
+#define LANE_READ_ANEW                                                                                                 \
+	"Read it as a new stream: give the stream or the topic another name; and another table too where the topic "   \
+	"holds again what was read, or those rows are doubled"
+
+/* Sets the INVALID error that says so where the topic's id is not the lane's (and both are known), and returns -1. */
+int lane_check_topic_id(const struct lane_key *key, const struct lake_lane *lane, const char *topic_id,
+                        struct error *err);
+
 /* What a new lane starts from, asked only where the lake has no row yet. */
 struct lane_start {
 	void *context;

@@ -1,7 +1,8 @@
 /*
  * committer.c - the committing thread: one window of the queue becomes one lake transaction.
  *
- * Order in a transaction (the fence's): offsets are read and checked; rows; quarantine; ledger; offsets move; COMMIT.
+ * Order in a transaction (the fence's): offsets are read and checked; rows; quarantine; ledger; offsets move; the topic
+ * is still the same (confirm.c); COMMIT.
  * A failed statement rolls back and every lane starts over from the lake's offset. A failed COMMIT has an unknown
  * outcome: the offsets are read again, until the lake answers, before anything else is done.
  */
@@ -131,101 +132,6 @@ static int book(struct attempt *attempt, struct stream *stream, struct error *er
 	return 0;
 }
 
-/* What goes to quarantine in one statement: a statement a message is a file a message. */
-#define PORTION_ROWS 1024
-#define PORTION_BYTES ((int64_t)8 << 20)
-
-struct portion {
-	struct quarantine_row rows[PORTION_ROWS];
-	struct buffer headers[PORTION_ROWS];
-	int count;
-	int64_t bytes;
-};
-
-static void portion_clear(struct portion *portion)
-{
-	for (int i = 0; i < portion->count; i++)
-		buffer_release(&portion->headers[i]);
-	portion->count = 0;
-	portion->bytes = 0;
-}
-
-static void portion_free(struct portion **portion)
-{
-	if (*portion)
-		portion_clear(*portion);
-	free(*portion);
-}
-
-static void portion_add(struct stream *stream, struct portion *portion, const struct unit *unit)
-{
-	const struct message *message = &unit->held->message;
-	struct buffer *headers = &portion->headers[portion->count];
-
-	buffer_init(headers, BUFFER_DEFAULT_MAXIMUM);
-	message_headers_json(message, headers);
-	portion->rows[portion->count++] = (struct quarantine_row){
-	        .partition = message->partition,
-	        .topic_id = stream->lanes[unit->lane].lake.topic_id,
-	        .offset = message->offset,
-	        .timestamp_ms = message->timestamp_ms,
-	        .key = message->key,
-	        .key_size = message->key_size,
-	        .headers = headers->size ? buffer_string(headers) : NULL,
-	        .payload = message->payload,
-	        .size = message->size,
-	        .reason = unit->reason,
-	        .fingerprint = unit->fingerprint,
-	};
-	portion->bytes += (int64_t)message->size;
-	if (!telling_one(&stream->telling, unit->reason, clock_monotonic_ms()))
-		return;
-	log_event(EVENT_QUARANTINE,
-	          FIELDS(LOG_TEXT("stream", stream->spec->name), LOG_NUMBER("partition", message->partition),
-	                 LOG_NUMBER("offset", message->offset), LOG_TEXT("reason", unit->reason)),
-	          "partition %d offset %" PRId64 " goes to quarantine", message->partition, message->offset);
-}
-
-/* all: also of kinds whose time is not over. */
-static void tell_rest(struct stream *stream, bool all)
-{
-	char kind[TELLING_KIND_SIZE];
-	int64_t untold;
-
-	while (telling_rest(&stream->telling, clock_monotonic_ms(), all, kind, &untold))
-		log_event(EVENT_QUARANTINE_MORE,
-		          FIELDS(LOG_TEXT("stream", stream->spec->name), LOG_TEXT("reason", kind),
-		                 LOG_NUMBER("messages", untold)),
-		          "%" PRId64 " more messages went to quarantine: %s", untold, kind);
-}
-
-static int portion_write(struct stream *stream, struct portion *portion, struct error *err)
-{
-	int failed = quarantine_append(stream->session, &stream->key, stream->table_name, portion->rows, portion->count,
-	                               err);
-
-	portion_clear(portion);
-	return failed ? error_wrap(err, "quarantine") : 0;
-}
-
-static int write_quarantine(struct stream *stream, struct error *err)
-{
-	OWNED_BY(portion_free) struct portion *portion = NULL;
-
-	if (!stream->queue.window.quarantined)
-		return 0;
-	portion = calloc(1, sizeof *portion);
-	if (!portion)
-		return error_no_memory(err);
-	for (const struct unit *unit = stream->queue.window.quarantined; unit; unit = unit->next) {
-		portion_add(stream, portion, unit);
-		if ((portion->count == PORTION_ROWS || portion->bytes >= PORTION_BYTES) &&
-		    portion_write(stream, portion, err))
-			return -1;
-	}
-	return portion_write(stream, portion, err);
-}
-
 /* Everything between BEGIN and COMMIT. */
 static int fill_transaction(struct stream *stream, struct attempt *attempt, struct batch_schema *schema,
                             struct error *err)
@@ -241,18 +147,21 @@ static int fill_transaction(struct stream *stream, struct attempt *attempt, stru
 	                  stream->spec->commit.freshness_ms - smaller(age_ms, stream->spec->commit.freshness_ms / 2));
 	if (targets_insert(stream, schema, &attempt->inserted, err))
 		return -1;
+	confirm_begin(stream);
 	if (book(attempt, stream, err))
 		return -1;
 	if (attempt->inserted != attempt->rows)
 		return error_set(err, ERROR_FATAL, 0, "%" PRId64 " rows were read and %" PRId64 " inserted",
 		                 attempt->rows, attempt->inserted);
-	if (write_quarantine(stream, err) ||
+	if (refused_write(stream, err) ||
 	    files_register(stream, attempt->ledger, attempt->ledger_count, &attempt->files, &attempt->file_bytes,
 	                   err) ||
 	    ledger_append(stream->session, &stream->key, stream->table_name, attempt->ledger, attempt->ledger_count,
 	                  err))
 		return -1;
-	return lanes_advance(stream->session, &stream->key, attempt->lanes, attempt->next, attempt->count, err);
+	if (lanes_advance(stream->session, &stream->key, attempt->lanes, attempt->next, attempt->count, err))
+		return -1;
+	return confirm_end(stream, attempt->lanes, attempt->count, err);
 }
 
 static void note_commit(struct stream *stream, const struct attempt *attempt)
@@ -448,7 +357,7 @@ static void handle_failure(struct stream *stream, const struct attempt *attempt,
 
 		error_wrap(&enough, "one message alone does not fit: raise spec.memory");
 		stream_fail(stream, &enough);
-	} else if (err->kind == ERROR_INVALID || err->kind == ERROR_MEMORY) {
+	} else if ((err->kind == ERROR_INVALID && !stream->failure.kind) || err->kind == ERROR_MEMORY) {
 		be_careful(stream, attempt, err);
 	}
 	if (err->kind == ERROR_FATAL)
@@ -586,10 +495,10 @@ void *committer_main(void *opaque)
 				pause_ms = smaller(pause_ms * 2, RETRY_MAX_MS);
 			}
 		}
-		tell_rest(stream, false);
+		refused_tell(stream, false);
 		if (is_finished(stream))
 			stream_stop(stream);
 	}
-	tell_rest(stream, true);
+	refused_tell(stream, true);
 	return NULL;
 }

@@ -92,6 +92,7 @@ void queue_push(struct queue *queue, struct unit *unit)
 	unit->next = NULL;
 	unit->arrived_ms = clock_monotonic_ms();
 	pthread_mutex_lock(&queue->lock);
+	unit->asked = queue->asked;
 	*queue->tail = unit;
 	queue->tail = &unit->next;
 	queue->queued_bytes += unit->bytes;
@@ -200,6 +201,8 @@ static void take(struct queue *queue, struct unit *unit)
 	window->taken_ms = clock_monotonic_ms();
 	window->bytes += unit->bytes;
 	window->units += unit->messages > 1 ? unit->messages : 1;
+	if (window->asked < unit->asked)
+		window->asked = unit->asked;
 	if (window->first_arrived_ms == 0)
 		window->first_arrived_ms = unit->arrived_ms;
 	if (unit->reason) {
@@ -410,7 +413,7 @@ void queue_window_open(struct queue *queue, struct batch_schema *schema, int64_t
 	window->schema = schema;
 	window->max_bytes = max_bytes;
 	window->max_units = max_units;
-	window->bytes = window->rows = window->units = window->first_arrived_ms = 0;
+	window->bytes = window->rows = window->units = window->asked = window->first_arrived_ms = 0;
 	window->deadline_ms = clock_monotonic_ms() + freshness_ms;
 	window->latest_ms = clock_monotonic_ms() + longest_ms;
 	window->open = true;

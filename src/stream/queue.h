@@ -45,6 +45,7 @@ struct unit {
 	int64_t skipped, lost; /* of these offsets, how many hold no message, and how many retention took */
 	int64_t bytes;
 	int64_t arrived_ms;
+	int64_t asked; /* queue.asked when it was pushed */
 	struct batch_set set; /* an accepted message's rows; schema NULL otherwise */
 	int next_array;
 	char *reason; /* a quarantined message's; NULL otherwise */
@@ -81,6 +82,7 @@ struct window {
 	int64_t bytes, rows;
 	int64_t max_bytes, max_units;
 	int64_t units; /* messages, and stretches without one */
+	int64_t asked; /* the highest of its units */
 	int64_t deadline_ms; /* it ends then, */
 	int64_t latest_ms; /* or where the stream is behind at the latest then, */
 	int64_t taken_ms; /* or when nothing was taken for WINDOW_PAUSE_MS since this */
@@ -100,6 +102,7 @@ struct queue {
 	_Atomic int64_t in_flight;
 	_Atomic int64_t waiting; /* messages that the source has and that are not read yet, about */
 	int64_t bound; /* bytes */
+	int64_t asked; /* how often the topic was asked for its id (confirm.c) */
 	int drain; /* how many want windows to close at the queue's end instead of waiting */
 	struct window window;
 	const uint64_t *generations; /* by lane; borrowed; changed under `lock` */

@@ -66,12 +66,10 @@ static int compare_with_topic(struct stream *stream, int32_t partition, struct e
 		return -1;
 	metric_put(lane->metrics, METRIC_HIGH_WATERMARK, high);
 	if (lane->read_next > high)
-		return error_set(
-		        err, ERROR_INVALID, 0,
-		        "partition %d of topic %s ends at offset %" PRId64 " and the lake is at %" PRId64
-		        ": the topic was deleted and made anew, or this is another cluster. Read it as a new stream: "
-		        "give the stream another name",
-		        partition, stream->key.topic, high, lane->read_next);
+		return error_set(err, ERROR_INVALID, 0,
+		                 "partition %d of topic %s ends at offset %" PRId64 " and the lake is at %" PRId64
+		                 ": the topic was deleted and made anew, or this is another cluster. " LANE_READ_ANEW,
+		                 partition, stream->key.topic, high, lane->read_next);
 	if (lane->read_next < low)
 		return take_stretch(stream, partition, low, true, err);
 	return 0;
@@ -195,9 +193,10 @@ void stream_events(struct stream *stream, struct source_events *ret_events)
 
 static int reclaim(struct stream *stream, int32_t partition, struct error *err)
 {
-	struct lake_lane claimed = stream->lanes[partition].lake;
+	struct source_start start = {.partition = partition};
+	struct lake_lane claimed;
 
-	if (claim(stream, &claimed, 1, err))
+	if (fill_claims(stream, &start, 1, &claimed, err) || claim(stream, &claimed, 1, err))
 		return -1;
 	pthread_mutex_lock(&stream->queue.lock);
 	stream->lanes[partition].lake = claimed;
@@ -306,7 +305,7 @@ static int out_of_range(struct stream *stream, int32_t partition, struct error *
 		return -1;
 	if (lane->state != LANE_READING)
 		return 0;
-	if (compare_with_topic(stream, partition, err))
+	if (confirm_now(stream, err) || compare_with_topic(stream, partition, err))
 		return -1;
 	return stream->source->ops->seek(stream->source, partition, lane->read_next, err);
 }
@@ -347,6 +346,8 @@ static int set_targets(struct stream *stream, struct error *err)
 			return -1;
 		metric_put(lane->metrics, METRIC_HIGH_WATERMARK, lane->target);
 	}
+	if (confirm_now(stream, err)) /* these are the ends of the topic that is read */
+		return -1;
 	stream->heard_ms = clock_monotonic_ms();
 	pthread_mutex_lock(&stream->queue.lock);
 	stream->targets_set = true;

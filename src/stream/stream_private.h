@@ -62,6 +62,13 @@ struct targets {
 	int64_t turns;
 };
 
+/* What the topic last said of itself (confirm.c). */
+struct confirmed {
+	int64_t asked; /* it was the answer to this question, counted as queue.asked is; 0: there was none */
+	char topic_id[64];
+	bool open; /* a question is */
+};
+
 struct stream {
 	const struct spec_stream *spec;
 	struct stream_options options;
@@ -113,6 +120,7 @@ struct stream {
 	/* Owned by the committer thread. */
 	struct lake_session *session;
 	struct targets targets;
+	struct confirmed confirmed;
 	struct telling telling;
 	int64_t others_asked_ms;
 	int64_t lane_versions; /* of an offsets table, that commits left since the last lanes_prune */
@@ -148,6 +156,14 @@ int take_json_learn(struct json_decoder *decoder, const struct spec_stream *spec
 /* The reader's answers to assignment and revocation. */
 void stream_events(struct stream *stream, struct source_events *ret_events);
 void *committer_main(void *stream);
+/* confirm.c: see there. */
+void confirm_begin(struct stream *stream);
+int confirm_end(struct stream *stream, const struct lake_lane *lanes, int count, struct error *err);
+int confirm_now(struct stream *stream, struct error *err);
+/* refused.c, on the committer's thread: the closed window's messages that go to quarantine, in its transaction; and in
+ * the log what was not told of them one by one. all: also of kinds whose time is not over. */
+int refused_write(struct stream *stream, struct error *err);
+void refused_tell(struct stream *stream, bool all);
 /* targets.c, on the committer's thread. */
 int targets_open(struct stream *stream, struct error *err);
 void targets_close(struct stream *stream);

@@ -310,13 +310,20 @@ static int64_t kafka_cached_high(struct source *base, int32_t partition)
 	return high < 0 ? -1 : high;
 }
 
-static int describe_existing(struct kafka_source *source, struct kafka_topic *ret, struct error *err)
+/* Takes the question. */
+static int answer_existing(struct kafka_source *source, rd_kafka_queue_t *question, struct kafka_topic *ret,
+                           struct error *err)
 {
-	if (kafka_topic_describe(source->rk, source->topic, KAFKA_ASK_MS, ret, err))
+	if (kafka_topic_answer(question, source->topic, KAFKA_ASK_MS, ret, err))
 		return -1;
 	if (!ret->exists)
 		return error_set(err, ERROR_TRANSIENT, 0, "topic %s does not exist", source->topic);
 	return 0;
+}
+
+static int describe_existing(struct kafka_source *source, struct kafka_topic *ret, struct error *err)
+{
+	return answer_existing(source, kafka_topic_ask(source->rk, source->topic, KAFKA_ASK_MS), ret, err);
 }
 
 static int kafka_partition_count(struct source *base, int32_t *ret_count, struct error *err)
@@ -334,6 +341,25 @@ static int kafka_topic_id(struct source *base, char *id, size_t size, struct err
 	struct kafka_topic topic;
 
 	if (describe_existing(of(base), &topic, err))
+		return -1;
+	snprintf(id, size, "%s", topic.id);
+	return 0;
+}
+
+static void kafka_ask_id(struct source *base)
+{
+	struct kafka_source *source = of(base);
+
+	if (source->question)
+		rd_kafka_queue_destroy(source->question);
+	source->question = kafka_topic_ask(source->rk, source->topic, KAFKA_ASK_MS);
+}
+
+static int kafka_id_answer(struct source *base, char *id, size_t size, struct error *err)
+{
+	struct kafka_topic topic;
+
+	if (answer_existing(of(base), TAKE(of(base)->question), &topic, err))
 		return -1;
 	snprintf(id, size, "%s", topic.id);
 	return 0;
@@ -359,6 +385,8 @@ static void kafka_store_hint(struct source *base, int32_t partition, int64_t nex
 static void source_free(struct kafka_source *source)
 {
 	ahead_drop_all(source);
+	if (source->question)
+		rd_kafka_queue_destroy(source->question);
 	if (source->queue)
 		rd_kafka_queue_destroy(source->queue);
 	if (source->rk)
@@ -394,6 +422,8 @@ static const struct source_ops kafka_ops = {
         .cached_high = kafka_cached_high,
         .partition_count = kafka_partition_count,
         .topic_id = kafka_topic_id,
+        .ask_id = kafka_ask_id,
+        .id_answer = kafka_id_answer,
         .store_hint = kafka_store_hint,
         .close = kafka_close,
 };

@@ -208,19 +208,27 @@ static int read_description(rd_kafka_event_t *event, const char *topic, struct k
 	return 0;
 }
 
-int kafka_topic_describe(rd_kafka_t *rk, const char *topic, int timeout_ms, struct kafka_topic *ret, struct error *err)
+rd_kafka_queue_t *kafka_topic_ask(rd_kafka_t *rk, const char *topic, int timeout_ms)
 {
 	const char *names[] = {topic};
 	rd_kafka_TopicCollection_t *topics = rd_kafka_TopicCollection_of_topic_names(names, 1);
 	rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(rk, RD_KAFKA_ADMIN_OP_DESCRIBETOPICS);
 	rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
-	rd_kafka_event_t *event;
 	char reason[128];
-	int result = -1;
 
 	rd_kafka_AdminOptions_set_request_timeout(options, timeout_ms, reason, sizeof reason);
 	rd_kafka_DescribeTopics(rk, topics, options, queue);
-	event = rd_kafka_queue_poll(queue, timeout_ms + 1000);
+	rd_kafka_AdminOptions_destroy(options);
+	rd_kafka_TopicCollection_destroy(topics);
+	return queue;
+}
+
+int kafka_topic_answer(rd_kafka_queue_t *queue, const char *topic, int timeout_ms, struct kafka_topic *ret,
+                       struct error *err)
+{
+	rd_kafka_event_t *event = rd_kafka_queue_poll(queue, timeout_ms + 1000);
+	int result = -1;
+
 	if (event) {
 		result = read_description(event, topic, ret, err);
 		rd_kafka_event_destroy(event);
@@ -228,7 +236,10 @@ int kafka_topic_describe(rd_kafka_t *rk, const char *topic, int timeout_ms, stru
 		describe_failed(topic, RD_KAFKA_RESP_ERR__TIMED_OUT, NULL, err);
 	}
 	rd_kafka_queue_destroy(queue);
-	rd_kafka_AdminOptions_destroy(options);
-	rd_kafka_TopicCollection_destroy(topics);
 	return result;
+}
+
+int kafka_topic_describe(rd_kafka_t *rk, const char *topic, int timeout_ms, struct kafka_topic *ret, struct error *err)
+{
+	return kafka_topic_answer(kafka_topic_ask(rk, topic, timeout_ms), topic, timeout_ms, ret, err);
 }

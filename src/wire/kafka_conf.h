@@ -80,5 +80,9 @@ struct kafka_topic {
 
 /* Asks the cluster. A topic that does not exist is no error. */
 int kafka_topic_describe(rd_kafka_t *rk, const char *topic, int timeout_ms, struct kafka_topic *ret, struct error *err);
+/* The same in two steps: the answer comes to this queue, which kafka_topic_answer takes (or its owner destroys). */
+rd_kafka_queue_t *kafka_topic_ask(rd_kafka_t *rk, const char *topic, int timeout_ms);
+int kafka_topic_answer(rd_kafka_queue_t *queue, const char *topic, int timeout_ms, struct kafka_topic *ret,
+                       struct error *err);
 
 #endif

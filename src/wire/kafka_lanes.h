@@ -15,7 +15,7 @@
  * without a gap. Where a lane's position is set anew its messages are dropped: lane_drop_ahead, always. Where they are
  * dropped and the position stays, the lane is astray until it is assigned there again.
  *
- * Not thread-safe: all of it runs on the polling thread.
+ * Not thread-safe: all of it runs on the polling thread, but for `question`.
  */
 #ifndef TARN_WIRE_KAFKA_LANES_H
 #define TARN_WIRE_KAFKA_LANES_H
@@ -64,6 +64,7 @@ struct kafka_source {
 	bool taking; /* rd_kafka_consume_batch_queue runs */
 	int64_t drops;
 	int64_t quiet_until_ms; /* while all lanes are paused; 0: not yet set */
+	rd_kafka_queue_t *question; /* kafka_ask_id's, on whose thread it is used; NULL: none is open */
 	bool failed;
 	struct error failure; /* seen in a callback; the poll around it returns it */
 };

@@ -103,6 +103,11 @@ struct source_ops {
 	int (*partition_count)(struct source *, int32_t *ret_count, struct error *);
 	/* Names this incarnation of the topic (Kafka's topic id, KIP-516); "" where it has none. size >= 64. */
 	int (*topic_id)(struct source *, char *id, size_t size, struct error *);
+	/* The same question without waiting, and its answer, which is waited for: both on one thread, which need not be
+	 * the polling one. At most one question is open; the next one takes its place. What was polled before ask_id is
+	 * of the topic that the answer names, or of one before it. NULL: there is no id, or it cannot change. */
+	void (*ask_id)(struct source *);
+	int (*id_answer)(struct source *, char *id, size_t size, struct error *);
 	/* A hint for lag monitors (Kafka's committed offset): not waited for, never the truth. */
 	void (*store_hint)(struct source *, int32_t partition, int64_t next_offset);
 	/* Where the end is not known before all is read (files): from here on nothing new is given, and POLL_LANE_END

@@ -125,6 +125,27 @@ def test_topic_made_anew(kafka, make_lake):
 
 
 @pytest.mark.heavy
+@pytest.mark.parametrize("protocol", ["classic", "consumer"])
+def test_topic_made_anew_while_running(kafka, make_lake, protocol):
+    """Refilled beyond the lake's offsets before the process looks again: it ends as a start would, and nothing of the new topic
+    comes in."""
+    topic = kafka.topic(2)
+    lake = make_lake("sqlite", kafka.address, topic, properties={"group.protocol": protocol})
+    producer = kafka.producer()
+    seqs = producer.events(topic, 20, rows=5, partitions=2)
+    process = lake.start()
+    support.eventually("all is in", lambda: process.events("commit") and lake.verify()["table_rows"] == len(seqs), 60, 0.3)
+    process.send(signal.SIGSTOP)
+    kafka.delete_topic(topic)
+    kafka.topic(2, name=topic)
+    producer.events(topic, 80, rows=5, partitions=2)
+    process.send(signal.SIGCONT)
+    assert process.wait(90) == INPUT, process.tail()
+    assert "deleted and made anew" in process.text() and "another table" in process.text(), process.tail()
+    lake.assert_exactly_once(seqs, topic=False)
+
+
+@pytest.mark.heavy
 def test_retention_overtook(kafka, make_lake):
     """What the topic lost before it was read is a gap: in the log, in a metric, and in verify, which says no."""
     topic = kafka.topic(2)

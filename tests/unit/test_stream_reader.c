@@ -1,4 +1,6 @@
-/* The reader's memory: which lanes it pauses while the lake is slow, and that they go on. */
+/* The reader's memory: which lanes it pauses while the lake is slow, and that they go on. And that nothing is committed
+ * before the topic has said that it is still the same. */
+#include <limits.h>
 #include <stdatomic.h>
 
 #include "base/clock.h"
@@ -25,6 +27,9 @@ static struct topic {
 	int turn;
 	atomic_bool slow; /* no commit comes to its end */
 	atomic_bool stubborn; /* lane 1 cannot be paused */
+	atomic_bool anew; /* another topic by the same name */
+	atomic_int asked; /* for its id, for commits */
+	atomic_int mute_after; /* so many questions are answered */
 } topic;
 
 static char payload[MESSAGE_BYTES];
@@ -97,8 +102,20 @@ static int topic_count(struct source *source, int32_t *ret_count, struct error *
 
 static int topic_id(struct source *source, char *id, size_t size, struct error *err)
 {
-	snprintf(id, size, "t");
+	snprintf(id, size, topic.anew ? "another" : "t");
 	return 0;
+}
+
+static void topic_ask_id(struct source *source)
+{
+	topic.asked++;
+}
+
+static int topic_id_answer(struct source *source, char *id, size_t size, struct error *err)
+{
+	if (topic.asked > topic.mute_after)
+		return error_set(err, ERROR_TRANSIENT, 0, "no answer");
+	return topic_id(source, id, size, err);
 }
 
 /* On the committer's thread, behind its transaction: another may claim lanes meanwhile. */
@@ -126,6 +143,8 @@ static struct source *open_topic(void *context, const void *events, struct error
 	        .cached_high = topic_cached_high,
 	        .partition_count = topic_count,
 	        .topic_id = topic_id,
+	        .ask_id = topic_ask_id,
+	        .id_answer = topic_id_answer,
 	        .store_hint = topic_store_hint,
 	        .close = topic_close,
 	};
@@ -174,6 +193,7 @@ static bool begin(void)
 	memcpy(payload + sizeof payload - 2, "\"}", 2);
 	memset(&topic, 0, sizeof topic);
 	topic.slow = topic.given[0] = true;
+	topic.mute_after = INT_MAX;
 	if (!lake_place_open(&place, BACKEND_SQLITE, 0))
 		return false;
 	stream = stream_start(&spec, place.lake, &options, &err);
@@ -229,9 +249,78 @@ static void a_lane_that_cannot_be_paused(void)
 	CHECK(first);
 }
 
+static bool fails(void)
+{
+	for (int64_t until = clock_monotonic_ms() + WAIT_MS; clock_monotonic_ms() < until; clock_sleep_ms(5))
+		if (status_now().commit_failures > 0)
+			return true;
+	return false;
+}
+
+static void what_is_not_confirmed_waits(void)
+{
+	int64_t before;
+	bool failed;
+
+	CHECK(begin());
+	topic.mute_after = 0;
+	topic.slow = false;
+	failed = fails();
+	before = status_now().messages;
+	topic.mute_after = INT_MAX;
+	topic.given[1] = true;
+	CHECK_INT(end(), LANES * MESSAGES);
+	CHECK(failed);
+	CHECK_INT(before, 0);
+}
+
+/* The first commit is held until the queue is full; the second question is of all that is queued then, several windows.
+ */
+static void what_was_queued_before_a_question_needs_no_other(void)
+{
+	int64_t commits;
+	bool full, failed;
+
+	CHECK(begin());
+	full = becomes_true(&topic.paused[0]);
+	topic.mute_after = 2;
+	topic.given[1] = true;
+	topic.slow = false;
+	failed = fails();
+	commits = status_now().commits;
+	topic.mute_after = INT_MAX;
+	CHECK_INT(end(), LANES * MESSAGES);
+	CHECK(full);
+	CHECK(failed);
+	CHECK(commits > 2);
+}
+
+static void another_topic_by_the_same_name_ends_it(void)
+{
+	struct error err = {0};
+	struct stream_status status;
+	int64_t polled;
+
+	CHECK(begin());
+	CHECK(becomes_true(&topic.paused[0]));
+	polled = topic.next[0];
+	topic.anew = true;
+	topic.slow = false;
+	CHECK_INT(stream_wait(stream, WAIT_MS, &err), -1);
+	status = status_now();
+	stream_free(stream);
+	lake_place_close(&place);
+	CHECK_INT(err.kind, ERROR_INVALID);
+	CHECK_HAS(err.message, "topic t was deleted and made anew (its id was t and is another): offset ");
+	CHECK(status.messages > 0 && status.messages <= polled);
+	CHECK_INT(status.quarantined, 0);
+}
+
 int main(int argc, char **argv)
 {
 	log_init(true, LOG_ERROR, false);
 	return CHECK_MAIN(argc, argv, TEST(a_lane_that_comes_while_the_others_are_paused),
-	                  TEST(a_lane_that_cannot_be_paused));
+	                  TEST(a_lane_that_cannot_be_paused), TEST(what_is_not_confirmed_waits),
+	                  TEST(what_was_queued_before_a_question_needs_no_other),
+	                  TEST(another_topic_by_the_same_name_ends_it));
 }
