@@ -20,7 +20,7 @@ import confluent_kafka
 import duckdb
 import pyarrow as pa
 import yaml
-from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewPartitions, NewTopic
 
 ROOT = Path(__file__).resolve().parents[2]
 TARN = os.environ.get("TARN_BIN") or str(ROOT / "build" / "tarn")
@@ -117,6 +117,23 @@ class KafkaServer(Server):
             return not topics[name].error and len(topics[name].partitions) == partitions
 
         eventually(f"topic {name} has {partitions} partitions", there)
+
+    def configure_topic(self, name, **config):
+        entries = [ConfigEntry(k.replace("_", "."), str(v), incremental_operation=AlterConfigOpType.SET) for k, v in config.items()]
+        resource = ConfigResource(ConfigResource.Type.TOPIC, name, incremental_configs=entries)
+        self.admin.incremental_alter_configs([resource])[resource].result(30)
+
+    def offsets(self, topic, partition=0):
+        """Of the messages that the partition holds now."""
+        consumer = confluent_kafka.Consumer({"bootstrap.servers": self.address, "group.id": unique("offsets"), "enable.partition.eof": True,
+                                             "log_level": 2} | self.client)
+        consumer.assign([confluent_kafka.TopicPartition(topic, partition, confluent_kafka.OFFSET_BEGINNING)])
+        found = []
+        while not (message := eventually("a message, or the end", lambda: consumer.poll(5))).error():
+            found.append(message.offset())
+        assert message.error().code() == confluent_kafka.KafkaError._PARTITION_EOF, message.error()
+        consumer.close()
+        return found
 
     def delete_topic(self, name):
         self.admin.delete_topics([name])[name].result(30)

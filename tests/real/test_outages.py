@@ -168,6 +168,50 @@ def test_retention_overtook(kafka, make_lake):
 
 
 @pytest.mark.heavy
+def test_compaction_overtook(session_folder, make_lake):
+    """What a compacted topic holds no more when it is read are offsets skipped, not lost; within a batch, too, and at the offset
+    where the lake is. Nothing else is missing."""
+    server = support.KafkaServer(session_folder / support.unique("compacting"), settings="""
+log.cleaner.enable=true
+log.cleaner.backoff.ms=200
+log.cleaner.dedupe.buffer.size=4194304
+""")
+    try:
+        topic = server.topic()
+        producer = server.producer(linger_ms=50)
+        lake = make_lake("sqlite", server.address, topic)
+
+        def batch(keys):
+            for key in keys:
+                producer.raw(topic, support.events(producer.next_seq, 1), key=str(key))
+                producer.next_seq += 1
+            producer.flush()
+
+        for _ in range(5):
+            batch([1, 2, 3, 4])
+        lake.once()
+        lake.assert_exactly_once(range(20))
+        for _ in range(5):
+            batch([1, 2, 3, 4, 1, 5, 5, 2])
+        last = producer.next_seq - 1
+        kept = [last - 5, last - 4, last - 3, last - 1, last]
+        server.configure_topic(topic, cleanup_policy="compact", segment_ms=100, min_cleanable_dirty_ratio=0.01)
+        # A segment is compacted once another message has begun the next one.
+        support.eventually("only the last of each key is kept",
+                           lambda: batch(["open"]) or [o for o in server.offsets(topic) if o < 60] == kept, 60, 0.5)
+        lake.once()
+        answer = lake.verify(topic=True)
+        high = producer.next_seq
+        assert answer["passed"] and (answer["gaps"], answer["duplicates"]) == (0, 0), answer
+        lane = answer["lanes"][0]
+        found = [r[0] for r in lake.read("SELECT seq FROM lake.events ORDER BY seq")]
+        assert found[:25] == [*range(20), *kept] and found[-1] == high - 1, found
+        assert lane["skipped"] == high - len(found) > 30, (lane, len(found))
+    finally:
+        server.stop()
+
+
+@pytest.mark.heavy
 def test_partitions_added(kafka, make_lake):
     topic = kafka.topic(1)
     producer = kafka.producer()
