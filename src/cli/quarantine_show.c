@@ -90,7 +90,7 @@ static void print_payload(const struct quarantined *message)
 	char size[HUMAN_SIZE];
 
 	if (!message->payload) {
-		print_field("payload", "none: the message is a tombstone");
+		print_field("payload", message->key ? "none: the message is a tombstone" : "none");
 		return;
 	}
 	printf("%-13s %s bytes%s\n", "payload", human_count((int64_t)message->size, size),
@@ -163,8 +163,9 @@ static int print_raw(const struct quarantine_batch *batch, struct error *err)
 		                 "several read the topic",
 		                 batch->count);
 	if (!message->payload)
-		return error_set(err, ERROR_INVALID, 0, "%s has no payload: it is a tombstone",
-		                 place_text(place, message->topic, message->partition, message->offset));
+		return error_set(err, ERROR_INVALID, 0, "%s has no payload: %s",
+		                 place_text(place, message->topic, message->partition, message->offset),
+		                 message->key ? "it is a tombstone" : message->reason);
 	if (isatty(STDOUT_FILENO) && !is_text(message->payload, message->size))
 		return error_set(err, ERROR_INVALID, 0, "the payload is not for a terminal: > PATH would be right");
 	fwrite(message->payload, 1, message->size, stdout);

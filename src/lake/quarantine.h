@@ -47,7 +47,7 @@ struct quarantined {
 	const void *key; /* NULL: none */
 	size_t key_size;
 	const char *headers; /* JSON; NULL: none */
-	const void *payload; /* NULL: a tombstone */
+	const void *payload; /* NULL: there is none, as `reason` says */
 	size_t size;
 	const char *reason, *fingerprint;
 	int64_t quarantined_ms;

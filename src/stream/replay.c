@@ -73,7 +73,7 @@ static int decode_arrow(struct replay *replay, const struct quarantined *message
 	        .data = message->payload, .size = message->size, .release = portion_release, .opaque = replay->portion};
 
 	if (!message->payload)
-		return error_set(err, ERROR_CORRUPT, 0, "a tombstone: the message has a key and no payload");
+		return error_set(err, ERROR_CORRUPT, 0, "%s", message->reason);
 	atomic_fetch_add(&replay->portion->references, 1);
 	if (ipc_decode(replay->decoder, bytes, ret_set, err) == 0)
 		return 0;
@@ -137,7 +137,7 @@ static int gather_json(struct replay *replay, struct list *list, struct error *e
 		struct error why = {0};
 
 		if (!message->payload) {
-			leave(replay, message, "a tombstone: the message has a key and no payload");
+			leave(replay, message, message->reason);
 			continue;
 		}
 		if (json_add(replay->json, message->payload, message->size, clock_wall_ms() * 1000, &why)) {

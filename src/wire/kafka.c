@@ -101,8 +101,11 @@ static enum poll_result take_error_event(struct kafka_source *source, const rd_k
 	case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
 		kafka_warn(&source->client, "topic %s does not exist yet; waiting for it", source->topic);
 		return POLL_NOTHING;
-	case RD_KAFKA_RESP_ERR__BAD_MSG:
 	case RD_KAFKA_RESP_ERR__BAD_COMPRESSION:
+		if (!lane || lane->state != LANE_READING || lane->astray || !broken_found(source, lane, m, err))
+			return POLL_NOTHING;
+		return POLL_ERROR;
+	case RD_KAFKA_RESP_ERR__BAD_MSG:
 		error_set(err, ERROR_CORRUPT, (int)m->err, "topic %s partition %d offset %lld: %s", source->topic,
 		          m->partition, (long long)m->offset, text);
 		return POLL_ERROR;
@@ -173,7 +176,8 @@ static enum poll_result take_event(struct kafka_source *source, rd_kafka_message
 /* The group's news come by fetching: a reader that takes long over its messages must not miss them. */
 static bool must_hear(struct kafka_source *source)
 {
-	return ++source->given % 16 == 0 && source->ahead_at && clock_monotonic_ms() > source->fetched_ms + HEAR_MS;
+	return ++source->given % 16 == 0 && (source->ahead_at || source->broken_count) &&
+	       clock_monotonic_ms() > source->fetched_ms + HEAR_MS;
 }
 
 /* Lanes that wait for `assigned`, and errors that a callback left. */
@@ -199,9 +203,11 @@ static enum poll_result kafka_poll(struct source *base, int timeout_ms, struct m
 	int left = timeout_ms;
 
 	err = err ? err : &unused;
-	if (source->ahead_count && must_hear(source))
+	if ((source->ahead_count || source->broken_count) && must_hear(source))
 		ahead_fetch(source, 0);
 	for (;;) {
+		if (source->broken_count && broken_next(source, ret))
+			return POLL_MESSAGE;
 		rd_kafka_message_t *m = source->ahead_count ? ahead_next(source) : NULL;
 		enum poll_result result = m ? take_event(source, m, ret, err) : POLL_NOTHING;
 
@@ -391,6 +397,8 @@ static void source_free(struct kafka_source *source)
 		rd_kafka_queue_destroy(source->queue);
 	if (source->rk)
 		rd_kafka_destroy(source->rk);
+	if (source->conf)
+		rd_kafka_conf_destroy(source->conf);
 	free(source->lanes);
 	free(source->topic);
 	free(source->name);
@@ -471,6 +479,7 @@ static rd_kafka_conf_t *make_conf(struct kafka_source *source, const struct kafk
 	conf = kafka_conf_new(&source->client, &rules, config->properties, config->property_count, err);
 	if (!conf)
 		return NULL;
+	source->conf = rd_kafka_conf_dup(conf);
 	rd_kafka_conf_set_rebalance_cb(conf, lanes_on_rebalance);
 	rd_kafka_conf_set_offset_commit_cb(conf, on_committed);
 	rd_kafka_conf_set_error_cb(conf, on_error);

@@ -38,12 +38,6 @@ rd_kafka_message_t *ahead_next(struct kafka_source *source)
 	return m;
 }
 
-static void lead_astray(struct kafka_source *source, struct lane *lane)
-{
-	lane_drop_ahead(source, lane);
-	lane->astray = source->astray = true;
-}
-
 /* A lane was dropped (given, taken, sought) in a callback while messages were taken: which of them are from before, no
  * one can tell. They are read again. */
 static void drop_doubtful(struct kafka_source *source, int64_t drops)
@@ -52,7 +46,7 @@ static void drop_doubtful(struct kafka_source *source, int64_t drops)
 		struct lane *lane = source->ahead[i] ? lane_at(source, source->ahead[i]->partition) : NULL;
 
 		if (lane && lane->dropped > drops)
-			lead_astray(source, lane);
+			lane_lead_astray(source, lane);
 	}
 }
 
@@ -107,7 +101,7 @@ static bool make_room(struct kafka_source *source, const rd_kafka_message_t *m)
 	if (waits)
 		lane = lane_at(source, source->ahead[0]->partition);
 	if (lane)
-		lead_astray(source, lane);
+		lane_lead_astray(source, lane);
 	close_gaps(source);
 	return waits;
 }

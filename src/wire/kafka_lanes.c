@@ -34,6 +34,13 @@ void lane_drop_ahead(struct kafka_source *source, struct lane *lane)
 	for (int i = source->ahead_at; i < source->ahead_count; i++)
 		if (source->ahead[i] && lane_at(source, source->ahead[i]->partition) == lane)
 			rd_kafka_message_destroy(TAKE(source->ahead[i]));
+	broken_forget(source, lane);
+}
+
+void lane_lead_astray(struct kafka_source *source, struct lane *lane)
+{
+	lane_drop_ahead(source, lane);
+	lane->astray = source->astray = true;
 }
 
 /* The only place where a lane's pause changes: it keeps paused_count. */

@@ -2,7 +2,7 @@
  * kafka_lanes.h - which partitions of the topic a Kafka source reads, and from where.
  *
  * Private to wire/: kafka_lanes.c talks with the group (assign, revoke), kafka.c polls, kafka_ahead.c takes many
- * messages at once.
+ * messages at once, kafka_broken.c gets past batches that cannot be read.
  *
  * Invariants:
  *  1. A lane goes LANE_AWAY -> LANE_ASKING (the group gave it; `assigned` is to say where to start) -> LANE_READING or,
@@ -36,6 +36,8 @@ struct lane {
 	bool astray; /* librdkafka reads elsewhere: nothing is given out before the lane is assigned at its position
 	                again */
 	int64_t dropped; /* of kafka_source's drops, the last of this lane */
+	int64_t broken_base, broken_end; /* the offsets of a batch that cannot be decompressed; those from the position
+	                                    on are to be given out (kafka_broken.c). broken_end 0: none */
 };
 
 #define AHEAD_MAX 128
@@ -44,6 +46,7 @@ struct kafka_source {
 	struct source source; /* first: the vtable's user holds its address */
 	struct kafka_client client;
 	rd_kafka_t *rk;
+	rd_kafka_conf_t *conf; /* rk's, without what calls back */
 	struct source_events events;
 	char *topic, *name;
 	bool assign_all; /* no group */
@@ -60,6 +63,8 @@ struct kafka_source {
 	rd_kafka_message_t *ahead[AHEAD_MAX];
 	int ahead_at, ahead_count;
 	unsigned int given; /* events */
+	int32_t broken_count; /* lanes with a broken_end */
+	char broken[192]; /* the last given out one's reason */
 	int64_t fetched_ms; /* when librdkafka was last asked */
 	bool taking; /* rd_kafka_consume_batch_queue runs */
 	int64_t drops;
@@ -78,6 +83,18 @@ void lane_set_pause(struct kafka_source *source, struct lane *lane, enum lane_pa
 int lane_pause_really(struct kafka_source *source, int32_t partition, struct lane *lane, struct error *err);
 /* Forgets the messages of the lane that were taken from librdkafka and not given out. */
 void lane_drop_ahead(struct kafka_source *source, struct lane *lane);
+/* The same where its position stays: it is assigned there again before anything more of it is given out. */
+void lane_lead_astray(struct kafka_source *source, struct lane *lane);
+
+/* ---- kafka_broken.c */
+
+/* Looks for the end of the batch that this error of librdkafka's is about. Takes as long as that does. TRANSIENT where
+ * it is not found. */
+int broken_found(struct kafka_source *source, struct lane *lane, const rd_kafka_message_t *m, struct error *err);
+/* The next offset of such a batch as a message; false: there is none. Its `broken` holds until the next one's. */
+bool broken_next(struct kafka_source *source, struct message *ret);
+void broken_forget(struct kafka_source *source, struct lane *lane);
+
 /* ---- kafka_ahead.c */
 
 /* The oldest event that may be given out, now the caller's; NULL: none. */

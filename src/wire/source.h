@@ -39,11 +39,11 @@ struct message {
 	size_t key_size;
 	void *owner; /* the library's message, or NULL */
 	void (*release)(struct message *); /* NULL: nothing to release */
-	/* Of files: the line, or the batch, in the file that `key` names, from 1; and why the bytes cannot be read
-	 * (NULL: they can). */
+	/* Why there are no bytes, or none that can be read; NULL: they can. Borrowed until the next message. */
+	const char *broken;
+	/* Of files: the line, or the batch, in the file that `key` names, from 1. */
 	int64_t place;
 	const char *place_unit; /* "line" */
-	const char *broken;
 	void (*headers)(const struct message *, struct buffer *out); /* NULL: it has none */
 };
 

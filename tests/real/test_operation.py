@@ -8,7 +8,7 @@ import time
 import pytest
 
 import support
-from support import DONE, INTERRUPTED, OWNED, Stream
+from support import DONE, INTERRUPTED, NO, OWNED, Stream
 
 
 def test_sigterm_drains(kafka, make_lake):
@@ -131,6 +131,69 @@ def test_a_row_that_the_table_refuses(kafka, make_lake):
     assert [(q["partition"], q["offset"]) for q in quarantined] == [(0, 0)]
     assert "NULL" in quarantined[0]["reason"]
     assert lake.read("SELECT seq FROM lake.events ORDER BY seq") == [(s,) for s in range(1, 8)]
+
+
+UNPACKED = 2_000_000  # receive.message.max.bytes, which what a batch becomes must not exceed
+
+
+def bomb(producer, topic, messages, partition=0):
+    """One batch that becomes more than that: a few hundred bytes, for the broker nothing special."""
+    for _ in range(messages):
+        producer.raw(topic, bytes(2 * UNPACKED // messages), partition=partition)
+    producer.flush()
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("protocol", ["classic", "consumer"])
+def test_a_batch_that_cannot_be_decompressed(kafka, make_lake, protocol):
+    """Each of its offsets goes to quarantine, and the stream goes on: batches of many messages and of one, one behind another, at
+    the log's beginning and end, and one whose beginning is gone."""
+    topic = kafka.topic(2)
+    producer = kafka.producer()
+    packed = kafka.producer(compression_type="zstd", linger_ms=5000, batch_size=16777216)
+    seqs, bad = [], {}
+
+    def good(messages, partition=0):
+        for _ in range(messages):
+            producer.raw(topic, support.events(producer.next_seq, 5), partition=partition)
+            seqs.extend(range(producer.next_seq, producer.next_seq + 5))
+            producer.next_seq += 5
+        producer.flush()
+
+    def broken(messages, partition=0):
+        bomb(packed, topic, messages, partition)
+        end = max(packed.offsets[partition]) + 1
+        first = max(end - messages, 5 if partition else 0)
+        bad.update({(partition, offset): f"the batch of offsets {end - messages}..{end - 1} cannot be decompressed"
+                    for offset in range(first, end)})
+
+    broken(12, partition=1)
+    kafka.delete_records(topic, 1, 5)
+    good(3, partition=1)
+    good(10)
+    broken(40)
+    good(7)
+    broken(1)
+    broken(1)
+    broken(5000)
+    good(1)
+    lake = make_lake("sqlite", kafka.address, topic, properties={"receive.message.max.bytes": str(UNPACKED), "group.protocol": protocol})
+    process = lake.start()
+    support.eventually(lambda: f"all is in\n{process.tail()}", lambda: process.events("commit") and lake.verify()["table_rows"] == len(seqs),
+                       60, 0.3)
+    broken(33)
+    support.eventually(lambda: f"the last is, too\n{process.tail()}", lambda: len(lake.quarantine()) == len(bad), 60, 0.3)
+    good(4)
+    support.eventually(lambda: f"what came behind it is\n{process.tail()}", lambda: lake.verify()["table_rows"] == len(seqs), 60, 0.3)
+    process.drain()
+    answer = lake.assert_exactly_once(seqs)
+    told = lake.quarantine()
+    assert [(r["partition"], r["offset"]) for r in told] == sorted(bad)
+    assert all(r["reason"].startswith(bad[r["partition"], r["offset"]]) and r["payload"] is None for r in told), told[:3]
+    assert sum(lane["quarantined"] for lane in answer["lanes"]) == len(bad)
+    assert sum(lane["skipped"] + lane["lost"] for lane in answer["lanes"]) == 0
+    left = support.tarn("quarantine", "replay", str(lake.manifest), f"{topic}/1:7")
+    assert left.returncode == NO and bad[1, 7] in left.stdout + left.stderr, left
 
 
 def test_watched(kafka, make_lake):
