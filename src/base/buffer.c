@@ -51,6 +51,17 @@ char *buffer_reserve(struct buffer *buffer, size_t more)
 	return data + buffer->size;
 }
 
+void buffer_trim(struct buffer *buffer)
+{
+	size_t capacity = buffer->size < 64 ? 64 : buffer->size + 1;
+	char *data;
+
+	if (buffer->capacity / 2 < capacity || !(data = realloc(buffer->data, capacity)))
+		return;
+	buffer->data = data;
+	buffer->capacity = capacity;
+}
+
 void buffer_append(struct buffer *buffer, const void *bytes, size_t size)
 {
 	char *to = buffer_reserve(buffer, size);

@@ -28,6 +28,7 @@ struct buffer {
 void buffer_init(struct buffer *buffer, size_t maximum);
 void buffer_release(struct buffer *buffer);
 void buffer_clear(struct buffer *buffer); /* size 0, keeps the space, forgets a failure */
+void buffer_trim(struct buffer *buffer); /* gives back the space behind its bytes, where it is more than they take */
 void buffer_append(struct buffer *buffer, const void *bytes, size_t size);
 void buffer_text(struct buffer *buffer, const char *text);
 void buffer_char(struct buffer *buffer, char c);

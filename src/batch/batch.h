@@ -64,12 +64,18 @@ struct batch_set {
 	struct ArrowArray *arrays; /* owned; each element's release is NULL once moved out */
 	int count;
 	int64_t rows;
+	int64_t made; /* bytes of values that lie outside of the message: decompressed or converted */
+	int64_t heads; /* bytes of the arrays themselves */
 };
 
 void batch_set_release(struct batch_set *set);
 
 struct batch_decoder;
 struct batch_decoder *batch_decoder_new(struct batch_counters *counters, struct error *err);
+/* What one message may make the process allocate for its values and their arrays; IPC_MADE_MAX at first, and at most.
+ */
+#define IPC_MADE_MAX ((int64_t)512 << 20)
+void batch_decoder_bound(struct batch_decoder *decoder, int64_t made_max);
 void batch_decoder_free(struct batch_decoder *decoder);
 
 /*

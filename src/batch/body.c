@@ -33,10 +33,11 @@ static int decompress(struct decode *decode, const struct field *field, struct s
 	slot->size -= 8;
 	if (size == -1)
 		return 0;
-	if (size < 0 || size > IPC_MADE_MAX)
+	if (size < 0 || size > decode->decoder->made_max)
 		return decode_error(decode, field,
-		                    "the buffer at byte %zu says it has %lld bytes uncompressed, at most %lld do",
-		                    offset, (long long)size, (long long)IPC_MADE_MAX);
+		                    "the buffer at byte %zu says it has %lld bytes uncompressed, at most %lld do: %s",
+		                    offset, (long long)size, (long long)decode->decoder->made_max,
+		                    decode_advice(decode));
 	to = decode_make(decode, field, size, &decode->decoder->counters->decompressed);
 	if (!to)
 		return -1;

@@ -8,7 +8,7 @@
  * Invariants:
  *  1. A node's pointers are inside the message's bytes or inside a block that the message owns.
  *  2. Values are read with memcpy: a payload lies at any alignment.
- *  3. What one message makes the process allocate for its values and their arrays is at most IPC_MADE_MAX.
+ *  3. What one message makes the process allocate for its values and their arrays is at most the decoder's made_max.
  */
 #ifndef TARN_BATCH_DECODE_H
 #define TARN_BATCH_DECODE_H
@@ -23,7 +23,6 @@
 #define IPC_DEPTH_MAX 64 /* of nested types */
 #define IPC_BATCHES_MAX 10000 /* record batches of one message */
 #define IPC_ROWS_MAX ((int64_t)1 << 24) /* values of one column (or nested field) of one message */
-#define IPC_MADE_MAX ((int64_t)512 << 20) /* bytes decompressed, converted or cut into slices for one message */
 #define IPC_FIXED_LIST_MAX 100000 /* elements of nested fixed size lists, multiplied: DuckDB's own limit */
 
 enum layout {
@@ -141,6 +140,7 @@ void *message_alloc(struct message *message,
 
 struct batch_decoder {
 	struct batch_counters *counters;
+	int64_t made_max; /* bytes decompressed, converted or cut into slices for one message */
 	struct pool pool; /* of the fields below */
 	struct field root; /* struct of the columns */
 	struct dictionary *dictionaries;
@@ -161,7 +161,8 @@ struct decode {
 	struct error *err;
 	size_t at; /* byte offset of the encapsulated message at hand, for reasons */
 	char place[64]; /* "schema", "record batch 2" */
-	int64_t made; /* bytes so far, against IPC_MADE_MAX */
+	int64_t made; /* bytes so far, against made_max */
+	int64_t heads; /* of these, the slices' */
 	int batches;
 	/* the record batch at hand */
 	struct flat flat;
@@ -180,9 +181,11 @@ struct decode {
 /* CORRUPT with "at byte N: PLACE: column 'a.b': " before the reason; field may be NULL. Returns -1. */
 int decode_error(struct decode *decode, const struct field *field, const char *format, ...)
         __attribute__((format(printf, 3, 4)));
-/* Counts bytes against IPC_MADE_MAX; CORRUPT where they are more. */
+/* What helps where a message would take more than made_max. */
+const char *decode_advice(const struct decode *decode);
+/* Counts bytes against made_max; CORRUPT where they are more. */
 int decode_count(struct decode *decode, const struct field *field, int64_t size);
-/* Room for values that the message must own, inside IPC_MADE_MAX. NULL: *err is set. */
+/* Room for values that the message must own, inside made_max. NULL: *err is set. */
 void *decode_make(struct decode *decode, const struct field *field, int64_t size, _Atomic int64_t *counter);
 
 /* What an empty buffer points at: enough for one offset of a column without rows. */

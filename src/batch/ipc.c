@@ -54,12 +54,17 @@ int decode_error(struct decode *decode, const struct field *field, const char *f
 	                 *decode->place ? ": " : "", *path ? "column '" : "", path, *path ? "': " : "", reason);
 }
 
+const char *decode_advice(const struct decode *decode)
+{
+	return decode->decoder->made_max < IPC_MADE_MAX ? "send smaller batches, or raise spec.memory"
+	                                                : "send smaller batches";
+}
+
 int decode_count(struct decode *decode, const struct field *field, int64_t size)
 {
-	if (size > IPC_MADE_MAX - decode->made)
-		return decode_error(decode, field,
-		                    "the message would take more than %lld MiB of memory: send smaller batches",
-		                    (long long)(IPC_MADE_MAX >> 20));
+	if (size > decode->decoder->made_max - decode->made)
+		return decode_error(decode, field, "the message would take more than %lld MiB of memory: %s",
+		                    (long long)(decode->decoder->made_max >> 20), decode_advice(decode));
 	decode->made += size;
 	return 0;
 }
@@ -88,7 +93,13 @@ struct batch_decoder *batch_decoder_new(struct batch_counters *counters, struct 
 		return NULL;
 	}
 	decoder->counters = counters ? counters : &decoder->uncounted;
+	decoder->made_max = IPC_MADE_MAX;
 	return decoder;
+}
+
+void batch_decoder_bound(struct batch_decoder *decoder, int64_t made_max)
+{
+	decoder->made_max = made_max < IPC_MADE_MAX ? made_max : IPC_MADE_MAX;
 }
 
 static void forget_schema(struct batch_decoder *decoder)
@@ -306,7 +317,9 @@ int ipc_decode(struct batch_decoder *decoder, struct batch_bytes bytes, struct b
 	*ret_set = (struct batch_set){.schema = batch_schema_retain(decoder->schema),
 	                              .arrays = decode.arrays,
 	                              .count = decode.array_count,
-	                              .rows = decode.rows};
+	                              .rows = decode.rows,
+	                              .made = decode.made - decode.heads,
+	                              .heads = decode.heads};
 	message->bytes.release = bytes.release;
 	message_unref(message);
 	return 0;

@@ -240,13 +240,21 @@ static int add_document(struct json_decoder *decoder, yyjson_val *document, cons
 
 /* ---- a payload */
 
+/* The rows before it in the payload, and the reading of a document, share made_max. */
+static size_t room_max(const struct json_decoder *decoder)
+{
+	int64_t left = decoder->rules.made_max - decoder->made;
+
+	return left < (int64_t)JSON_ROOM_MAX ? (size_t)left : JSON_ROOM_MAX;
+}
+
 /* Room for the reader: NULL where the text would need more than there is. */
 static bool make_room(struct json_decoder *decoder, size_t size)
 {
 	size_t wanted = 2 * yyjson_read_max_memory_usage(size, YYJSON_READ_NUMBER_AS_RAW);
 
-	if (wanted > JSON_ROOM_MAX)
-		wanted = JSON_ROOM_MAX; /* enough for most: values seldom stand so dense */
+	if (wanted > room_max(decoder))
+		wanted = room_max(decoder); /* enough for most: values seldom stand so dense */
 	if (wanted <= decoder->room_size)
 		return true;
 	free(decoder->room);
@@ -278,9 +286,9 @@ static int read_document(struct json_decoder *decoder, const char *text, size_t 
 	}
 	*ret_at = why.pos;
 	if (why.code == YYJSON_READ_ERROR_MEMORY_ALLOCATION)
-		return error_set(err, ERROR_CORRUPT, 0,
-		                 "the document holds more values than %zu MiB of memory can take apart",
-		                 JSON_ROOM_MAX >> 20);
+		return error_set(
+		        err, ERROR_CORRUPT, 0, "the document holds more values than %zu MiB of memory can take apart%s",
+		        decoder->room_size >> 20, decoder->room_size < JSON_ROOM_MAX ? json_advice(decoder) : "");
 	error_set(err, ERROR_CORRUPT, 0, "%s", why.msg);
 	return why.code == YYJSON_READ_ERROR_UNEXPECTED_END ? 1 : -1;
 }
@@ -365,10 +373,12 @@ int json_add(struct json_decoder *decoder, const uint8_t *payload, size_t size, 
 		return error_set(err, ERROR_CORRUPT, 0, "the message is empty");
 	decoder->made = 0;
 	failed = read_lines(decoder, text, end, ingested_us, err);
-	if (failed)
+	if (failed) {
 		restore(decoder, &before);
-	else
+		columns_trim(&decoder->columns);
+	} else {
 		columns_keep(&decoder->columns);
+	}
 	if (!failed && decoder->counters)
 		decoder->counters->payload += (int64_t)size;
 	if (decoder->room_size > ROOM_KEPT) {
@@ -388,6 +398,11 @@ int64_t json_rows(const struct json_decoder *decoder)
 int64_t json_bytes(const struct json_decoder *decoder)
 {
 	return columns_bytes(&decoder->columns) + ARRAY_BYTES * (int64_t)decoder->columns.count;
+}
+
+int64_t json_made(const struct json_decoder *decoder)
+{
+	return decoder->made;
 }
 
 int json_take(struct json_decoder *decoder, void (*let_go)(void *), void *opaque, struct batch_set *ret_set,
@@ -468,6 +483,8 @@ struct json_decoder *json_decoder_new(const struct json_rules *rules, struct bat
 	decoder->rules = *rules;
 	decoder->counters = counters;
 	decoder->infers = rules->column_count == 0;
+	if (!rules->made_max)
+		decoder->rules.made_max = JSON_MADE_MAX;
 	decoder->root.cell = -1;
 	columns_init(&decoder->columns);
 	if (add_declared(decoder, err) || add_own_columns(decoder, err) || check_stored(decoder, err)) {

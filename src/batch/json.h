@@ -23,7 +23,8 @@
  *     integer's range or a decimal's scale) is of the wrong type; of DOUBLE the nearest one is taken, as everywhere.
  *  3. Text is UTF-8, checked by yyjson.
  *  4. What one payload makes the process allocate for reading it is at most JSON_ROOM_MAX, and what its rows take
- *     beside its own texts (values with a width, nulls, reasons) at most JSON_MADE_MAX: lines of `{}` are small.
+ *     beside its own texts (values with a width, nulls, reasons) at most the rules' made_max: lines of `{}` are small.
+ *  5. Between payloads the decoder keeps little memory beyond the rows that wait (JSON_KEPT, and a column's least).
  *
  * Life cycle: json_decoder_new -> (json_learn, json_add... -> json_take)... -> json_decoder_free. One thread.
  */
@@ -35,6 +36,7 @@
 #define JSON_COLUMNS_MAX 1000
 #define JSON_ROOM_MAX ((size_t)128 << 20)
 #define JSON_MADE_MAX ((int64_t)512 << 20)
+#define JSON_KEPT ((int64_t)16 << 20)
 
 enum json_type {
 #define JSON_TYPE(id, name, duckdb, kind, zone, what) JSON_##id,
@@ -67,6 +69,7 @@ struct json_rules {
 	const char *reasons; /* VARCHAR[]: a sentence a broken rule */
 	const char *ingested_at; /* TIMESTAMP WITH TIME ZONE */
 	double missing, wrong_type, out_of_range; /* points */
+	int64_t made_max; /* bytes that one payload may take, for reading it and for its rows; 0: JSON_MADE_MAX */
 };
 
 struct json_decoder;
@@ -88,9 +91,11 @@ int json_add(struct json_decoder *decoder, const uint8_t *payload, size_t size, 
 /* What was added since the last json_take. Bytes: of values and of the arrays that they will be, about. */
 int64_t json_rows(const struct json_decoder *decoder);
 int64_t json_bytes(const struct json_decoder *decoder);
+/* What the last payload's rows take at most, beside its own texts. Bytes. */
+int64_t json_made(const struct json_decoder *decoder);
 
 /* Gives what was added, as one set. let_go runs once, on any thread, after the set's last array is released (at once
- * where there are no rows); where this fails it was not called. Errors: FATAL (memory). */
+ * where there are no rows); where this fails it was not called, and the rows are gone. Errors: FATAL (memory). */
 int json_take(struct json_decoder *decoder, void (*let_go)(void *opaque), void *opaque, struct batch_set *ret_set,
               struct error *err);
 

@@ -258,6 +258,54 @@ static void growing_truncate(struct growing *column, int64_t rows)
 		column->texts.size = (size_t)end;
 }
 
+/* Down to twice the rows, about. A realloc that fails to make less leaves what there is. */
+static void growing_trim(struct growing *column)
+{
+	int64_t room = 64;
+	void *less;
+
+	while (room <= column->rows)
+		room *= 2;
+	if (column->elements)
+		growing_trim(column->elements);
+	buffer_trim(&column->texts);
+	if (room >= column->room)
+		return;
+	if ((less = realloc(column->valid, (size_t)room)))
+		column->valid = less;
+	if (column->width && (less = realloc(column->fixed, (size_t)(room * column->width))))
+		column->fixed = less;
+	else if (!column->width && (less = realloc(column->ends, (size_t)room * sizeof *column->ends)))
+		column->ends = less;
+	column->room = room;
+}
+
+static int64_t growing_capacity(const struct growing *column)
+{
+	int64_t width = column->width ? column->width : (int64_t)sizeof *column->ends;
+
+	return (int64_t)column->texts.capacity + (width + 1) * column->room +
+	       (column->elements ? growing_capacity(column->elements) : 0);
+}
+
+static int64_t columns_capacity(const struct columns *columns)
+{
+	int64_t capacity = 0;
+
+	for (int i = 0; i < columns->count; i++)
+		capacity += growing_capacity(&columns->data[i]);
+	return capacity;
+}
+
+void columns_trim(struct columns *columns)
+{
+	if (columns_capacity(columns) <= JSON_KEPT + 4 * columns_bytes(columns))
+		return;
+	columns->room = 0; /* columns_room looks again */
+	for (int i = 0; i < columns->count; i++)
+		growing_trim(&columns->data[i]);
+}
+
 static void truncate_rows(struct columns *columns, int64_t rows)
 {
 	for (int i = 0; i < columns->count; i++)
@@ -377,20 +425,26 @@ static int make_node(struct message *message, const struct growing *column, stru
 
 static int make_nodes(struct columns *columns, struct message *message, struct node *nodes)
 {
+	bool much = columns_capacity(columns) > JSON_KEPT; /* it goes as it is copied: all of it is never there twice */
 	int next = 1;
 
 	columns->root.index = 0;
+	columns->room = much ? 0 : columns->room; /* columns_room looks again */
 	for (int i = 0; i < columns->count; i++) {
 		struct field *field = &columns->root.children[i];
 
 		field->index = next++;
 		if (make_node(message, &columns->data[i], &nodes[field->index]))
 			return -1;
-		if (!columns->data[i].elements)
+		if (columns->data[i].elements) {
+			field->children[0].index = next++;
+			if (make_node(message, columns->data[i].elements, &nodes[field->children[0].index]))
+				return -1;
+		}
+		if (!much)
 			continue;
-		field->children[0].index = next++;
-		if (make_node(message, columns->data[i].elements, &nodes[field->children[0].index]))
-			return -1;
+		growing_truncate(&columns->data[i], 0);
+		growing_trim(&columns->data[i]);
 	}
 	return 0;
 }
@@ -398,7 +452,7 @@ static int make_nodes(struct columns *columns, struct message *message, struct n
 static int slice(struct columns *columns, struct message *message, struct batch_set *set, struct error *err)
 {
 	OWNED_FREE struct node *nodes = calloc((size_t)columns->count * 2 + 1, sizeof *nodes);
-	struct batch_decoder out = {.nodes = nodes};
+	struct batch_decoder out = {.nodes = nodes, .made_max = INT64_MAX}; /* json_count has bounded it */
 	struct decode decode = {.decoder = &out, .message = message, .err = err};
 	int failed;
 
@@ -428,6 +482,7 @@ int columns_take(struct columns *columns, void (*let_go)(void *), void *opaque, 
 	if (slice(columns, message, &set, err)) {
 		batch_set_release(&set);
 		message_unref(message);
+		truncate_rows(columns, 0);
 		return -1;
 	}
 	message->bytes.release = let_go;

@@ -54,6 +54,8 @@ void columns_keep(struct columns *columns);
 /* ... or is undone: all columns but the first `count`, all rows but the first `rows`, and columns_widen. */
 void columns_restore(struct columns *columns, int count, int64_t rows);
 int64_t columns_bytes(const struct columns *columns);
+/* Gives back what is kept for more rows than there are, where it is far more than JSON_KEPT. */
+void columns_trim(struct columns *columns);
 int columns_take(struct columns *columns, void (*let_go)(void *), void *opaque, struct batch_set *ret_set,
                  struct error *err);
 
@@ -249,22 +251,28 @@ struct json_decoder {
 	char *room; /* of the reader */
 	size_t room_size;
 	double points; /* that the row at hand lost */
-	int64_t made; /* bytes for the payload at hand, against JSON_MADE_MAX */
+	int64_t made; /* bytes for the payload at hand, against the rules' made_max */
 	const char *text, *end; /* of the document at hand */
 	const char *copy; /* yyjson's, with its texts in place */
 	yyjson_val plain[PLAIN_VALUES]; /* of the document at hand, where it is plain */
 	int not_plain; /* documents that are not tried, after one that was not plain */
 };
 
-/* Counts bytes that the payload at hand makes; CORRUPT where they are more than JSON_MADE_MAX. */
+/* What helps, too, where a payload would take more than made_max. */
+static inline const char *json_advice(const struct json_decoder *decoder)
+{
+	return decoder->rules.made_max < JSON_MADE_MAX ? ": send fewer lines a message, or raise spec.memory"
+	                                               : ": send fewer lines a message";
+}
+
+/* Counts bytes that the payload at hand makes; CORRUPT where they are more than made_max. */
 static inline int json_count(struct json_decoder *decoder, int64_t bytes, struct error *err)
 {
 	decoder->made += bytes;
-	if (decoder->made <= JSON_MADE_MAX)
+	if (decoder->made <= decoder->rules.made_max)
 		return 0;
-	return error_set(err, ERROR_CORRUPT, 0,
-	                 "the rows so far take more than %lld MiB of memory: send fewer lines a message",
-	                 (long long)(JSON_MADE_MAX >> 20));
+	return error_set(err, ERROR_CORRUPT, 0, "the rows so far take more than %lld MiB of memory%s",
+	                 (long long)(decoder->rules.made_max >> 20), json_advice(decoder));
 }
 
 /* ---- json_rows.c */

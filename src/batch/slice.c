@@ -253,13 +253,15 @@ int slice_batch(struct decode *decode, int64_t rows)
 {
 	struct field *root = &decode->decoder->root;
 	struct room room = {0};
-	int64_t slices = (rows + BATCH_ROWS_MAX - 1) / BATCH_ROWS_MAX, length;
+	int64_t slices = (rows + BATCH_ROWS_MAX - 1) / BATCH_ROWS_MAX, heads, length;
 
 	*node_of(decode, root) = (struct node){.kind = KIND_STRUCT, .length = rows};
 	measure(decode, root, &room);
 	/* Rows of nulls and buffers of nothing take no bytes of the message. */
-	if (decode_count(decode, NULL, slices * (int64_t)shard_size(&room)) || reserve_arrays(decode, slices))
+	heads = slices * (int64_t)(shard_size(&room) + sizeof *decode->arrays);
+	if (decode_count(decode, NULL, heads) || reserve_arrays(decode, slices))
 		return -1;
+	decode->heads += heads;
 	for (int64_t start = 0; start < rows; start += BATCH_ROWS_MAX) {
 		length = rows - start < BATCH_ROWS_MAX ? rows - start : BATCH_ROWS_MAX;
 		if (make_slice(decode, room, start, length, &decode->arrays[decode->array_count]))

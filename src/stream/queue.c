@@ -33,6 +33,12 @@ struct held_message *held_new(struct queue *queue, struct message *message)
 	return held;
 }
 
+void held_grow(struct held_message *held, int64_t bytes)
+{
+	held->bytes += bytes;
+	atomic_fetch_add(&held->queue->in_flight, bytes);
+}
+
 struct held_message *held_retain(struct held_message *held)
 {
 	atomic_fetch_add(&held->references, 1);
@@ -115,7 +121,7 @@ bool queue_wait_room(struct queue *queue, int timeout_ms)
 	bool room;
 
 	pthread_mutex_lock(&queue->lock);
-	while (!(room = atomic_load(&queue->in_flight) < queue->bound || !queue->head)) {
+	while (!(room = atomic_load(&queue->in_flight) < queue->bound)) {
 		if (pthread_cond_clockwait(&queue->room, &queue->lock, CLOCK_MONOTONIC, &until))
 			break;
 	}
@@ -283,6 +289,15 @@ static bool open_and_in_time(const struct queue *queue)
 	       queue_is_behind(queue);
 }
 
+/*
+ * Nothing is left to take, and the reader waits for room. What was taken keeps it: each of DuckDB's threads holds the
+ * array that it had last until it gets another, and the rest is written when the window is closed.
+ */
+static bool is_starved(const struct queue *queue)
+{
+	return !queue->head && atomic_load(&queue->in_flight) >= queue->bound;
+}
+
 /* When to look again whether there is something to take. */
 static int64_t look_ms(const struct window *window)
 {
@@ -320,8 +335,8 @@ int queue_pull(void *opaque, struct ArrowArray *ret_array)
 			break;
 		if (open_and_in_time(queue) && take_front(queue))
 			continue;
-		if (front(queue) || queue->drain || !open_and_in_time(queue)) {
-			/* The next unit is not for this window, or its time is over. */
+		if (front(queue) || queue->drain || is_starved(queue) || !open_and_in_time(queue)) {
+			/* The next unit is not for this window, or cannot come, or its time is over. */
 			window->open = false;
 			pthread_cond_broadcast(&queue->changed);
 			break;

@@ -14,9 +14,9 @@
  *  1. A unit is taken under the lock that also tests "window closed".
  *  2. A window closes between units only: once one array of a unit is given, all of them are.
  *  3. A unit whose lane changed hands (its generation is old) is dropped, never taken.
- *  4. Bytes in flight = bytes pushed and not yet released, each message with what is kept beside it (HELD_BYTES);
- *     queue_wait_room holds the reader at the bound, but never while the queue is empty (the last messages may stay
- *     pinned by an idle window).
+ *  4. Bytes in flight = bytes pushed and not yet released, each message with what was decoded of it (held_grow) and what
+ *     is kept beside it (HELD_BYTES); queue_wait_room holds the reader at the bound, so that they are at most the bound
+ *     and one message. A window that has taken all there is, and keeps the bound from what could come, closes.
  *  5. Only lanes that were fenced when the window opened are taken.
  *
  * Life cycle: queue_init -> (queue_push | queue_window_begin -> queue_window_allow... ->
@@ -53,7 +53,7 @@ struct unit {
 	struct held_message *held; /* the message itself: its bytes may still have to go to quarantine; NULL: several */
 };
 
-/* A held message's part of the heap beside its payload: the unit, the library's message, the arrays' heads. */
+/* A held message's part of the heap beside its payload and what was decoded of it: the unit, the library's message. */
 #define HELD_BYTES 1024
 
 void unit_free(struct unit *unit);
@@ -182,6 +182,8 @@ struct held_message {
 struct held_message *held_new(struct queue *queue, struct message *message);
 /* The same for `bytes` that were made from messages. */
 struct held_message *held_made(struct queue *queue, int64_t bytes);
+/* `bytes` more were made of it. Before anybody else has a reference. */
+void held_grow(struct held_message *held, int64_t bytes);
 struct held_message *held_retain(struct held_message *held);
 void held_release(void *held);
 

@@ -510,7 +510,7 @@ static int open_parts(struct replay *replay, struct error *err)
 	if (spec->format == FORMAT_JSON)
 		replay->json = take_json_decoder(spec, &replay->counters, err);
 	else
-		replay->decoder = batch_decoder_new(&replay->counters, err);
+		replay->decoder = take_arrow_decoder(spec, &replay->counters, err);
 	if (!replay->json && !replay->decoder)
 		return -1;
 	return replay->options->dry_run ? 0 : resolver_init(&replay->resolver, replay->session, err);

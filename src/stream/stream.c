@@ -13,6 +13,7 @@
 #include "stream/stream_private.h"
 #include "wire/files.h"
 
+#define MESSAGE_BYTES_MIN ((int64_t)64 << 20)
 #define LAKE_BYTES_MIN ((int64_t)96 << 20) /* DuckDB writes no file of a wide table with less */
 
 static const bool allowed[LANE_STATES][LANE_STATES] = {
@@ -95,6 +96,9 @@ struct stream_memory stream_memory(const struct spec_stream *spec)
 	                               .queue = spec->memory_bytes / 4};
 
 	/* The last quarter is for what DuckDB does not count: its encoders' own buffers (docs/benchmarks.md). */
+	memory.message = spec->memory_bytes < MESSAGE_BYTES_MIN ? MESSAGE_BYTES_MIN : spec->memory_bytes;
+	if (memory.message > IPC_MADE_MAX)
+		memory.message = IPC_MADE_MAX;
 	memory.lake = spec->memory_bytes * 3 / 8;
 	if (memory.lake < LAKE_BYTES_MIN)
 		memory.lake = LAKE_BYTES_MIN;

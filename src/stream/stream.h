@@ -41,6 +41,7 @@ struct stream_options {
 struct stream_memory {
 	int64_t prefetch; /* librdkafka's own queue */
 	int64_t queue; /* decoded messages, until the last array in them is released */
+	int64_t message; /* what one message may take, decoded, beyond what is queued before it */
 	int64_t lake; /* DuckDB's writers */
 };
 struct stream_memory stream_memory(const struct spec_stream *spec);

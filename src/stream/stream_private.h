@@ -148,6 +148,8 @@ int take_flush_old(struct stream *stream, struct error *err);
 int take_learn(struct stream *stream, struct error *err);
 
 /* A decoder as the manifest says; and what the table's columns are, for one that infers. Also of replay.c. */
+struct batch_decoder *take_arrow_decoder(const struct spec_stream *spec, struct batch_counters *counters,
+                                         struct error *err);
 struct json_decoder *take_json_decoder(const struct spec_stream *spec, struct batch_counters *counters,
                                        struct error *err);
 int take_json_learn(struct json_decoder *decoder, const struct spec_stream *spec, struct lake_session *session,

@@ -19,7 +19,8 @@
 
 #define GATHER_ROWS (8 * BATCH_ROWS_MAX)
 #define GATHER_BYTES ((int64_t)1 << 20)
-#define GATHER_LARGE ((size_t)4096) /* bytes of a message that is looked at by itself */
+#define GATHER_LARGE ((size_t)4096) /* bytes of a message that is looked at by itself, */
+#define GATHER_MADE (GATHER_BYTES / 16) /* or what its rows take */
 
 /* Settles the lane's offsets up to `to`. */
 static struct unit *unit_new(struct stream *stream, int32_t partition, int64_t to)
@@ -107,6 +108,8 @@ static int decode(struct stream *stream, struct unit *unit, struct error *err)
 	bytes.opaque = held_retain(held);
 	if (ipc_decode(stream->decoder, bytes, &unit->set, &why) == 0) {
 		unit->messages = 1;
+		unit->bytes += unit->set.made;
+		held_grow(held, unit->set.made + unit->set.heads);
 		return 0;
 	}
 	held_release(held);
@@ -181,10 +184,11 @@ static int take_refused(struct stream *stream, struct message *message, const ch
 /* Rows' bytes are counted now and then: that takes a look at each column, and small messages add little. */
 static bool is_full(const struct stream *stream, size_t size)
 {
+	bool large = size >= GATHER_LARGE || json_made(stream->json) >= GATHER_MADE;
+
 	if (json_rows(stream->json) >= GATHER_ROWS)
 		return true;
-	return (size >= GATHER_LARGE || stream->gathered->messages % 16 == 0) &&
-	       json_bytes(stream->json) >= GATHER_BYTES;
+	return (large || stream->gathered->messages % 16 == 0) && json_bytes(stream->json) >= GATHER_BYTES;
 }
 
 /* The message's rows were added: its offset belongs to the unit now. */
@@ -291,6 +295,16 @@ int take_learn(struct stream *stream, struct error *err)
 
 /* ---- life */
 
+struct batch_decoder *take_arrow_decoder(const struct spec_stream *spec, struct batch_counters *counters,
+                                         struct error *err)
+{
+	struct batch_decoder *decoder = batch_decoder_new(counters, err);
+
+	if (decoder)
+		batch_decoder_bound(decoder, stream_memory(spec).message);
+	return decoder;
+}
+
 struct json_decoder *take_json_decoder(const struct spec_stream *spec, struct batch_counters *counters,
                                        struct error *err)
 {
@@ -305,6 +319,7 @@ struct json_decoder *take_json_decoder(const struct spec_stream *spec, struct ba
 	        .missing = spec->json.missing,
 	        .wrong_type = spec->json.wrong_type,
 	        .out_of_range = spec->json.out_of_range,
+	        .made_max = stream_memory(spec).message,
 	};
 
 	if (!columns) {
@@ -342,7 +357,7 @@ int take_open(struct stream *stream, struct error *err)
 		stream->learn = true;
 		return stream->json ? 0 : -1;
 	}
-	stream->decoder = batch_decoder_new(&stream->counters, err);
+	stream->decoder = take_arrow_decoder(stream->spec, &stream->counters, err);
 	return stream->decoder ? 0 : -1;
 }
 
