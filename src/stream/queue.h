@@ -14,9 +14,9 @@
  *  1. A unit is taken under the lock that also tests "window closed".
  *  2. A window closes between units only: once one array of a unit is given, all of them are.
  *  3. A unit whose lane changed hands (its generation is old) is dropped, never taken.
- *  4. Bytes in flight = bytes pushed and not yet released, each message with what was decoded of it (held_grow) and what
- *     is kept beside it (HELD_BYTES); queue_wait_room holds the reader at the bound, so that they are at most the bound
- *     and one message. A window that has taken all there is, and keeps the bound from what could come, closes.
+ *  4. Bytes in flight = bytes pushed and not yet released, each message with what was decoded of it (held_grow) and
+ * what is kept beside it (HELD_BYTES); queue_wait_room holds the reader at the bound, so that they are at most the
+ * bound and one message. A window that has taken all there is, and keeps the bound from what could come, closes.
  *  5. Only lanes that were fenced when the window opened are taken.
  *
  * Life cycle: queue_init -> (queue_push | queue_window_begin -> queue_window_allow... ->

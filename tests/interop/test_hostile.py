@@ -80,7 +80,7 @@ HOSTILE = {
     "utf8_surrogate": (with_text(b"\xed\xa0\x80"), "column 'note': the text at row 0 is not UTF-8"),
     "utf8_overlong": (with_text(b"\xc0\xaf"), "column 'note': the text at row 0 is not UTF-8"),
     "other_type": (named(seq=pa.array(["1"]), note=pa.array(["x"])), "column 'seq' is VARCHAR in the message and BIGINT in the table, and no type holds both"),
-    "nulls_without_end": (named(**{f"c{i}": pa.nulls(1 << 24) for i in range(1000)}), "the message would take more than 512 MiB of memory: send smaller batches"),
+    "nulls_without_end": (named(**{f"c{i}": pa.nulls(1 << 24) for i in range(1000)}), "the message would take more than 64 MiB of memory: send smaller batches, or raise spec.memory"),
     "same_names": (message([pa.record_batch([[1], [2]], names=["seq", "SEQ"])]), "the names 'seq' and 'SEQ' are the same without case: rename one"),
 }
 

@@ -174,6 +174,42 @@ static void reasons_say_where(void)
 	batch_decoder_free(decoder);
 }
 
+/* What decompressing and converting made, and the arrays; a message that would make a byte more is refused. */
+static void what_a_message_makes_is_told_and_bounded(void)
+{
+	static const char *const files[] = {"ok_scalars_zstd", "ok_nested_lz4", "ok_encoded_dictionary_text"};
+
+	for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+		struct batch_counters counters = {0};
+		struct batch_decoder *decoder = batch_decoder_new(&counters, NULL);
+		struct file file = read_file(files[i]);
+		struct batch_set set;
+		struct error err;
+		int64_t schema;
+		int released;
+
+		CHECK(file.data);
+		CHECK_INT(try_bytes(decoder, file.data, file.size, &err), 1);
+		schema = counters.copied;
+		counters.copied = counters.decompressed = 0;
+		CHECK_INT(ipc_decode(decoder, bytes_of(file.data, file.size, &released), &set, &err), 0);
+		CHECK_INT(set.made, counters.copied + counters.decompressed);
+		CHECK(set.made > 0 && schema > counters.copied);
+		CHECK(set.heads >= (int64_t)sizeof *set.arrays * (set.count + set.schema->column_count));
+		batch_decoder_bound(decoder, set.made + set.heads);
+		CHECK_INT(try_bytes(decoder, file.data, file.size, &err), 1);
+		batch_decoder_bound(decoder, set.made + set.heads - 1);
+		CHECK_INT(try_bytes(decoder, file.data, file.size, &err), 0);
+		CHECK_HAS(err.message, "0 MiB of memory: send smaller batches, or raise spec.memory");
+		batch_decoder_bound(decoder, 1);
+		CHECK_INT(try_bytes(decoder, file.data, file.size, &err), 0);
+		CHECK_HAS(err.message, ": send smaller batches, or raise spec.memory");
+		batch_set_release(&set);
+		batch_decoder_free(decoder);
+		free(file.data);
+	}
+}
+
 static void a_schema_is_shared_and_printed(void)
 {
 	struct file scalars = read_file("ok_scalars"), empty = read_file("ok_scalars_empty"),
@@ -332,7 +368,8 @@ static void first_columns_can_own_the_rest(void)
 int main(int argc, char **argv)
 {
 	return CHECK_MAIN(argc, argv, TEST(corpus_is_taken_or_refused_by_name), TEST(every_truncation_is_seen),
-	                  TEST(no_bit_flip_does_harm), TEST(reasons_say_where), TEST(a_schema_is_shared_and_printed),
+	                  TEST(no_bit_flip_does_harm), TEST(reasons_say_where),
+	                  TEST(what_a_message_makes_is_told_and_bounded), TEST(a_schema_is_shared_and_printed),
 	                  TEST(bytes_go_with_the_last_array_on_any_thread), TEST(encodings_leave_as_values),
 	                  TEST(extensions_only_over_their_storage), TEST(first_columns_can_own_the_rest));
 }

@@ -525,6 +525,48 @@ static void lines_that_take_much_are_refused(void)
 	json_decoder_free(decoder);
 }
 
+static int64_t rooms(const struct json_decoder *decoder)
+{
+	int64_t sum = 0;
+
+	for (int i = 0; i < decoder->columns.count; i++) {
+		const struct growing *column = &decoder->columns.data[i];
+
+		sum += column->room * ((column->width ? column->width : 4) + 1) + (int64_t)column->texts.capacity;
+	}
+	return sum;
+}
+
+/* Its rules say how much one payload may take; what was kept for it is given back, whether it was added or not. */
+static void much_memory_is_given_back(void)
+{
+	struct json_column columns[] = {{.name = "a", .pointer = "/a", .type = JSON_BIGINT},
+	                                {.name = "b", .pointer = "/b", .type = JSON_VARCHAR}};
+	struct json_rules rules = {.raw = "raw", .reasons = "why", .made_max = 96 << 20};
+	struct json_decoder *decoder = declared(columns, 2, rules);
+	OWNED_BUFFER struct buffer text = {0};
+
+	buffer_init(&text, 16 << 20);
+	for (int i = 0; i < 1000000; i++)
+		buffer_text(&text, "{}\n");
+	CHECK_TEXT(add(decoder, "{\"a\":1,\"b\":\"x\"}"), "");
+	CHECK_TEXT(add(decoder, buffer_string(&text)), "");
+	CHECK(json_made(decoder) > 64 << 20);
+	CHECK(rooms(decoder) > JSON_KEPT);
+	CHECK_HAS(taken(decoder), "a=1 b=x raw={\"a\":1,\"b\":\"x\"} why= | a=null b=null");
+	CHECK(rooms(decoder) < 1 << 20);
+	CHECK_TEXT(add(decoder, "{\"a\":2,\"b\":\"y\"}"), "");
+	for (int i = 0; i < 1000000; i++)
+		buffer_text(&text, "{}\n");
+	CHECK_HAS(add(decoder, buffer_string(&text)),
+	          "take more than 96 MiB of memory: send fewer lines a message, or raise spec.memory");
+	CHECK(rooms(decoder) < 1 << 20);
+	CHECK_INT(json_rows(decoder), 1);
+	CHECK_TEXT(add(decoder, "{\"a\":3}"), "");
+	CHECK_TEXT(taken(decoder), "a=2 b=y raw={\"a\":2,\"b\":\"y\"} why= | a=3 b=null raw={\"a\":3} why=");
+	json_decoder_free(decoder);
+}
+
 static void hostile_documents(void)
 {
 	struct json_decoder *decoder = inferring();
@@ -551,13 +593,13 @@ static void hostile_documents(void)
 
 int main(int argc, char **argv)
 {
-	return CHECK_MAIN(argc, argv, TEST(whole_numbers), TEST(other_numbers), TEST(times), TEST(texts_and_json),
-	                  TEST(objects_keep_their_text), TEST(numbers_are_the_nearest_doubles),
-	                  TEST(pointers_lead_to_values), TEST(broken_rules_cost_points),
-	                  TEST(without_a_score_a_broken_rule_refuses), TEST(own_columns),
-	                  TEST(declarations_that_cannot_be), TEST(columns_are_inferred), TEST(a_change_of_type_refuses),
-	                  TEST(the_table_teaches_types), TEST(keys_without_end_are_refused), TEST(lines),
-	                  TEST(a_payload_is_added_whole_or_not), TEST(a_refused_payload_changes_no_column),
-	                  TEST(refused_payloads_leave_no_trace), TEST(rows_are_cut_and_let_go_once),
-	                  TEST(lines_that_take_much_are_refused), TEST(hostile_documents));
+	return CHECK_MAIN(
+	        argc, argv, TEST(whole_numbers), TEST(other_numbers), TEST(times), TEST(texts_and_json),
+	        TEST(objects_keep_their_text), TEST(numbers_are_the_nearest_doubles), TEST(pointers_lead_to_values),
+	        TEST(broken_rules_cost_points), TEST(without_a_score_a_broken_rule_refuses), TEST(own_columns),
+	        TEST(declarations_that_cannot_be), TEST(columns_are_inferred), TEST(a_change_of_type_refuses),
+	        TEST(the_table_teaches_types), TEST(keys_without_end_are_refused), TEST(lines),
+	        TEST(a_payload_is_added_whole_or_not), TEST(a_refused_payload_changes_no_column),
+	        TEST(refused_payloads_leave_no_trace), TEST(rows_are_cut_and_let_go_once),
+	        TEST(lines_that_take_much_are_refused), TEST(much_memory_is_given_back), TEST(hostile_documents));
 }

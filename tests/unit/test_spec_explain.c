@@ -70,25 +70,26 @@ static void a_kind_is_explained(void)
 
 static void an_object_is_explained(void)
 {
-	CHECK_TEXT(explained("DuckLakeStream.spec.commit"),
-	           "KIND:       DuckLakeStream\n"
-	           "VERSION:    ducklake.featherman.dev/v1alpha1\n\n"
-	           "FIELD:      commit <object>\n\n"
-	           "DESCRIPTION:\n"
-	           "    When the rows that were read become a snapshot of the lake.\n\n"
-	           "FIELDS:\n"
-	           "  freshness\t<duration>\n"
-	           "    default: 5s\n"
-	           "    range: 100ms to 1h\n"
-	           "    example: 5s\n"
-	           "    How long a message may wait before the snapshot that holds it is committed. While more waits\n"
-	           "    than a commit holds, commits take up to 8 times as long, but not over 10 seconds: their\n"
-	           "    files are larger.\n\n"
-	           "  maxBytes\t<quantity>\n"
-	           "    default: 256Mi\n"
-	           "    range: 1Mi to 16Gi\n"
-	           "    example: 256Mi\n"
-	           "    The most bytes of messages in one commit: it is made earlier where they are reached.\n");
+	CHECK_TEXT(
+	        explained("DuckLakeStream.spec.commit"),
+	        "KIND:       DuckLakeStream\n"
+	        "VERSION:    ducklake.featherman.dev/v1alpha1\n\n"
+	        "FIELD:      commit <object>\n\n"
+	        "DESCRIPTION:\n"
+	        "    When the rows that were read become a snapshot of the lake.\n\n"
+	        "FIELDS:\n"
+	        "  freshness\t<duration>\n"
+	        "    default: 5s\n"
+	        "    range: 100ms to 1h\n"
+	        "    example: 5s\n"
+	        "    How long a message may wait before the snapshot that holds it is committed. While more waits\n"
+	        "    than a commit holds, commits take up to 8 times as long, but not over 10 seconds: their\n"
+	        "    files are larger.\n\n"
+	        "  maxBytes\t<quantity>\n"
+	        "    default: 256Mi\n"
+	        "    range: 1Mi to 16Gi\n"
+	        "    example: 256Mi\n"
+	        "    The most bytes of decoded messages in one commit: it is made earlier where they are reached.\n");
 }
 
 static void a_value_is_explained(void)

@@ -388,6 +388,41 @@ static void the_reader_waits_at_the_bound(void)
 	queue_release(&queue);
 }
 
+/* A thread has the array that it had last until it asks for another: that is not let go of, and nothing comes. */
+static void a_window_that_keeps_the_reader_from_its_room_closes(void)
+{
+	struct ArrowArray array, none;
+
+	start(100 + HELD_BYTES);
+	queue_push(&queue, message_unit(0, 0, &red, 1, 100));
+	open_window(1 << 20, INT64_MAX, 60000);
+	CHECK_INT(queue_pull(&queue, &array), 1);
+	CHECK(!queue_wait_room(&queue, 0));
+	CHECK_INT(queue_pull(&queue, &none), 0);
+	CHECK(clock_monotonic_ms() < queue.window.deadline_ms);
+	CHECK_INT(queue.window.lanes[0].messages, 1);
+	array.release(&array);
+	CHECK(queue_wait_room(&queue, 0));
+	queue_release(&queue);
+}
+
+static void what_was_decoded_is_in_flight(void)
+{
+	struct unit *unit;
+
+	start(100000);
+	unit = message_unit(0, 0, &red, 2, 100);
+	held_grow(unit->held, 99000);
+	queue_push(&queue, unit);
+	CHECK_INT(atomic_load(&queue.in_flight), 99100 + HELD_BYTES);
+	CHECK(!queue_wait_room(&queue, 0));
+	queue_drain_begin(&queue);
+	open_window(1 << 20, INT64_MAX, 1000);
+	CHECK_INT(pull_all(), 2);
+	CHECK_INT(atomic_load(&queue.in_flight), 0);
+	queue_release(&queue);
+}
+
 static void a_refused_schema_becomes_quarantine(void)
 {
 	struct batch_schema *schema;
@@ -452,6 +487,8 @@ int main(int argc, char **argv)
 	                  TEST(a_window_goes_on_while_the_stream_is_behind), TEST(many_threads_share_it_and_all_end),
 	                  TEST(what_another_thread_takes_meanwhile_is_given_whole),
 	                  TEST(nothing_is_taken_when_the_window_was_closed_meanwhile),
-	                  TEST(the_reader_waits_at_the_bound), TEST(a_refused_schema_becomes_quarantine),
+	                  TEST(the_reader_waits_at_the_bound),
+	                  TEST(a_window_that_keeps_the_reader_from_its_room_closes),
+	                  TEST(what_was_decoded_is_in_flight), TEST(a_refused_schema_becomes_quarantine),
 	                  TEST(gathered_messages_are_read_again), TEST(one_message_a_window_when_careful));
 }

@@ -316,11 +316,22 @@ static void another_topic_by_the_same_name_ends_it(void)
 	CHECK_INT(status.quarantined, 0);
 }
 
+static void one_message_may_take_as_much_as_the_stream(void)
+{
+	static const int64_t cases[][2] = {{32, 64}, {64, 64}, {256, 256}, {4096, 512}};
+
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct spec_stream other = {.memory_bytes = cases[i][0] << 20};
+
+		CHECK_INT(stream_memory(&other).message, cases[i][1] << 20);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	log_init(true, LOG_ERROR, false);
-	return CHECK_MAIN(argc, argv, TEST(a_lane_that_comes_while_the_others_are_paused),
-	                  TEST(a_lane_that_cannot_be_paused), TEST(what_is_not_confirmed_waits),
-	                  TEST(what_was_queued_before_a_question_needs_no_other),
+	return CHECK_MAIN(argc, argv, TEST(one_message_may_take_as_much_as_the_stream),
+	                  TEST(a_lane_that_comes_while_the_others_are_paused), TEST(a_lane_that_cannot_be_paused),
+	                  TEST(what_is_not_confirmed_waits), TEST(what_was_queued_before_a_question_needs_no_other),
 	                  TEST(another_topic_by_the_same_name_ends_it));
 }
