@@ -120,11 +120,24 @@ static int feed_next(void *context, struct ArrowArray *ret_array)
 struct list {
 	struct resolution *messages; /* borrowed; those that are refused or gone are taken out */
 	int count;
+	struct resolution *later; /* behind them: for a transaction of their own */
+	int later_count;
 	int conflicts;
 	int64_t until_ms, wait_ms;
 };
 
-/* Adds what can be decoded and drops the rest from the list. */
+/* Those from `from` on are for a later transaction. What was put off before stands behind them. */
+static void put_off(struct list *list, int from)
+{
+	int count = list->count - from;
+
+	list->later -= count;
+	list->later_count += count;
+	memmove(list->later, list->messages + from, (size_t)count * sizeof *list->later);
+	list->count = from;
+}
+
+/* Adds what can be decoded and drops the rest from the list; but no more than there is memory for. */
 static int gather_json(struct replay *replay, struct list *list, struct error *err)
 {
 	int kept = 0;
@@ -136,6 +149,10 @@ static int gather_json(struct replay *replay, struct list *list, struct error *e
 		int64_t before = json_rows(replay->json);
 		struct error why = {0};
 
+		if (json_bytes(replay->json) >= PORTION_BYTES) {
+			put_off(list, i);
+			break;
+		}
 		if (!message->payload) {
 			leave(replay, message, message->reason);
 			continue;
@@ -400,6 +417,7 @@ static int settle(struct replay *replay, struct resolution *messages, int count,
 {
 	struct list list = {.messages = messages,
 	                    .count = count,
+	                    .later = messages + count,
 	                    .until_ms = clock_monotonic_ms() + PATIENCE_MS,
 	                    .wait_ms = WAIT_MIN_MS};
 	int again = count > 0;
@@ -418,7 +436,7 @@ static int settle(struct replay *replay, struct resolution *messages, int count,
 	}
 	if (replay->options->progress)
 		replay->options->progress(replay->options->context, replay->report);
-	return 0;
+	return list.later_count ? settle(replay, list.later, list.later_count, err) : 0;
 }
 
 /* ---- portions */

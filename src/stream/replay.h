@@ -10,7 +10,8 @@
  *  2. What still cannot be decoded or stored stays in quarantine, untouched, and is told.
  *  3. After a transaction that failed, also in its COMMIT, the lake is asked what came of it before anything is done
  *     again.
- *  4. What is in memory is bounded: PORTION_MESSAGES and about PORTION_BYTES of payload.
+ *  4. What is in memory is bounded: PORTION_MESSAGES, about PORTION_BYTES of payload and as much of rows of JSON, and
+ * what one message makes of itself.
  *
  * On Postgres it runs beside `tarn run`, and beside itself: of two transactions that meet in quarantine one fails with
  * a conflict and is tried again. Elsewhere the lake's writer lock keeps it alone.

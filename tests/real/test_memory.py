@@ -28,8 +28,8 @@ def large(i, rows, text):
     return ipc("zstd", seq=pa.array(range(i, i + rows), pa.int64()), note=pa.repeat(text, rows))
 
 
-def finish(lake, timeout_s=90):
-    process = lake.start("--once")
+def watch(process, timeout_s=90):
+    """Its end, and the most memory that it took."""
     while process.alive():
         try:
             process.rss()
@@ -37,11 +37,16 @@ def finish(lake, timeout_s=90):
             break
         support.time.sleep(0.02)
     assert process.wait(timeout_s) == support.DONE, process.tail()
+    assert process.peak_rss < PEAK, f"{process.peak_rss} bytes at its peak, {PEAK} is the bound"
+    return process.peak_rss
+
+
+def finish(lake):
+    peak = watch(lake.start("--once"))
     answer = lake.verify(topic=True)
     assert answer["passed"] and answer["code"] == support.DONE and (answer["gaps"], answer["duplicates"]) == (0, 0), answer
     assert sum(lane["lag"] for lane in answer["lanes"]) == 0, answer
-    assert process.peak_rss < PEAK, f"{process.peak_rss} bytes at its peak, {PEAK} is the bound"
-    return answer, process.peak_rss
+    return answer, peak
 
 
 @pytest.mark.heavy
@@ -91,3 +96,24 @@ def test_json(kafka, make_lake, record_property):
     assert answer["table_rows"] == rows + 1
     found = {q["offset"]: q["reason"] for q in lake.quarantine()}
     assert found.keys() == refused.keys() and all(re.search(refused[o], r) for o, r in found.items()), found
+
+
+@pytest.mark.heavy
+def test_replay(kafka, make_lake, record_property):
+    """Of messages that are large as rows not all that are read at once are decoded at once."""
+    topic = kafka.topic(max_message_bytes=16777216)
+    producer = kafka.producer()
+    columns = {"columns": [{"name": f"c{c}", "type": "bigint", "required": c == 19} for c in range(20)]}
+    lake = json_lake(make_lake, "sqlite", kafka, topic, columns, memory=MEMORY)
+    for _ in range(16):
+        producer.raw(topic, b"{}\n" * 150_000)
+    producer.flush()
+    answer, _ = finish(lake)
+    assert sum(lane["quarantined"] for lane in answer["lanes"]) == 16
+    columns["columns"][19]["required"] = False
+    lake.write()
+    process = support.Process(["quarantine", "replay", str(lake.manifest), "--all"], lake.folder, environment=lake.environment)
+    lake.processes.append(process)
+    peak = watch(process)
+    record_property("rss_mb", peak // 1_000_000)
+    assert lake.verify()["table_rows"] == 16 * 150_000 and not lake.quarantine()
