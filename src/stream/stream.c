@@ -13,7 +13,7 @@
 #include "stream/stream_private.h"
 #include "wire/files.h"
 
-#define MESSAGE_BYTES_MIN ((int64_t)64 << 20)
+#define MESSAGE_BYTES_MIN ((int64_t)64 << 20) /* a document of 16 MB takes as much to be read */
 #define LAKE_BYTES_MIN ((int64_t)96 << 20) /* DuckDB writes no file of a wide table with less */
 
 static const bool allowed[LANE_STATES][LANE_STATES] = {
