@@ -102,12 +102,23 @@ bool duck_is_about_system(const struct error *err)
 	return false;
 }
 
+/* A PostgreSQL server's own words come behind the whole statement that it was asked, of many lines: here instead of it.
+ */
+static void tell_server(char *text)
+{
+	char *statement = strstr(text, "Failed to execute query \""), *words = strstr(text, "ERROR:  ");
+
+	if (statement && words && words > statement)
+		memmove(statement, words, strlen(words) + 1);
+}
+
 int duck_fail(int type, const char *message, struct error *err)
 {
 	OWNED_FREE char *text = strdup(message ? message : "DuckDB gave no reason");
 
 	if (!text)
 		return error_no_memory(err);
+	tell_server(text);
 	/* The first line is the sentence; what follows is DuckDB's picture of the statement. Why a COMMIT failed
 	 * DuckLake says on the second. */
 	if (has(text, "Failed to commit DuckLake transaction.\n"))

@@ -115,6 +115,35 @@ def test_postgres_has_bad_days(behind_proxy, record_property):
     assert proxy.cuts
 
 
+DISK_FULL = """CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS
+    $$ BEGIN RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = 'disk_full'; END $$;
+    CREATE TRIGGER full_disk BEFORE INSERT ON ducklake_snapshot EXECUTE FUNCTION full_disk()"""
+TERMINATE = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+
+
+@pytest.mark.heavy
+def test_postgres_answers_with_errors(kafka, postgres, make_lake):
+    """A server whose disk is full, and one that takes no writes for a while: it is told, and it goes on by itself."""
+    topic = kafka.topic(3)
+    lake = make_lake("postgres", kafka.address, topic)
+    process = lake.start("--listen", "127.0.0.1:0")
+    stream = Stream(kafka.producer(), topic, 3, per_second=60)
+    process.wait_event("commit", timeout_s=60)
+    days = [(DISK_FULL, "DROP FUNCTION full_disk CASCADE", "No space left on device"),
+            (f"ALTER DATABASE {lake.database} SET default_transaction_read_only = on",
+             f"SET transaction_read_only = off; ALTER DATABASE {lake.database} RESET default_transaction_read_only", "read-only transaction")]
+    for begin, end, word in days:
+        postgres.psql(begin, lake.database)
+        postgres.psql(TERMINATE, lake.database)
+        support.eventually(lambda: f"it says {word}: {process.tail()}", lambda: word in process.text(), 20)
+        support.eventually("not ready", lambda: process.get("/readyz")[0] == 503)
+        postgres.psql(end, lake.database)
+        postgres.psql(TERMINATE, lake.database)
+        commits_go_on(process)
+    support.eventually("ready again", lambda: process.get("/readyz")[0] == 200)
+    support.settle(lake, stream, process, SETTLE_S)
+
+
 def test_an_answer_that_breaks_duckdb(behind_proxy):
     """DuckLake looks at the answer to a read of inlined rows without asking whether there is one: an internal error, and
     DuckDB refuses everything from then on."""
