@@ -391,12 +391,12 @@ def test_drains(pools):
     """The server ends: what runs may end, who waits is told, and no process is left."""
     pool = pools(maxSize=1)
     pool.warm()
-    runs = pool.ask("SELECT count(*) FROM range(300000000)", max_ms=30000)
+    runs = pool.ask("SELECT count(*) FROM range(3000000000)", max_ms=60000)
     pool.until("it runs", lambda f: f["busy"] == 1)
     waits = pool.ask("SELECT 1")
     pool.until("one waits", lambda f: f["waiting"] == 1)
     children = pool.pids()
-    pool.say(stop=20000)
+    pool.say(stop=60000)
     assert pool.answer(waits)["answer"] == "stopped"
     assert good(pool.answer(runs))
     assert pool.one("SELECT 1")["answer"] == "stopped"
