@@ -50,6 +50,7 @@ static struct allowed *measure_allowed(const struct json_column *rule)
 	for (int i = 0; allowed && i < rule->allowed_count; i++) {
 		allowed[i].size = strlen(rule->allowed[i]);
 		allowed[i].head = text_head(rule->allowed[i], allowed[i].size);
+		allowed[i].whole = strtoll(rule->allowed[i], NULL, 10);
 	}
 	return allowed;
 }

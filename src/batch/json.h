@@ -55,7 +55,7 @@ struct json_column {
 	bool required;
 	bool has_minimum, has_maximum;
 	double minimum, maximum; /* of numbers, both included */
-	const char *const *allowed; /* texts; NULL: any */
+	const char *const *allowed; /* of VARCHAR; of INTEGER and BIGINT their digits; NULL: any */
 	int allowed_count;
 	double weight; /* multiplies the points of a rule that this column breaks */
 };

@@ -151,6 +151,10 @@ bool json_put(struct growing *column, const struct json_column *rule, const stru
 bool json_number(yyjson_val *value, double *ret_number);
 /* Digits with or without '-' before them. */
 bool json_is_whole(yyjson_val *value);
+/* A raw value that is a whole number of 64 bits, also written as 5.0 or 1e3 where that is exact. */
+bool json_whole(yyjson_val *value, int64_t *ret_whole);
+/* A whole number, written as such, that DOUBLE does not hold exactly. */
+bool json_is_rounded(yyjson_val *value);
 
 /* ---- json_plain.c */
 
@@ -224,10 +228,11 @@ struct key *key_of_pointer(struct key *root, const char *pointer, struct error *
 #define CELL_BYTES 17 /* of the widest value, and whether it is one */
 #define REASON_BYTES 5 /* beside its text */
 
-/* Of one text of a rule: what is compared first. */
+/* Of one allowed value: of a text what is compared first, or the whole number that it is. */
 struct allowed {
 	uint64_t head;
 	size_t size;
+	int64_t whole;
 };
 
 /* A value of each document, its rule, and the column that it fills. */

@@ -38,12 +38,27 @@ static int broken(struct json_decoder *decoder, double points, const char *reaso
 	                                                                                      : error_no_memory(err);
 }
 
+static bool is_allowed_number(const struct cell *cell, yyjson_val *value)
+{
+	int64_t whole;
+
+	if (!json_whole(value, &whole))
+		return false;
+	for (int i = 0; i < cell->rule.allowed_count; i++)
+		if (cell->allowed[i].whole == whole)
+			return true;
+	return false;
+}
+
 static bool is_allowed(const struct cell *cell, yyjson_val *value)
 {
 	const char *text = yyjson_get_str(value);
 	size_t size = yyjson_get_len(value);
-	uint64_t head = text_head(text, size);
+	uint64_t head;
 
+	if (yyjson_is_raw(value))
+		return is_allowed_number(cell, value);
+	head = text_head(text, size);
 	for (int i = 0; i < cell->rule.allowed_count; i++)
 		if (cell->allowed[i].size == size && cell->allowed[i].head == head &&
 		    (size <= sizeof head || !memcmp(cell->rule.allowed[i], text, size)))
@@ -121,7 +136,7 @@ static int check_range(struct json_decoder *decoder, const struct cell *cell, yy
 	if ((rule->has_minimum || rule->has_maximum) && (!isnan(number) || json_number(value, &number)) &&
 	    !is_within(rule, number))
 		return out_of_range(decoder, rule, value, err);
-	if (cell->allowed && yyjson_is_str(value) && !is_allowed(cell, value))
+	if (cell->allowed && !is_allowed(cell, value))
 		return not_allowed(decoder, rule, value, err);
 	return 0;
 }

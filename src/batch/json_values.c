@@ -114,6 +114,11 @@ static bool short_decimal(const char *text, size_t size, int precision, int scal
 	                                 1000000000,
 	                                 10000000000,
 	                                 100000000000,
+bool json_whole(yyjson_val *value, int64_t *ret_whole)
+{
+	return parse_whole(value, INT64_MIN, INT64_MAX, ret_whole);
+}
+
 	                                 1000000000000,
 	                                 10000000000000,
 	                                 100000000000000,
@@ -232,7 +237,7 @@ static bool put_whole(struct growing *column, yyjson_val *value, int64_t minimum
 	return true;
 }
 
-static bool put_decimal(struct growing *column, const struct json_column *rule, yyjson_val *value)
+static bool put_decimal(struct growing *column, const struct json_column *rule, yyjson_val *value, double *ret_number)
 {
 	const char *text = yyjson_is_raw(value) ? yyjson_get_raw(value) : yyjson_get_str(value);
 	size_t size = yyjson_get_len(value);
@@ -259,6 +264,8 @@ static bool put_date(struct growing *column, yyjson_val *value)
 }
 
 static bool put_time(struct growing *column, yyjson_val *value)
+	if (yyjson_is_str(value) && (rule->has_minimum || rule->has_maximum))
+		*ret_number = strtod(text, NULL); /* a quote or 0 ends it */
 {
 	int64_t us;
 
@@ -311,7 +318,7 @@ bool json_put(struct growing *column, const struct json_column *rule, const stru
 		grow_fixed(column, &number, sizeof number);
 		*ret_number = number;
 		return true;
-	case JSON_DECIMAL: return put_decimal(column, rule, value);
+	case JSON_DECIMAL: return put_decimal(column, rule, value, ret_number);
 	case JSON_VARCHAR:
 		if (!yyjson_is_str(value))
 			return false;

@@ -5,10 +5,20 @@
 
 #include "base/owned.h"
 #include "spec/check_private.h"
+#include "spec/values.h"
 
 const struct yaml_node *check_place(const struct document *document, const char *path)
 {
 	return yaml_find_nearest(document->node, path);
+}
+
+struct yaml_node *check_item(const struct document *document, const char *list, int index)
+{
+	struct yaml_node *node = yaml_find(document->node, list);
+
+	for (node = node ? node->first : NULL; node && index > 0; index--)
+		node = node->next;
+	return node ? node : document->node;
 }
 
 static bool same_text(const char *a, const char *b)
@@ -257,6 +267,69 @@ static int check_columns(const struct checking *c, const struct document *docume
 	return 0;
 }
 
+static bool is_one_of(const char *type, const char *const *types)
+{
+	size_t size = strcspn(type, "("); /* decimal(10,2) */
+
+	for (; *types; types++)
+		if (strlen(*types) == size && !strncmp(*types, type, size))
+			return true;
+	return false;
+}
+
+/* A rule that compares no value of such a column: it would be kept by all. */
+static int wrong_rule(const struct checking *c, const struct yaml_node *node, const struct spec_column *column,
+                      const char *what, const char *types)
+{
+	char path[YAML_PATH_SIZE];
+
+	return mistake(c->reading, node->key_line, node->key_column, yaml_path(node, path),
+	               "is for %s, and column %s is %s; remove it, or choose one of %s", what, column->name,
+	               column->type, types);
+}
+
+static int check_allowed(const struct checking *c, const struct yaml_node *node, const struct spec_column *column)
+{
+	bool narrow = same_text(column->type, "integer");
+	const struct yaml_node *item = node->first;
+	char quoted[QUOTED_SIZE], path[YAML_PATH_SIZE];
+	int64_t n;
+
+	for (int i = 0; i < column->allowed_count && item; i++, item = item->next)
+		if (value_integer(column->allowed[i], &n) || (narrow && (n < INT32_MIN || n > INT32_MAX)))
+			return mistake(c->reading, item->line, item->column, yaml_path(item, path),
+			               "%s is no value of column %s, which is %s; would be a whole number of "
+			               "%d bits",
+			               quote_text(quoted, column->allowed[i]), column->name, column->type,
+			               narrow ? 32 : 64);
+	return 0;
+}
+
+/* Rules fit their columns' types. */
+static int check_rules(const struct checking *c, const struct document *document, const struct spec_stream *stream)
+{
+	static const char *const numbers[] = {"integer", "bigint", "double", "decimal", "epoch_s", "epoch_ms", NULL};
+	static const char *const whole[] = {"integer", "bigint", NULL};
+
+	for (int i = 0; i < stream->json.column_count; i++) {
+		const struct spec_column *column = &stream->json.columns[i];
+		struct yaml_node *item = check_item(document, "spec.json.columns", i);
+		const struct yaml_node *bound = yaml_find(item, column->minimum ? "minimum" : "maximum");
+		const struct yaml_node *allowed = yaml_find(item, "enum");
+
+		if ((column->minimum || column->maximum) && !is_one_of(column->type, numbers))
+			return wrong_rule(c, bound, column, "numbers",
+			                  "integer, bigint, double, decimal, epoch_s and epoch_ms");
+		if (!column->allowed_count || same_text(column->type, "varchar"))
+			continue;
+		if (!is_one_of(column->type, whole))
+			return wrong_rule(c, allowed, column, "texts and whole numbers", "varchar, integer and bigint");
+		if (check_allowed(c, allowed, column))
+			return -1;
+	}
+	return 0;
+}
+
 /* A table has a column, declared or kept. */
 static int check_stored(const struct checking *c, const struct document *document, const struct spec_stream *stream)
 {
@@ -295,7 +368,7 @@ static int check_stream(const struct checking *c, int at)
 	    split_table(c, stream))
 		return -1;
 	if (check_format(c, document, stream) || fill_pointers(c, stream) || check_columns(c, document) ||
-	    check_stored(c, document, stream))
+	    check_rules(c, document, stream) || check_stored(c, document, stream))
 		return -1;
 	return check_topics(c, at);
 }

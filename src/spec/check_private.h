@@ -13,6 +13,8 @@ struct checking {
 
 /* Where the field stands, or what is nearest to where it would stand. */
 const struct yaml_node *check_place(const struct document *document, const char *path);
+/* The item `index` of a list of the document. */
+struct yaml_node *check_item(const struct document *document, const char *list, int index);
 /* path: of the field that names it. *reference: the name that was given, or NULL; the name of the only one then. */
 int check_catalog(const struct checking *c, const struct document *document, const char *path, char **reference,
                   struct spec_catalog **ret_catalog);

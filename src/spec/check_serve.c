@@ -18,20 +18,10 @@
 
 /* ---- pools */
 
-/* The item `index` of a list of the document. */
-static struct yaml_node *item_of(const struct document *document, const char *list, int index)
-{
-	struct yaml_node *node = yaml_find(document->node, list);
-
-	for (node = node ? node->first : NULL; node && index > 0; index--)
-		node = node->next;
-	return node ? node : document->node;
-}
-
 static int check_hot_tables(const struct checking *c, const struct document *document, const struct spec_pool *pool)
 {
 	for (int i = 0; i < pool->hot_table_count; i++) {
-		const struct yaml_node *node = item_of(document, "spec.hotTables", i);
+		const struct yaml_node *node = check_item(document, "spec.hotTables", i);
 		const char *wrong = value_table(pool->hot_tables[i]);
 		char quoted[QUOTED_SIZE];
 
@@ -54,7 +44,7 @@ static bool is_of_hot_table(const struct spec_pool *pool, const char *index, siz
 static int check_hot_indexes(const struct checking *c, const struct document *document, const struct spec_pool *pool)
 {
 	for (int i = 0; i < pool->hot_index_count; i++) {
-		const struct yaml_node *node = item_of(document, "spec.hotIndexes", i);
+		const struct yaml_node *node = check_item(document, "spec.hotIndexes", i);
 		const char *index = pool->hot_indexes[i], *point = strrchr(index, '.');
 		const char *wrong = point ? value_identifier(point + 1) : "has no column";
 		char quoted[QUOTED_SIZE];
@@ -103,7 +93,7 @@ static int wrong_parameter(const struct checking *c, const struct document *docu
 static int wrong_parameter(const struct checking *c, const struct document *document, int index, const char *field,
                            const char *format, ...)
 {
-	const struct yaml_node *node = yaml_find_nearest(item_of(document, "spec.parameters", index), field);
+	const struct yaml_node *node = yaml_find_nearest(check_item(document, "spec.parameters", index), field);
 	char path[64], what[256];
 	va_list args;
 
@@ -334,7 +324,7 @@ static int check_null_as(const struct checking *c, const struct document *docume
                          const struct spec_endpoint *endpoint)
 {
 	for (int i = 0; i < endpoint->null_as_count; i++) {
-		const struct yaml_node *node = item_of(document, "spec.nullAs", i);
+		const struct yaml_node *node = check_item(document, "spec.nullAs", i);
 		const char *wrong = value_json_scalar(endpoint->null_as[i].value);
 		char quoted[QUOTED_SIZE], path[YAML_PATH_SIZE];
 
@@ -350,7 +340,7 @@ static int check_page_key(const struct checking *c, const struct document *docum
                           const struct spec_endpoint *endpoint)
 {
 	for (int i = 0; i < endpoint->page_key_count; i++) {
-		const struct yaml_node *node = item_of(document, "spec.page.key", i);
+		const struct yaml_node *node = check_item(document, "spec.page.key", i);
 		const char *wrong = value_identifier(endpoint->page_key[i]);
 		char quoted[QUOTED_SIZE];
 

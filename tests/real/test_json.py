@@ -67,7 +67,7 @@ SETTINGS = {
         {"name": "kind", "pointer": "/type", "enum": ["BSS", "OSS"]},
         {"name": "bill", "pointer": "/payload/bill", "type": "decimal(10,2)", "minimum": 0},
         {"name": "at", "type": "timestamptz", "weight": 2},
-        {"name": "n", "type": "integer"},
+        {"name": "n", "type": "integer", "enum": ["1", 7]},
     ],
     "keep": {"raw": "raw", "score": "score", "reasons": "why", "ingestedAt": "ingested_at"},
     "points": {"missing": 30, "wrongType": 10, "outOfRange": 5},
@@ -81,7 +81,8 @@ def test_declared_and_scored(kafka, make_lake, backend):
     lake = json_lake(make_lake, backend, kafka, topic, SETTINGS)
     send(producer, topic,
          {"id": "a", "type": "BSS", "payload": {"bill": 12.3}, "at": "2026-01-31T12:00:00+02:00", "n": 7, "more": 1},
-         {"type": "IOT", "payload": {"bill": -1}, "at": "yesterday", "n": 1 << 40})
+         {"type": "IOT", "payload": {"bill": -1}, "at": "yesterday", "n": 1 << 40},
+         {"id": "c", "type": "OSS", "payload": {"bill": "0.50"}, "n": 3})
     lake.once()
     assert types_of(lake) == {"id": "VARCHAR", "kind": "VARCHAR", "bill": "DECIMAL(10,2)", "at": "TIMESTAMP WITH TIME ZONE",
                               "n": "INTEGER", "raw": "JSON", "score": "DOUBLE", "why": "VARCHAR[]",
@@ -224,3 +225,4 @@ def test_two_processes_infer_one_table(kafka, make_lake):
     assert lake.read("SELECT count(*), count(DISTINCT id) FROM lake.events") == [(sent, sent)]
     assert types_of(lake)["v"] == "DOUBLE"
     assert lake.verify(topic=True)["passed"] and lake.quarantine() == []
+        ("c", "OSS", "0.50", None, 3, "OSS", 95.0, ["n is none of its values (3)"], True),

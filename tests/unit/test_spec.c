@@ -87,15 +87,18 @@ static void declared_columns(void)
 	struct manifest *m =
 	        parse(LAKE "---\n" STREAM "  table: rows\n" KAFKA
 	                   "  format: json\n  json:\n    columns:\n    - {name: id, required: true, weight: 2}\n"
-	                   "    - {name: kind, pointer: /a~1b/k, type: 'decimal(10,2)', minimum: -1, maximum: 2e3,\n"
-	                   "       enum: [x, '${HOME}'], stored: false}\n"
+	                   "    - {name: bill, pointer: /a~1b/k, type: 'decimal(10,2)', minimum: -1, maximum: 2e3,\n"
+	                   "       stored: false}\n"
+	                   "    - {name: kind, enum: [x, '${HOME}']}\n"
+	                   "    - {name: grade, type: integer, enum: [1, '2', -2147483648], minimum: 0.5}\n"
+	                   "    - {name: seen, type: epoch_ms, minimum: 1700000000000}\n"
 	                   "    keep: {raw: raw, score: score, reasons: why, ingestedAt: at}\n"
 	                   "    points: {missing: 5}\n");
 	const struct spec_stream *s = &m->streams[0];
 
 	CHECK_TEXT(err.message, "");
 	CHECK_INT(s->format, FORMAT_JSON);
-	CHECK_INT(s->json.column_count, 2);
+	CHECK_INT(s->json.column_count, 5);
 	CHECK_TEXT(s->json.columns[0].name, "id");
 	CHECK_TEXT(s->json.columns[0].pointer, "/id");
 	CHECK_TEXT(s->json.columns[0].type, "varchar");
@@ -110,9 +113,10 @@ static void declared_columns(void)
 	CHECK_TEXT(s->json.columns[1].weight, "1");
 	CHECK_TEXT(s->json.columns[1].minimum, "-1");
 	CHECK_TEXT(s->json.columns[1].maximum, "2e3");
-	CHECK_INT(s->json.columns[1].allowed_count, 2);
-	CHECK_TEXT(s->json.columns[1].allowed[0], "x");
-	CHECK_TEXT(s->json.columns[1].allowed[1], getenv("HOME"));
+	CHECK_INT(s->json.columns[2].allowed_count, 2);
+	CHECK_TEXT(s->json.columns[2].allowed[0], "x");
+	CHECK_TEXT(s->json.columns[2].allowed[1], getenv("HOME"));
+	CHECK_TEXT(s->json.columns[3].allowed[2], "-2147483648");
 	CHECK_TEXT(s->json.raw, "raw");
 	CHECK_TEXT(s->json.score, "score");
 	CHECK_TEXT(s->json.reasons, "why");

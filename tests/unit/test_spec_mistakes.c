@@ -412,6 +412,42 @@ static void wrong_columns(void)
 	                                               "maximum; would be a whole number, from 0 to 100"});
 }
 
+#define COLUMN_A COLUMN "{name: a, "
+#define BOUND(place, field, type)                                                                                      \
+	"t.yaml:17:" place ": spec.json.columns.[]." field ": is for numbers, and column a is " type                   \
+	"; remove it, or choose one of integer, bigint, double, decimal, epoch_s and epoch_ms"
+#define ENUM(place, type)                                                                                              \
+	"t.yaml:17:" place ": spec.json.columns.[].enum: is for texts and whole numbers, and column a is " type        \
+	"; remove it, or choose one of varchar, integer and bigint"
+#define NO_VALUE(place, value, type, bits)                                                                             \
+	"t.yaml:17:" place ": spec.json.columns.[].enum.[]: '" value "' is no value of column a, which is " type       \
+	"; would be a whole number of " bits " bits"
+
+/* Rules that would compare nothing, and so be kept by every event. */
+static void rules_that_fit_no_type(void)
+{
+	MISTAKES({COLUMN_A "minimum: 1}\n", BOUND("17", "minimum", "varchar")},
+	         {COLUMN_A "type: date, maximum: 20260101}\n", BOUND("29", "maximum", "date")},
+	         {COLUMN_A "type: timestamptz, minimum: 0}\n", BOUND("36", "minimum", "timestamptz")},
+	         {COLUMN_A "type: timestamp, maximum: 1, minimum: 0}\n", BOUND("46", "minimum", "timestamp")},
+	         {COLUMN_A "type: boolean, minimum: 0}\n", BOUND("32", "minimum", "boolean")},
+	         {COLUMN_A "type: json, minimum: 0}\n", BOUND("29", "minimum", "json")},
+	         {COLUMN "{name: b, type: integer, minimum: 1}\n    - {name: a, maximum: 1}\n",
+	          "t.yaml:18:17: spec.json.columns.[].maximum: is for numbers, and column a is varchar; remove it, or "
+	          "choose one of integer, bigint, double, decimal, epoch_s and epoch_ms"},
+	         {COLUMN_A "type: boolean, enum: [true]}\n", ENUM("32", "boolean")},
+	         {COLUMN_A "type: double, enum: [1]}\n", ENUM("31", "double")},
+	         {COLUMN_A "type: 'decimal(4,2)', enum: ['1.50']}\n", ENUM("39", "decimal(4,2)")},
+	         {COLUMN_A "type: date, enum: ['2026-01-31']}\n", ENUM("29", "date")},
+	         {COLUMN_A "type: epoch_s, enum: [1]}\n", ENUM("32", "epoch_s")},
+	         {COLUMN_A "type: json, enum: [x]}\n", ENUM("29", "json")},
+	         {COLUMN_A "type: integer, enum: [1, gold]}\n", NO_VALUE("42", "gold", "integer", "32")},
+	         {COLUMN_A "type: integer, enum: [2147483648]}\n", NO_VALUE("39", "2147483648", "integer", "32")},
+	         {COLUMN_A "type: bigint, enum: [1.0]}\n", NO_VALUE("38", "1.0", "bigint", "64")},
+	         {COLUMN_A "type: bigint, enum: [9223372036854775808]}\n",
+	          NO_VALUE("38", "9223372036854775808", "bigint", "64")});
+}
+
 static void wrong_unstored_columns(void)
 {
 	MISTAKES(
@@ -433,6 +469,7 @@ int main(int argc, char **argv)
 {
 	return CHECK_MAIN(argc, argv, TEST(no_documents), TEST(wrong_yaml), TEST(nul_bytes), TEST(too_much),
 	                  TEST(wrong_headers), TEST(files_or_kafka), TEST(wrong_shapes), TEST(unknown_fields),
-	                  TEST(wrong_values), TEST(wrong_columns), TEST(wrong_unstored_columns), TEST(wrong_backends),
-	                  TEST(wrong_object_stores), TEST(wrong_together), TEST(long_names_leave_room));
+	                  TEST(wrong_values), TEST(wrong_columns), TEST(rules_that_fit_no_type),
+	                  TEST(wrong_unstored_columns), TEST(wrong_backends), TEST(wrong_object_stores),
+	                  TEST(wrong_together), TEST(long_names_leave_room));
 }
