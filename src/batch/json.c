@@ -135,6 +135,7 @@ static int infer(struct json_decoder *decoder, const char *name, size_t size, yy
 		return -1;
 	}
 	decoder->cells[key->cell].place = (struct place){.value = value};
+	decoder->news = true;
 	return 0;
 }
 
@@ -389,6 +390,11 @@ int json_add(struct json_decoder *decoder, const uint8_t *payload, size_t size, 
 	return failed;
 }
 
+bool json_has_news(const struct json_decoder *decoder)
+{
+	return decoder->news;
+}
+
 #define ARRAY_BYTES 256 /* an array's heads, and its buffers' least sizes */
 
 int64_t json_rows(const struct json_decoder *decoder)
@@ -456,6 +462,7 @@ int json_learn(struct json_decoder *decoder, const char *const *names, const cha
 	if (!decoder->infers)
 		return 0;
 	forget_columns(decoder);
+	decoder->news = false;
 	if (add_own_columns(decoder, err))
 		return -1;
 	for (int i = 0; i < count; i++) {

@@ -14,13 +14,16 @@
  * Inferred columns: every key of a document is a column. Those that the table has are of the table's types
  * (json_learn); others get one from the first value that is not null. true and false: BOOLEAN; whole numbers: BIGINT;
  * other numbers: DOUBLE; text: VARCHAR; objects and arrays: JSON. A column of whole numbers becomes DOUBLE with its
- * first other number. A value that its column's type does not hold refuses the payload.
+ * first other number, where none of them is beyond JSON_EXACT_MAX, neither in the rows at hand nor in the table
+ * (holds_large). A value that its column's type does not hold refuses the payload.
  *
  * Invariants:
  *  1. A payload is added whole or not at all: after an error there are the columns that were there before, of the
  *     types that they had, and they hold what they held.
  *  2. Numbers keep their digits in JSON columns. In others a number that the type does not hold exactly (beyond an
  *     integer's range or a decimal's scale) is of the wrong type; of DOUBLE the nearest one is taken, as everywhere.
+ *     But nobody chose the DOUBLE of an inferred column: a whole number, written as such, that it would round is
+ *     refused there, and no column becomes DOUBLE over such numbers. Ids would become each other's.
  *  3. Text is UTF-8, checked by yyjson.
  *  4. What one payload makes the process allocate for reading it is at most JSON_ROOM_MAX, and what its rows take
  *     beside its own texts (values with a width, nulls, reasons) at most the rules' made_max: lines of `{}` are small.
@@ -37,6 +40,7 @@
 #define JSON_ROOM_MAX ((size_t)128 << 20)
 #define JSON_MADE_MAX ((int64_t)512 << 20)
 #define JSON_KEPT ((int64_t)16 << 20)
+#define JSON_EXACT_MAX ((int64_t)1 << 53) /* up to here, and down to its negative, DOUBLE holds each whole number */
 
 enum json_type {
 #define JSON_TYPE(id, name, duckdb, kind, zone, what) JSON_##id,
@@ -70,6 +74,10 @@ struct json_rules {
 	const char *ingested_at; /* TIMESTAMP WITH TIME ZONE */
 	double missing, wrong_type, out_of_range; /* points */
 	int64_t made_max; /* bytes that one payload may take, for reading it and for its rows; 0: JSON_MADE_MAX */
+	/* Inferred columns: does the table have numbers beyond JSON_EXACT_MAX in its BIGINT column of that name? Asked
+	 * once a column until json_learn, before it becomes DOUBLE. NULL: it has none. */
+	bool (*holds_large)(void *context, const char *column);
+	void *context;
 };
 
 struct json_decoder;
@@ -83,6 +91,9 @@ void json_decoder_free(struct json_decoder *decoder);
  * names. Nothing may be waiting for json_take. Errors: INVALID (too many columns), FATAL (memory). */
 int json_learn(struct json_decoder *decoder, const char *const *names, const char *const *types, int count,
                struct error *err);
+
+/* Payloads since json_learn brought columns, or other types of them, that it was not told of. */
+bool json_has_news(const struct json_decoder *decoder);
 
 /* Adds the rows of one payload. ingested_us: microseconds since 1970, UTC.
  * Errors: CORRUPT (what is wrong, in which line and at which byte), FATAL (memory). */

@@ -30,7 +30,6 @@ static void growing_release(struct growing *column)
 	buffer_release(&column->texts);
 	free(column->valid);
 	free(column->fixed);
-	free(column->whole);
 	free(column->ends);
 	if (column->elements)
 		growing_release(column->elements);
@@ -185,24 +184,39 @@ static void set_kind(struct columns *columns, int column, enum kind kind)
 	forget_schema(columns);
 }
 
-int columns_widen(struct columns *columns, int column, struct error *err)
+bool columns_widen(struct columns *columns, int column)
 {
 	struct growing *data = &columns->data[column];
-	size_t size = (size_t)data->rows * sizeof(int64_t);
+	uint8_t *end = data->fixed + data->rows * (int64_t)sizeof(int64_t);
 
-	data->whole = malloc(size + 1);
-	if (!data->whole)
-		return error_no_memory(err);
-	memcpy(data->whole, data->fixed, size);
-	columns->widened = true;
-	for (int64_t row = 0; row < data->rows; row++) {
-		uint8_t *at = data->fixed + row * (int64_t)sizeof(int64_t);
+	for (const uint8_t *at = data->fixed; at < end; at += sizeof(int64_t))
+		if (load_i64(at) > JSON_EXACT_MAX || load_i64(at) < -JSON_EXACT_MAX)
+			return false;
+	for (uint8_t *at = data->fixed; at < end; at += sizeof(int64_t)) {
 		double number = (double)load_i64(at);
 
 		memcpy(at, &number, sizeof number);
 	}
+	columns->widened = data->widened = true;
 	set_kind(columns, column, KIND_DOUBLE);
-	return 0;
+	return true;
+}
+
+/* What columns_widen did: its numbers are whole ones that a double holds. Those that came later are gone. */
+static void narrow(struct columns *columns, int column)
+{
+	struct growing *data = &columns->data[column];
+
+	for (int64_t row = 0; row < data->rows; row++) {
+		uint8_t *at = data->fixed + row * (int64_t)sizeof(int64_t);
+		double number;
+		int64_t whole;
+
+		memcpy(&number, at, sizeof number);
+		whole = (int64_t)number;
+		memcpy(at, &whole, sizeof whole);
+	}
+	set_kind(columns, column, KIND_INT64);
 }
 
 /* ---- rows */
@@ -316,7 +330,7 @@ static void truncate_rows(struct columns *columns, int64_t rows)
 void columns_keep(struct columns *columns)
 {
 	for (int i = 0; columns->widened && i < columns->count; i++)
-		free(TAKE(columns->data[i].whole));
+		columns->data[i].widened = false;
 	columns->widened = false;
 }
 
@@ -328,14 +342,9 @@ void columns_restore(struct columns *columns, int count, int64_t rows)
 	}
 	columns->root.child_count = columns->count = count;
 	truncate_rows(columns, rows);
-	for (int i = 0; columns->widened && i < count; i++) {
-		struct growing *data = &columns->data[i];
-
-		if (!data->whole)
-			continue;
-		memcpy(data->fixed, data->whole, (size_t)data->rows * sizeof(int64_t));
-		set_kind(columns, i, KIND_INT64);
-	}
+	for (int i = 0; columns->widened && i < count; i++)
+		if (columns->data[i].widened)
+			narrow(columns, i);
 	columns_keep(columns);
 }
 

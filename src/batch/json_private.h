@@ -24,7 +24,7 @@ struct growing {
 	int64_t rows, room; /* that there are, and that there is memory for: one more at least, see columns_room */
 	uint8_t *valid; /* a byte a row */
 	uint8_t *fixed; /* values with a width; bools are bytes here */
-	uint8_t *whole; /* the values before columns_widen, until columns_keep; NULL: it was not widened */
+	bool widened; /* by columns_widen since columns_keep */
 	int32_t *ends; /* of texts and lists: where the row ends in texts, or in `elements` */
 	struct buffer texts;
 	struct growing *elements; /* of a list, owned */
@@ -36,7 +36,7 @@ struct columns {
 	int count, capacity;
 	int64_t rows; /* that are whole */
 	int64_t room; /* the least of the columns' */
-	bool widened; /* one of them since columns_keep */
+	bool widened; /* one of them is */
 	struct batch_schema *schema; /* of root; NULL: it changed */
 };
 
@@ -47,8 +47,8 @@ int columns_add(struct columns *columns, const char *name, enum json_type type, 
                 struct error *err);
 /* ... of lists of texts. */
 int columns_add_list(struct columns *columns, const char *name, struct error *err);
-/* A BIGINT column becomes DOUBLE, with its values. */
-int columns_widen(struct columns *columns, int column, struct error *err);
+/* A BIGINT column becomes DOUBLE, with its values. False: one of them is beyond JSON_EXACT_MAX, and nothing changed. */
+bool columns_widen(struct columns *columns, int column);
 /* What was done stays, ... */
 void columns_keep(struct columns *columns);
 /* ... or is undone: all columns but the first `count`, all rows but the first `rows`, and columns_widen. */
@@ -242,6 +242,7 @@ struct cell {
 	int also; /* another cell of the same key, -1: none */
 	struct place place; /* in the document at hand; value NULL: it has none */
 	struct allowed *allowed; /* the rule's, owned; NULL: any */
+	bool asked, large; /* rules.holds_large was asked of the column, and said so */
 };
 
 struct json_decoder {
@@ -252,6 +253,7 @@ struct json_decoder {
 	int cell_count;
 	struct key root;
 	bool infers;
+	bool news; /* columns came or were widened since json_learn */
 	int raw, score, reasons, ingested_at; /* columns of Tarn's own, without cells; -1: none */
 	char *room; /* of the reader */
 	size_t room_size;

@@ -116,6 +116,19 @@ static int wrong_type(struct json_decoder *decoder, const struct json_column *ru
 	return broken(decoder, rule->weight * decoder->rules.wrong_type, reason, err);
 }
 
+/* A number that an inferred column could take only if it, or the others there, were rounded. */
+static int rounds(struct json_decoder *decoder, const struct json_column *rule, yyjson_val *value, const char *why,
+                  struct error *err)
+{
+	char text[SAMPLE_MAX + 16], reason[512];
+
+	sample(value, text, sizeof text);
+	snprintf(reason, sizeof reason,
+	         "%s is %s%s, and the column %s: declare the columns and their types in spec.json.columns", rule->name,
+	         json_name(value), text, why);
+	return broken(decoder, rule->weight * decoder->rules.wrong_type, reason, err);
+}
+
 /* ---- a row */
 
 /* A column of whole numbers, seen in the table or inferred, and the first other number. */
@@ -125,6 +138,21 @@ static bool widens(const struct json_decoder *decoder, const struct json_column 
 
 	return decoder->infers && rule->type == JSON_BIGINT && yyjson_is_raw(value) && !json_is_whole(value) &&
 	       json_number(value, &number);
+}
+
+/* The cell's column becomes DOUBLE; false: whole numbers of the table or of the rows at hand would be rounded. */
+static bool widen(struct json_decoder *decoder, struct cell *cell)
+{
+	const struct json_rules *rules = &decoder->rules;
+
+	if (!cell->asked && rules->holds_large)
+		cell->large = rules->holds_large(rules->context, cell->rule.name);
+	cell->asked = true;
+	if (cell->large || !columns_widen(&decoder->columns, cell->column))
+		return false;
+	cell->rule.type = JSON_DOUBLE;
+	decoder->news = true;
+	return true;
 }
 
 /* Of a value that was put: number is NAN where it was read as none. */
@@ -153,17 +181,22 @@ static int fill_cell(struct json_decoder *decoder, struct cell *cell, struct err
 		grow_null(data);
 		return rule->required ? missing(decoder, rule, err) : 0;
 	}
+	if (decoder->infers && rule->type == JSON_DOUBLE && json_is_rounded(value)) {
+		grow_null(data);
+		return rounds(decoder, rule, value, "is DOUBLE, which would round it", err);
+	}
 	if (json_put(data, rule, &place, &number))
 		return check_range(decoder, cell, value, number, err);
-	if (widens(decoder, rule, value)) {
-		cell->rule.type = JSON_DOUBLE;
-		if (columns_widen(&decoder->columns, cell->column, err))
-			return -1;
+	if (!widens(decoder, rule, value)) {
+		grow_null(data);
+		return wrong_type(decoder, rule, value, err);
+	}
+	if (widen(decoder, cell)) {
 		json_put(data, rule, &place, &number);
 		return 0;
 	}
 	grow_null(data);
-	return wrong_type(decoder, rule, value, err);
+	return rounds(decoder, rule, value, "has whole numbers beyond 2^53, which DOUBLE would round", err);
 }
 
 int json_fill_row(struct json_decoder *decoder, const char *text, size_t size, int64_t ingested_us, struct error *err)

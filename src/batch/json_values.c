@@ -2,13 +2,15 @@
  * json_values.c - one JSON value as the type of its column. Numbers come as their digits (YYJSON_READ_NUMBER_AS_RAW),
  * so that nothing is lost before the type is known.
  */
+#include <float.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "batch/json_private.h"
 
-#define EXACT_MAX 9007199254740992.0 /* 2^53: up to here a double holds every whole number */
+#define EXACT_DIGITS 15 /* so many a double holds whatever they are */
 
 const char *json_name(yyjson_val *value)
 {
@@ -45,7 +47,7 @@ static bool short_number(const char *text, size_t size, double *ret_number)
 	size_t point = size;
 	int64_t digits = 0;
 
-	if (size > 15)
+	if (size > EXACT_DIGITS)
 		return false;
 	for (size_t i = negative; i < size; i++) {
 		if (text[i] >= '0' && text[i] <= '9')
@@ -73,6 +75,19 @@ bool json_number(yyjson_val *value, double *ret_number)
 	return isfinite(*ret_number);
 }
 
+bool json_is_rounded(yyjson_val *value)
+{
+	char nearest[DBL_MAX_10_EXP + 3]; /* with a '-' */
+	size_t size = yyjson_get_len(value);
+	double number;
+
+	if (!yyjson_is_raw(value) || size <= EXACT_DIGITS || !json_is_whole(value) || !json_number(value, &number) ||
+	    fabs(number) < (double)JSON_EXACT_MAX)
+		return false;
+	return snprintf(nearest, sizeof nearest, "%.0f", number) != (int)size ||
+	       memcmp(nearest, yyjson_get_raw(value), size) != 0;
+}
+
 /* Whole numbers, also written as 5.0 or 1e3 where that is exact. */
 static bool parse_whole(yyjson_val *value, int64_t minimum, int64_t maximum, int64_t *ret_whole)
 {
@@ -83,7 +98,7 @@ static bool parse_whole(yyjson_val *value, int64_t minimum, int64_t maximum, int
 	double number;
 
 	if (!json_is_whole(value)) {
-		if (!json_number(value, &number) || number != trunc(number) || fabs(number) > EXACT_MAX)
+		if (!json_number(value, &number) || number != trunc(number) || fabs(number) > (double)JSON_EXACT_MAX)
 			return false;
 		whole = (int64_t)number;
 	} else {
@@ -97,6 +112,11 @@ static bool parse_whole(yyjson_val *value, int64_t minimum, int64_t maximum, int
 		return false;
 	*ret_whole = (int64_t)whole;
 	return true;
+}
+
+bool json_whole(yyjson_val *value, int64_t *ret_whole)
+{
+	return parse_whole(value, INT64_MIN, INT64_MAX, ret_whole);
 }
 
 /* Up to 18 digits and a point: all fits 64 bits. False: parse_decimal has the last word. */
@@ -114,11 +134,6 @@ static bool short_decimal(const char *text, size_t size, int precision, int scal
 	                                 1000000000,
 	                                 10000000000,
 	                                 100000000000,
-bool json_whole(yyjson_val *value, int64_t *ret_whole)
-{
-	return parse_whole(value, INT64_MIN, INT64_MAX, ret_whole);
-}
-
 	                                 1000000000000,
 	                                 10000000000000,
 	                                 100000000000000,
@@ -249,6 +264,8 @@ static bool put_decimal(struct growing *column, const struct json_column *rule, 
 	if (!short_decimal(text, size, rule->precision, rule->scale, &units) &&
 	    !parse_decimal(text, size, rule->precision, rule->scale, &units))
 		return false;
+	if (yyjson_is_str(value) && (rule->has_minimum || rule->has_maximum))
+		*ret_number = strtod(text, NULL); /* a quote or 0 ends it */
 	grow_fixed(column, &units, sizeof units);
 	return true;
 }
@@ -264,8 +281,6 @@ static bool put_date(struct growing *column, yyjson_val *value)
 }
 
 static bool put_time(struct growing *column, yyjson_val *value)
-	if (yyjson_is_str(value) && (rule->has_minimum || rule->has_maximum))
-		*ret_number = strtod(text, NULL); /* a quote or 0 ends it */
 {
 	int64_t us;
 

@@ -112,13 +112,13 @@ static int insert_all(const struct spec_stream *spec, const struct decoded *deco
 	        .decoded = decoded, .max_bytes = spec->commit.max_bytes, .max_total = decoded->held.topic_bytes};
 	const struct batch_set *first = &decoded->sets[0];
 	struct meter meter;
-	bool created;
+	enum append_news news;
 
 	pthread_mutex_init(&feed.lock, NULL);
 	meter_start(&meter);
 	meter_work_begins(&meter);
 	if (append_prepare(target, first->schema,
-	                   first->rows ? (int64_t)decoded->held.messages[0].size / first->rows : 0, &created, err))
+	                   first->rows ? (int64_t)decoded->held.messages[0].size / first->rows : 0, &news, err))
 		return -1;
 	while (feed.bytes < feed.max_total) {
 		if (commit_one(session, target, &feed, err))

@@ -124,7 +124,7 @@ static void compose_insert(struct append_target *target, const struct duck_rows 
 }
 
 /* The table as it is and the columns that come: made, or compared. */
-static int prepare_table(struct append_target *target, const struct duck_rows *source, bool *ret_created,
+static int prepare_table(struct append_target *target, const struct duck_rows *source, enum append_news *ret_news,
                          struct error *err)
 {
 	OWNED_DUCK_ROWS struct duck_rows columns = {0};
@@ -134,12 +134,20 @@ static int prepare_table(struct append_target *target, const struct duck_rows *s
 	if (table_columns(&target->table, &columns, err))
 		return -1;
 	if (!columns.row_count) {
-		*ret_created = true;
+		*ret_news = APPEND_CREATED;
 		return table_create(&target->table, buffer_string(&target->select), err);
 	}
-	if (table_compare(&target->table, &columns, source, &target->changes, err))
+	if (table_compare(&target->table, &columns, source, &target->changes, err)) {
+		if (err->kind == ERROR_CONFLICT)
+			*ret_news = APPEND_OUTDATED;
 		return -1;
-	return target->changes.count ? table_try(&target->table, &target->changes, err) : 0;
+	}
+	if (target->changes.count && table_try(&target->table, &target->changes, err))
+		return -1;
+	if (!target->changes.widened_count)
+		return 0;
+	*ret_news = APPEND_WIDENED;
+	return table_widen(&target->table, &target->changes, err);
 }
 
 bool append_is_prepared(const struct append_target *target, const struct batch_schema *schema)
@@ -162,20 +170,20 @@ void append_forget(struct append_target *target)
 	target->checked[0] = 0;
 }
 
-int append_prepare(struct append_target *target, struct batch_schema *schema, int64_t row_bytes, bool *ret_created,
-                   struct error *err)
+int append_prepare(struct append_target *target, struct batch_schema *schema, int64_t row_bytes,
+                   enum append_news *ret_news, struct error *err)
 {
 	struct duck_rows *source = &target->columns;
 	bool files = lake_has_snapshots(target->table.session->lake);
 
-	*ret_created = false;
+	*ret_news = APPEND_NO_NEWS;
 	duck_rows_release(source);
 	if (files && table_check_storable(schema->arrow, err))
 		return -1;
 	if (duck_source_set(target->source, schema, NULL, err) || read_source(target, schema, source, err))
 		return -1;
 	compose_select(target, source);
-	if (prepare_table(target, source, ret_created, err))
+	if (prepare_table(target, source, ret_news, err))
 		return -1;
 	if (files && table_choose_row_group(&target->table, row_bytes, err))
 		return -1;
@@ -225,6 +233,8 @@ static int write_rows(struct append_target *target, int64_t *ret_rows, struct er
 		snprintf(from, sizeof from, "%s()", target->name);
 		return publish_rows(&target->table, &target->layout, from, ret_rows, err);
 	}
+	if (table_check_whole(&target->table, &target->columns, err))
+		return -1;
 	target->table.session->inserts = true;
 	return duck_exec_long(target->table.session->connection, buffer_string(&target->insert), ret_rows, err);
 }
@@ -248,6 +258,15 @@ int append_rows(struct append_target *target, struct batch_schema *schema, const
 		return -1;
 	}
 	return fault_error(FAULT_INSERT_AFTER, err) ? -1 : 0;
+}
+
+bool append_table_holds_large(struct lake_session *session, const char *schema, const char *table, const char *column)
+{
+	OWNED_BY(table_release) struct table of = {0};
+	bool large = false;
+
+	return table_init(&of, session, schema, table) == 0 && table_holds_large(&of, column, &large, NULL) == 0 &&
+	       large;
 }
 
 int append_table_columns(struct lake_session *session, const char *schema, const char *table,

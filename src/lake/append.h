@@ -37,14 +37,22 @@ const char *append_prepared(const struct append_target *target);
 bool append_changes_table(const struct append_target *target);
 /* Somebody else changed the table, or is about to: the target is not prepared any more. */
 void append_forget(struct append_target *target);
+/* What append_prepare did, or found. */
+enum append_news {
+	APPEND_NO_NEWS,
+	APPEND_CREATED, /* the table */
+	APPEND_WIDENED, /* columns of it to DOUBLE: what other targets know of it is old */
+	APPEND_OUTDATED, /* CONFLICT: the rows were decoded for other columns than it has; they are to be decoded again
+	                  */
+};
+
 /*
- * Makes the table from the schema where it is absent (ret_created), or finds what must change in it for such rows
- * (table.h). Outside a transaction of the caller's. row_bytes: of an average row as it comes; what the row groups of a
- * new table go by. Errors: INVALID - such a schema cannot be stored here, with the reason for quarantine; others as the
- * lake gives them.
+ * Makes the table from the schema where it is absent, or finds what must change in it for such rows (table.h). Outside
+ * a transaction of the caller's. row_bytes: of an average row as it comes; what the row groups of a new table go by.
+ * Errors: INVALID - such a schema cannot be stored here, with the reason for quarantine; others as the lake gives them.
  */
-int append_prepare(struct append_target *target, struct batch_schema *schema, int64_t row_bytes, bool *ret_created,
-                   struct error *err);
+int append_prepare(struct append_target *target, struct batch_schema *schema, int64_t row_bytes,
+                   enum append_news *ret_news, struct error *err);
 
 /* Would append_prepare let the schema through? Changes and makes nothing, and so cannot know what DuckDB refuses of a
  * change. Errors as append_prepare's. */
@@ -66,6 +74,7 @@ int append_table_columns(struct lake_session *session, const char *schema, const
                          struct append_columns *ret_columns, struct error *err);
 void append_columns_release(struct append_columns *columns);
 
-#define OWNED_COLUMNS OWNED_BY(append_columns_release)
+/* table_holds_large; false where that cannot be told: append_prepare looks again. */
+bool append_table_holds_large(struct lake_session *session, const char *schema, const char *table, const char *column);
 
 #endif

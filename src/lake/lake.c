@@ -23,6 +23,7 @@
 
 #define CONNECT_PATIENCE_S 10 /* for a PostgreSQL server's answer to a new connection */
 #define ATTACH_PATIENCE_MS 2000 /* the longest of doubling waits */
+#define COMMIT_TRIES 100 /* of DuckLake, beside others' commits that do not conflict */
 
 static int make_folders(const char *path, bool with_last, struct error *err)
 {
@@ -211,7 +212,7 @@ static int set_options(struct lake *lake, struct duck_connection *connection, st
 		return 0;
 	if (duck_exec(connection, "SET ducklake_retry_wait_ms = 5", NULL, err) ||
 	    duck_exec(connection, "SET ducklake_retry_backoff = 1.2", NULL, err) ||
-	    duck_exec(connection, "SET ducklake_max_retry_count = 100", NULL, err))
+	    duck_execf(connection, err, "SET ducklake_max_retry_count = %d", COMMIT_TRIES))
 		return -1;
 	return lake->options.writer ? lake_say_options(lake, connection, err) : 0;
 }
@@ -419,7 +420,9 @@ static void end_transaction(struct lake_session *session, bool nothing_committed
 {
 	if (session->in_transaction)
 		shed_leave(&session->lake->shed);
-	session->in_transaction = false;
+	if (session->alone)
+		duck_execf(session->connection, NULL, "SET SESSION ducklake_max_retry_count = %d", COMMIT_TRIES);
+	session->in_transaction = session->alone = false;
 	session->inserts = false;
 	publish_end(session, nothing_committed);
 	duck_take_turns(session->connection, makes_tables(session->lake));
@@ -446,6 +449,21 @@ int lake_begin(struct lake_session *session, struct error *err)
 		return -1;
 	}
 	return 0;
+}
+
+int lake_begin_alone(struct lake_session *session, struct error *err)
+{
+	if (lake_begin(session, err))
+		return -1;
+	if (!lake_has_snapshots(session->lake))
+		return 0;
+	session->alone = true;
+	/* A snapshot has the number after the one that was read: of two with one number the second COMMIT fails, and
+	 * there is no other try. */
+	if (duck_exec(session->connection, "SET SESSION ducklake_max_retry_count = 0", NULL, err) == 0)
+		return 0;
+	lake_rollback(session);
+	return -1;
 }
 
 /* Files that DuckLake would delete at a failed COMMIT, which only a server can have done all the same. Where all rows
@@ -478,6 +496,8 @@ enum commit_outcome lake_commit(struct lake_session *session, const char *note, 
 	pins_take(may_delete_files(session) ? session->lake->catalog->data_path : NULL, session->begun_ms, &pins);
 	failed = duck_exec(session->connection, "COMMIT", NULL, err);
 	pins_drop(&pins, failed && err->kind != ERROR_CONFLICT);
+	if (failed && session->alone && strstr(err->message, "maximum retry count"))
+		err->kind = ERROR_CONFLICT;
 	if (failed) {
 		duck_tell_memory(err);
 		object_store_doubt(&session->lake->keys);

@@ -29,6 +29,7 @@ struct lake_session {
 	int catalog_lock; /* fd, -1: this catalog needs none */
 	bool has_turn; /* holds the catalog lock */
 	bool in_transaction;
+	bool alone; /* nobody else may commit before it (lake_begin_alone) */
 	int64_t begun_ms; /* wall time */
 	bool inserts; /* DuckLake wrote data files in this transaction (pin.h) */
 	bool files_closed; /* its DuckDB reaches no files any more (apart.h) */
@@ -39,6 +40,8 @@ struct lake_session {
  */
 int lake_take_turn(struct lake_session *session, struct error *err);
 void lake_give_turn(struct lake_session *session);
+/* Begins a transaction whose COMMIT fails with CONFLICT where anybody else has committed since, whatever it was. */
+int lake_begin_alone(struct lake_session *session, struct error *err);
 /* The folder of an absolute path with its parents, where absent. */
 int lake_make_folders(const char *path, struct error *err);
 

@@ -173,6 +173,12 @@ static void add_change(const struct table *table, struct table_changes *changes,
 	changes->count++;
 }
 
+static void add_widened(struct table_changes *changes, const char *column)
+{
+	buffer_append(&changes->widened, column, strlen(column) + 1);
+	changes->widened_count++;
+}
+
 static int compare_column(const struct table *table, const struct duck_rows *columns, const char *name,
                           const char *type, struct table_changes *changes, struct error *err)
 {
@@ -187,7 +193,13 @@ static int compare_column(const struct table *table, const struct duck_rows *col
 	}
 	if (table->inferred && json_fills(old, type))
 		return 0;
-	if (!type_merge(old, type, table->inferred, &merged))
+	if (table->inferred && !strcmp(old, "BIGINT") && !strcmp(type, "DOUBLE")) {
+		add_widened(changes, duck_cell(columns, at, 0));
+		return 0;
+	}
+	if (table->inferred && !strcmp(old, "DOUBLE") && !strcmp(type, "BIGINT"))
+		return error_set(err, ERROR_CONFLICT, 0, "column '%s' became DOUBLE in the table", name);
+	if (!type_merge(old, type, &merged))
 		return error_set(err, ERROR_INVALID, 0,
 		                 "column '%s' is %s in the message and %s in the table, and no type holds both", name,
 		                 type, old);
@@ -202,10 +214,11 @@ int table_compare(const struct table *table, const struct duck_rows *columns, co
 {
 	*ret_changes = (struct table_changes){0};
 	buffer_init(&ret_changes->sql, SQL_MAX);
+	buffer_init(&ret_changes->widened, SQL_MAX);
 	for (int64_t i = 0; i < source->row_count; i++)
 		if (compare_column(table, columns, duck_cell(source, i, 0), duck_cell(source, i, 1), ret_changes, err))
 			return -1;
-	return buffer_ok(&ret_changes->sql) ? 0 : error_no_memory(err);
+	return buffer_ok(&ret_changes->sql) && buffer_ok(&ret_changes->widened) ? 0 : error_no_memory(err);
 }
 
 int table_change(const struct table *table, const struct table_changes *changes, struct error *err)
@@ -229,8 +242,97 @@ int table_try(const struct table *table, const struct table_changes *changes, st
 	return failed;
 }
 
+/* ---- whole numbers that become DOUBLE */
+
+int table_holds_large(const struct table *table, const char *column, bool *ret_large, struct error *err)
+{
+	OWNED_BUFFER struct buffer sql = {0};
+	OWNED_DUCK_ROWS struct duck_rows rows = {0};
+
+	buffer_init(&sql, 65536);
+	buffer_text(&sql, "SELECT 1 FROM (SELECT ");
+	buffer_sql_name(&sql, column);
+	buffer_text(&sql, " AS c FROM ");
+	table_append_name(table, &sql);
+	/* Which the statistics of files answer, where no number is so large. */
+	buffer_printf(&sql, ") WHERE typeof(c) = 'BIGINT' AND (c > %" PRId64 " OR c < -%" PRId64 ") LIMIT 1",
+	              JSON_EXACT_MAX, JSON_EXACT_MAX);
+	if (duck_query(table->session->connection, buffer_string(&sql), &rows, err))
+		return -1;
+	*ret_large = rows.row_count > 0;
+	return 0;
+}
+
+static int widen_column(const struct table *table, const char *column, struct error *err)
+{
+	OWNED_BUFFER struct buffer sql = {0};
+	bool large;
+
+	if (table_holds_large(table, column, &large, err))
+		return -1;
+	if (large)
+		return error_set(err, ERROR_INVALID, 0,
+		                 "column '%s' is DOUBLE in the message, and the table has whole numbers beyond 2^53 "
+		                 "there, which DOUBLE would round: declare the columns and their types in "
+		                 "spec.json.columns",
+		                 column);
+	buffer_init(&sql, 65536);
+	buffer_text(&sql, "ALTER TABLE ");
+	table_append_name(table, &sql);
+	buffer_text(&sql, " ALTER COLUMN ");
+	buffer_sql_name(&sql, column);
+	buffer_text(&sql, " TYPE DOUBLE");
+	return duck_exec(table->session->connection, buffer_string(&sql), NULL, err);
+}
+
+int table_widen(const struct table *table, const struct table_changes *changes, struct error *err)
+{
+	const char *column = buffer_string(&changes->widened);
+
+	if (lake_begin_alone(table->session, err))
+		return -1;
+	for (int i = 0; i < changes->widened_count; i++, column += strlen(column) + 1) {
+		if (widen_column(table, column, err) == 0)
+			continue;
+		lake_rollback(table->session);
+		return -1;
+	}
+	return lake_commit(table->session, NULL, err) == COMMIT_DONE ? 0 : -1;
+}
+
+static bool comes_whole(const struct duck_rows *source, const char *column)
+{
+	for (int64_t i = 0; i < source->row_count; i++)
+		if (!strcmp(duck_cell(source, i, 1), "BIGINT") &&
+		    (!column || !strcasecmp(duck_cell(source, i, 0), column)))
+			return true;
+	return false;
+}
+
+int table_check_whole(const struct table *table, const struct duck_rows *source, struct error *err)
+{
+	OWNED_BUFFER struct buffer sql = {0};
+	OWNED_DUCK_ROWS struct duck_rows rows = {0};
+
+	if (!comes_whole(source, NULL))
+		return 0;
+	buffer_init(&sql, 65536);
+	buffer_text(&sql, "SELECT column_name FROM (DESCRIBE SELECT * FROM ");
+	table_append_name(table, &sql);
+	buffer_text(&sql, ") WHERE column_type IN ('DOUBLE', 'FLOAT')");
+	if (duck_query(table->session->connection, buffer_string(&sql), &rows, err))
+		return -1;
+	for (int64_t i = 0; i < rows.row_count; i++)
+		if (comes_whole(source, duck_cell(&rows, i, 0)))
+			return error_set(err, ERROR_CONFLICT, 0,
+			                 "column '%s' of %s.%s does not hold whole numbers any more",
+			                 duck_cell(&rows, i, 0), table->schema, table->name);
+	return 0;
+}
+
 void table_changes_release(struct table_changes *changes)
 {
 	buffer_release(&changes->sql);
-	changes->count = 0;
+	buffer_release(&changes->widened);
+	changes->count = changes->widened_count = 0;
 }

@@ -57,15 +57,10 @@ static bool merge_decimals(const char *old, const char *new, struct buffer *out)
 	return whole + fraction <= 38;
 }
 
-static bool merge_scalars(const char *old, const char *new, bool numbers, struct buffer *out)
+static bool merge_scalars(const char *old, const char *new, struct buffer *out)
 {
 	const char *olds = safe_targets(old), *news = safe_targets(new);
 
-	if (numbers && ((!strcmp(old, "BIGINT") && !strcmp(new, "DOUBLE")) ||
-	                (!strcmp(old, "DOUBLE") && !strcmp(new, "BIGINT")))) {
-		buffer_text(out, "DOUBLE");
-		return true;
-	}
 	if (has_word(news, old, strlen(old))) {
 		buffer_text(out, old);
 		return true;
@@ -141,7 +136,7 @@ static char *next_part(const char **at)
 	return part;
 }
 
-static bool merge(const char *old, const char *new, bool numbers, int depth, struct buffer *out);
+static bool merge(const char *old, const char *new, int depth, struct buffer *out);
 
 /* The field of that name (with quotes, if any) in the text behind "STRUCT("; NULL: none. */
 static char *find_field(const char *fields, const char *name, size_t size)
@@ -156,7 +151,7 @@ static char *find_field(const char *fields, const char *name, size_t size)
 	return NULL;
 }
 
-static bool merge_structs(const char *old, const char *new, bool numbers, int depth, struct buffer *out)
+static bool merge_structs(const char *old, const char *new, int depth, struct buffer *out)
 {
 	const char *at = old + strlen("STRUCT("), *olds = at, *news = new + strlen("STRUCT(");
 	bool merged = true;
@@ -174,7 +169,7 @@ static bool merge_structs(const char *old, const char *new, bool numbers, int de
 			continue;
 		}
 		buffer_append(out, part, name_size(part) + 1);
-		merged = merge(part + name_size(part) + 1, other + name_size(other) + 1, numbers, depth, out);
+		merged = merge(part + name_size(part) + 1, other + name_size(other) + 1, depth, out);
 	}
 	for (at = news; merged;) {
 		OWNED_FREE char *part = next_part(&at);
@@ -191,7 +186,7 @@ static bool merge_structs(const char *old, const char *new, bool numbers, int de
 	return merged && buffer_ok(out);
 }
 
-static bool merge_maps(const char *old, const char *new, bool numbers, int depth, struct buffer *out)
+static bool merge_maps(const char *old, const char *new, int depth, struct buffer *out)
 {
 	const char *olds = old + strlen("MAP("), *news = new + strlen("MAP(");
 	OWNED_FREE char *old_key = next_part(&olds), *new_key = next_part(&news), *old_value = next_part(&olds),
@@ -200,10 +195,10 @@ static bool merge_maps(const char *old, const char *new, bool numbers, int depth
 	if (!old_key || !new_key || !old_value || !new_value)
 		return false;
 	buffer_text(out, "MAP(");
-	if (!merge(old_key, new_key, numbers, depth, out))
+	if (!merge(old_key, new_key, depth, out))
 		return false;
 	buffer_text(out, ", ");
-	if (!merge(old_value, new_value, numbers, depth, out))
+	if (!merge(old_value, new_value, depth, out))
 		return false;
 	buffer_char(out, ')');
 	return true;
@@ -217,12 +212,12 @@ static const char *list_suffix(const char *type)
 	return size > 2 && type[size - 1] == ']' ? strrchr(type, '[') : NULL;
 }
 
-static bool merge_lists(const char *old, const char *new, bool numbers, int depth, struct buffer *out)
+static bool merge_lists(const char *old, const char *new, int depth, struct buffer *out)
 {
 	const char *suffix = list_suffix(old), *other = list_suffix(new);
 	OWNED_FREE char *element = strndup(old, (size_t)(suffix - old)), *with = strndup(new, (size_t)(other - new));
 
-	if (!element || !with || strcmp(suffix, other) != 0 || !merge(element, with, numbers, depth, out))
+	if (!element || !with || strcmp(suffix, other) != 0 || !merge(element, with, depth, out))
 		return false;
 	buffer_text(out, suffix);
 	return true;
@@ -233,7 +228,7 @@ static bool is_made_by(const char *type, const char *maker)
 	return !strncmp(type, maker, strlen(maker)) && type[strlen(type) - 1] == ')';
 }
 
-static bool merge(const char *old, const char *new, bool numbers, int depth, struct buffer *out)
+static bool merge(const char *old, const char *new, int depth, struct buffer *out)
 {
 	if (!strcmp(old, new)) {
 		buffer_text(out, old);
@@ -242,15 +237,15 @@ static bool merge(const char *old, const char *new, bool numbers, int depth, str
 	if (depth > DEPTH_MAX)
 		return false;
 	if (list_suffix(old) || list_suffix(new))
-		return list_suffix(old) && list_suffix(new) && merge_lists(old, new, numbers, depth + 1, out);
+		return list_suffix(old) && list_suffix(new) && merge_lists(old, new, depth + 1, out);
 	if (is_made_by(old, "STRUCT(") && is_made_by(new, "STRUCT("))
-		return merge_structs(old, new, numbers, depth + 1, out);
+		return merge_structs(old, new, depth + 1, out);
 	if (is_made_by(old, "MAP(") && is_made_by(new, "MAP("))
-		return merge_maps(old, new, numbers, depth + 1, out);
-	return merge_scalars(old, new, numbers, out);
+		return merge_maps(old, new, depth + 1, out);
+	return merge_scalars(old, new, out);
 }
 
-bool type_merge(const char *old, const char *new, bool numbers, struct buffer *out)
+bool type_merge(const char *old, const char *new, struct buffer *out)
 {
-	return merge(old, new, numbers, 0, out) && buffer_ok(out);
+	return merge(old, new, 0, out) && buffer_ok(out);
 }

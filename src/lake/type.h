@@ -17,8 +17,8 @@
 #include "base/buffer.h"
 
 /* Appends the type that a column of type `old` must have to take values of type `new` as well; `old` itself where it
- * does already. numbers: BIGINT may become DOUBLE too (JSON has one kind of number). False where there is none; out
- * then holds nothing of use. Types as DuckDB prints them; one that cannot be taken apart merges with itself alone. */
-bool type_merge(const char *old, const char *new, bool numbers, struct buffer *out);
+ * does already. False where there is none; out then holds nothing of use. Types as DuckDB prints them; one that cannot
+ * be taken apart merges with itself alone. */
+bool type_merge(const char *old, const char *new, struct buffer *out);
 
 #endif

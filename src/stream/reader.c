@@ -152,6 +152,7 @@ static void release_lane(struct stream *stream, int32_t partition)
 {
 	struct lane *lane = &stream->lanes[partition];
 
+	stream->learn = true; /* as for what is read again: another reads it */
 	pthread_mutex_lock(&stream->queue.lock);
 	stream->generations[partition]++;
 	if (lane->state != LANE_FREE)
@@ -213,6 +214,7 @@ static int seek_lane(struct stream *stream, int32_t partition, struct error *err
 {
 	struct lane *lane = &stream->lanes[partition];
 
+	stream->learn = true; /* columns that were inferred from what is read again may not be the table's */
 	pthread_mutex_lock(&stream->queue.lock);
 	lane->read_next = lane->lake.next_offset;
 	if (stream->files && stream->targets_set)

@@ -37,6 +37,7 @@ struct replay {
 	struct batch_counters counters;
 	struct batch_decoder *decoder; /* of Arrow; NULL: the messages are JSON */
 	struct json_decoder *json;
+	struct json_table json_table;
 	struct append_target *target;
 	struct resolver resolver;
 	struct portion *portion; /* that is worked on */
@@ -142,7 +143,7 @@ static int gather_json(struct replay *replay, struct list *list, struct error *e
 {
 	int kept = 0;
 
-	if (take_json_learn(replay->json, replay->spec, replay->session, err))
+	if (take_json_learn(replay->json, &replay->json_table, err))
 		return -1;
 	for (int i = 0; i < list->count; i++) {
 		const struct quarantined *message = list->messages[i].message;
@@ -235,13 +236,13 @@ static int open_writer(struct replay *replay, struct error *err)
 
 static int prepare(struct replay *replay, const struct list *list, struct batch_schema *schema, struct error *err)
 {
-	bool created;
+	enum append_news news;
 
 	if (replay->options->dry_run)
 		return append_compare(replay->target, schema, err);
 	if (append_is_prepared(replay->target, schema))
 		return 0;
-	return append_prepare(replay->target, schema, row_bytes(list, list_rows(list)), &created, err);
+	return append_prepare(replay->target, schema, row_bytes(list, list_rows(list)), &news, err);
 }
 
 /* Everything between BEGIN and COMMIT. */
@@ -525,8 +526,9 @@ static int open_parts(struct replay *replay, struct error *err)
 	const struct spec_stream *spec = replay->spec;
 
 	snprintf(replay->table_name, sizeof replay->table_name, "%s.%s", spec->schema, spec->table);
+	replay->json_table = (struct json_table){.spec = spec, .session = replay->session};
 	if (spec->format == FORMAT_JSON)
-		replay->json = take_json_decoder(spec, &replay->counters, err);
+		replay->json = take_json_decoder(&replay->json_table, &replay->counters, err);
 	else
 		replay->decoder = take_arrow_decoder(spec, &replay->counters, err);
 	if (!replay->json && !replay->decoder)
@@ -551,5 +553,6 @@ int replay_stream(const struct spec_stream *spec, struct lake_session *session, 
 	close_writer(&replay);
 	batch_decoder_free(replay.decoder);
 	json_decoder_free(replay.json);
+	append_columns_release(&replay.json_table.columns);
 	return failed ? error_wrap(err, "stream %s", spec->name) : 0;
 }

@@ -45,6 +45,13 @@ struct lane {
 	struct metrics *metrics;
 };
 
+/* The table that a decoder of JSON learns from, and its columns when it last did. */
+struct json_table {
+	const struct spec_stream *spec;
+	struct lake_session *session;
+	struct append_columns columns; /* owned; none where columns are declared */
+};
+
 #define TARGETS (WINDOW_OTHERS + 1)
 
 /* The table as the schemas of the last messages see it, each prepared: that of the window, and those that may stand
@@ -112,6 +119,7 @@ struct stream {
 	struct lake_session *claims;
 	struct batch_decoder *decoder; /* of Arrow; NULL: the messages are JSON */
 	struct json_decoder *json;
+	struct json_table json_table;
 	struct unit *gathered; /* JSON messages whose rows are in `json`; NULL: none are */
 	int64_t now_us; /* of the wall clock, a few messages old at most */
 	int64_t gathered_ms; /* since when */
@@ -147,13 +155,13 @@ int take_flush_old(struct stream *stream, struct error *err);
 /* Looks at the table's columns where that is due. Errors: as the lake gives them. */
 int take_learn(struct stream *stream, struct error *err);
 
-/* A decoder as the manifest says; and what the table's columns are, for one that infers. Also of replay.c. */
+/* Bounded as the stream's memory says. Also of replay.c. */
 struct batch_decoder *take_arrow_decoder(const struct spec_stream *spec, struct batch_counters *counters,
                                          struct error *err);
-struct json_decoder *take_json_decoder(const struct spec_stream *spec, struct batch_counters *counters,
-                                       struct error *err);
-int take_json_learn(struct json_decoder *decoder, const struct spec_stream *spec, struct lake_session *session,
-                    struct error *err);
+/* A decoder as the manifest says, which lives no longer than `table`; and what the table's columns are, for one that
+ * infers. Also of replay.c. */
+struct json_decoder *take_json_decoder(struct json_table *table, struct batch_counters *counters, struct error *err);
+int take_json_learn(struct json_decoder *decoder, struct json_table *table, struct error *err);
 
 /* The reader's answers to assignment and revocation. */
 void stream_events(struct stream *stream, struct source_events *ret_events);
@@ -169,7 +177,8 @@ void refused_tell(struct stream *stream, bool all);
 /* targets.c, on the committer's thread. */
 int targets_open(struct stream *stream, struct error *err);
 void targets_close(struct stream *stream);
-/* The table for rows of this schema. 0: ready; 1: refused, the messages go to quarantine; -1: try again. */
+/* The table for rows of this schema. 0: ready; 1: refused, the messages go to quarantine or are decoded again; -1: try
+ * again. */
 int targets_prepare(struct stream *stream, struct batch_schema *schema, struct error *err);
 /* Before the window of this schema opens: which others may stand aside. */
 void targets_allow(struct stream *stream, const struct batch_schema *schema);

@@ -5,7 +5,8 @@
  *
  * Gathered rows wait GATHER_MS at most, and not at all when the reader has nothing else to do. Where one message of
  * several cannot be stored (a lane's careful_until), each is a unit of its own again, with its bytes, which may go to
- * quarantine.
+ * quarantine; and with its own columns, where these are inferred: what one brings may be refused, and must not be in
+ * the next ones' schema.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -191,6 +192,14 @@ static bool is_full(const struct stream *stream, size_t size)
 	return (large || stream->gathered->messages % 16 == 0) && json_bytes(stream->json) >= GATHER_BYTES;
 }
 
+static int tell_columns(struct json_decoder *decoder, const struct json_table *table, struct error *err)
+{
+	const struct append_columns *columns = &table->columns;
+
+	return json_learn(decoder, (const char *const *)columns->names, (const char *const *)columns->types,
+	                  columns->count, err);
+}
+
 /* The message's rows were added: its offset belongs to the unit now. */
 static int gather(struct stream *stream, struct message *message, struct error *err)
 {
@@ -217,9 +226,11 @@ static int gather(struct stream *stream, struct message *message, struct error *
 		if (!unit->held)
 			return error_no_memory(err);
 	}
-	if (alone || is_full(stream, size))
-		return take_flush(stream, err);
-	return 0;
+	if (!alone)
+		return is_full(stream, size) ? take_flush(stream, err) : 0;
+	if (take_flush(stream, err))
+		return -1;
+	return json_has_news(stream->json) ? tell_columns(stream->json, &stream->json_table, err) : 0;
 }
 
 int take_flush_old(struct stream *stream, struct error *err)
@@ -270,15 +281,19 @@ int take_message(struct stream *stream, struct message *message, struct error *e
 	return stream->json ? take_json(stream, message, err) : take_arrow(stream, message, err);
 }
 
-int take_json_learn(struct json_decoder *decoder, const struct spec_stream *spec, struct lake_session *session,
-                    struct error *err)
+int take_json_learn(struct json_decoder *decoder, struct json_table *table, struct error *err)
 {
-	OWNED_COLUMNS struct append_columns columns = {0};
+	struct append_columns columns;
 
-	if (append_table_columns(session, spec->schema, spec->table, &columns, err))
+	if (table->spec->json.column_count)
+		return 0;
+	/* What it was last, until the lake answers: what messages brought since may have come to nothing. */
+	if (tell_columns(decoder, table, err) ||
+	    append_table_columns(table->session, table->spec->schema, table->spec->table, &columns, err))
 		return -1;
-	return json_learn(decoder, (const char *const *)columns.names, (const char *const *)columns.types,
-	                  columns.count, err);
+	append_columns_release(&table->columns);
+	table->columns = columns;
+	return tell_columns(decoder, table, err);
 }
 
 int take_learn(struct stream *stream, struct error *err)
@@ -287,7 +302,7 @@ int take_learn(struct stream *stream, struct error *err)
 		return 0;
 	/* Cleared first: what the committer sees to be learnt meanwhile must not be forgotten. */
 	stream->learn = false;
-	if (take_flush(stream, err) == 0 && take_json_learn(stream->json, stream->spec, stream->claims, err) == 0)
+	if (take_flush(stream, err) == 0 && take_json_learn(stream->json, &stream->json_table, err) == 0)
 		return 0;
 	stream->learn = true;
 	return -1;
@@ -305,9 +320,16 @@ struct batch_decoder *take_arrow_decoder(const struct spec_stream *spec, struct 
 	return decoder;
 }
 
-struct json_decoder *take_json_decoder(const struct spec_stream *spec, struct batch_counters *counters,
-                                       struct error *err)
+static bool holds_large(void *context, const char *column)
 {
+	const struct json_table *table = context;
+
+	return append_table_holds_large(table->session, table->spec->schema, table->spec->table, column);
+}
+
+struct json_decoder *take_json_decoder(struct json_table *table, struct batch_counters *counters, struct error *err)
+{
+	const struct spec_stream *spec = table->spec;
 	OWNED_FREE struct json_column *columns = calloc((size_t)spec->json.column_count + 1, sizeof *columns);
 	struct json_rules rules = {
 	        .columns = columns,
@@ -320,6 +342,8 @@ struct json_decoder *take_json_decoder(const struct spec_stream *spec, struct ba
 	        .wrong_type = spec->json.wrong_type,
 	        .out_of_range = spec->json.out_of_range,
 	        .made_max = stream_memory(spec).message,
+	        .holds_large = holds_large,
+	        .context = table,
 	};
 
 	if (!columns) {
@@ -353,7 +377,8 @@ struct json_decoder *take_json_decoder(const struct spec_stream *spec, struct ba
 int take_open(struct stream *stream, struct error *err)
 {
 	if (stream->spec->format == FORMAT_JSON) {
-		stream->json = take_json_decoder(stream->spec, &stream->counters, err);
+		stream->json_table = (struct json_table){.spec = stream->spec, .session = stream->claims};
+		stream->json = take_json_decoder(&stream->json_table, &stream->counters, err);
 		stream->learn = true;
 		return stream->json ? 0 : -1;
 	}
@@ -366,4 +391,5 @@ void take_close(struct stream *stream)
 	unit_free(TAKE(stream->gathered));
 	batch_decoder_free(TAKE(stream->decoder));
 	json_decoder_free(TAKE(stream->json));
+	append_columns_release(&stream->json_table.columns);
 }

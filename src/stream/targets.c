@@ -87,7 +87,6 @@ static int refuse_schema(struct stream *stream, const struct batch_schema *schem
 		if (again[i] > stream->lanes[i].careful_until)
 			stream->lanes[i].careful_until = again[i];
 	pthread_mutex_unlock(&stream->queue.lock);
-	stream->learn = true;
 	stream_reset(stream);
 	return 0;
 }
@@ -106,21 +105,25 @@ static int tell_trouble(struct stream *stream, const struct error *err)
 int targets_prepare(struct stream *stream, struct batch_schema *schema, struct error *err)
 {
 	struct append_target *target;
-	bool created;
+	enum append_news news;
 
 	if (find(stream, schema))
 		return 0;
 	target = make_room(stream, err);
 	if (!target)
 		return -1;
-	if (append_prepare(target, schema, queue_row_bytes(&stream->queue, schema), &created, err)) {
+	if (append_prepare(target, schema, queue_row_bytes(&stream->queue, schema), &news, err)) {
+		if (news == APPEND_OUTDATED) {
+			stream_reset(stream); /* and so learns them (reader.c, seek_lane) */
+			return 1;
+		}
 		if (err->kind != ERROR_INVALID)
 			return tell_trouble(stream, err);
 		return refuse_schema(stream, schema, err) ? -1 : 1;
 	}
-	if (created || append_changes_table(target))
+	if (news || append_changes_table(target))
 		forget_others(stream, target);
-	if (created)
+	if (news == APPEND_CREATED)
 		log_event(EVENT_TABLE_CREATED,
 		          FIELDS(LOG_TEXT("stream", stream->spec->name), LOG_TEXT("table", stream->spec->table),
 		                 LOG_NUMBER("columns", schema->column_count)),

@@ -442,6 +442,12 @@ class Process:
         return sum(self.metrics().get(name, {}).values())
 
 
+def stopped(pid):
+    """It stands at a fault point, or was sent SIGSTOP."""
+    with open(f"/proc/{pid}/status") as status:
+        return any(line.startswith("State:\tT") for line in status)
+
+
 def tarn(*arguments, folder=None, timeout_s=60, environment=None):
     return subprocess.run([TARN, *arguments], capture_output=True, text=True, timeout=timeout_s, cwd=folder,
                           stdin=subprocess.DEVNULL,

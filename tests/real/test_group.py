@@ -83,7 +83,7 @@ def test_zombie(kafka, make_lake, record_property, protocol, point):
     zombie = lake.start(faults=f"{point}:{support.rows_turn(point)}:stop")
     zombie.wait_event("lane_assigned", count=2)
     producer.events(topic, 4, rows=4, partitions=2)
-    support.eventually("the zombie stops", lambda: stopped(zombie.pid), 60)
+    support.eventually("the zombie stops", lambda: support.stopped(zombie.pid), 60)
     heir = lake.start()
     heir.wait_event("lane_assigned", count=2, timeout_s=60)
     heir.wait_event("commit", timeout_s=60)
@@ -119,11 +119,6 @@ def test_a_new_lane_that_two_claim_at_once(kafka, make_lake, late):
     both[1 - late].drain()
     lake.assert_exactly_once(seqs)
     assert lake.read("SELECT count(*) FROM lake.tarn.offsets_events_0") == [(1,)]
-
-
-def stopped(pid):
-    with open(f"/proc/{pid}/status") as status:
-        return any(line.startswith("State:\tT") for line in status)
 
 
 @pytest.mark.heavy

@@ -3,6 +3,7 @@
 import datetime
 import json
 
+import duckdb
 import pytest
 import yaml
 
@@ -61,6 +62,156 @@ def test_inferred(kafka, make_lake, backend):
     assert [(lane["messages"], lane["quarantined"]) for lane in answer["lanes"]] == [(4, 1)]
 
 
+BIG = 2**53
+DECLARE = "declare the columns and their types in spec.json.columns"
+
+
+@pytest.mark.parametrize("backend", support.BACKENDS)
+def test_no_id_is_rounded(kafka, make_lake, backend):
+    """One event with 1.5 where ids stand beyond 2^53 does not make them DOUBLE; nor does a DOUBLE column take such an id."""
+    topic = kafka.topic()
+    producer = kafka.producer()
+    lake = json_lake(make_lake, backend, kafka, topic)
+    send(producer, topic, {"id": BIG + 1, "x": 1}, {"id": BIG + 2, "x": -BIG}, {"id": 0.5}, {"id": BIG + 3})
+    lake.once()
+    send(producer, topic, {"id": 1.5, "x": 5}, {"id": 7}, {"x": 2.5}, {"x": BIG + 1}, {"x": -BIG - 2}, {"id": BIG + 4, "x": 3})
+    lake.once()
+    assert types_of(lake) == {"id": "BIGINT", "x": "DOUBLE"}
+    assert sorted(lake.read("SELECT id, x FROM lake.events"), key=repr) == sorted(
+        [(BIG + 1, 1.0), (BIG + 2, float(-BIG)), (BIG + 3, None), (7, None), (None, 2.5), (None, float(-BIG - 2)), (BIG + 4, 3.0)],
+        key=repr)
+    large = f"the column has whole numbers beyond 2^53, which DOUBLE would round: {DECLARE}"
+    assert [(q["offset"], q["reason"]) for q in lake.quarantine()] == [
+        (2, f"line 1, byte 0: id is a number (0.5), and {large}"), (4, f"line 1, byte 0: id is a number (1.5), and {large}"),
+        (7, f"line 1, byte 0: x is a number ({BIG + 1}), and the column is DOUBLE, which would round it: {DECLARE}")]
+    assert replayed(lake, support.NO) == (0, 3)
+    answer = lake.verify(topic=True)
+    assert answer["passed"] and answer["table_rows"] == 7
+
+
+def replayed(lake, expect=support.DONE):
+    done = support.tarn("quarantine", "replay", str(lake.manifest), "--all", "--format", "json", environment=lake.environment,
+                        folder=lake.folder)
+    assert done.returncode == expect, done.stderr
+    answer = json.loads(done.stdout)
+    return answer["replayed"], answer["left"]
+
+
+@pytest.mark.parametrize("backend", support.BACKENDS)
+def test_a_replay_makes_a_column_double(kafka, make_lake, backend):
+    """As a stream does, where what it was refused for is gone."""
+    topic = kafka.topic()
+    producer = kafka.producer()
+    lake = json_lake(make_lake, backend, kafka, topic)
+    lake.write_sql("CREATE TABLE lake.events (id BIGINT, u VARCHAR)")
+    send(producer, topic, {"id": BIG, "u": "a"}, {"id": 0.5, "u": 1}, {"id": 2})
+    lake.once()
+    assert types_of(lake) == {"id": "BIGINT", "u": "VARCHAR"} and [q["offset"] for q in lake.quarantine()] == [1]
+    lake.write_sql("ALTER TABLE lake.events DROP COLUMN u")
+    assert replayed(lake) == (1, 0)
+    assert types_of(lake) == {"id": "DOUBLE", "u": "BIGINT"}
+    assert sorted(lake.read("SELECT id, u FROM lake.events")) == [(0.5, 1), (2.0, None), (float(BIG), None)]
+    assert lake.verify(topic=True)["passed"]
+
+
+def test_the_ids_of_a_commit_before(kafka, make_lake):
+    """The reader met 1.5 when the large ids were not in the table yet, and gathered it with good events: these are stored."""
+    topic = kafka.topic()
+    producer = kafka.producer()
+    lake = json_lake(make_lake, "sqlite", kafka, topic)
+    pad = "x" * 20000
+    send(producer, topic, *[{"id": BIG + 1 + i, "pad": pad} for i in range(10)], *[{"pad": pad}] * 60,
+         {"id": 1.5}, {"id": 5}, {"id": BIG + 11})
+    lake.once()
+    assert types_of(lake) == {"id": "BIGINT", "pad": "VARCHAR"}
+    assert sorted(lake.read("SELECT id FROM lake.events WHERE id IS NOT NULL")) == [(5,)] + [(BIG + i,) for i in range(1, 12)]
+    assert [q["offset"] for q in lake.quarantine()] == [70]
+    answer = lake.verify(topic=True)
+    assert answer["passed"] and answer["table_rows"] == 72
+
+
+def test_what_one_message_brings_is_in_no_other(kafka, make_lake):
+    """Read one by one, for another made the table meanwhile and it refuses one of them: 1.5, of which only the lake can tell
+    that it must not be stored, takes no message behind it to quarantine."""
+    topic = kafka.topic()
+    producer = kafka.producer()
+    lake = json_lake(make_lake, "sqlite", kafka, topic)
+    process = lake.start()
+    process.wait_event("lane_assigned")
+    lake.write_sql("CREATE TABLE lake.events (id BIGINT, k VARCHAR)")
+    send(producer, topic, {"k": 1}, {"id": BIG + 1}, {"id": 1.5}, {"id": 5}, {"id": BIG + 2})
+    all_in(process, 5)
+    assert sorted(lake.read("SELECT id FROM lake.events")) == [(5,), (BIG + 1,), (BIG + 2,)]
+    assert [q["offset"] for q in lake.quarantine()] == [0, 2]
+    assert lake.verify(topic=True)["passed"]
+
+
+def all_in(process, messages):
+    support.eventually("all is in", lambda: sum(r["messages"] + r["quarantined"] for r in process.events("commit")) == messages)
+    process.send(support.signal.SIGTERM)
+    assert process.wait() == support.DONE, process.tail()
+
+
+@pytest.mark.parametrize("more", [{}, {"new": 1}], ids=["known", "new"])
+@pytest.mark.parametrize("backend", ["sqlite", "postgres"])
+def test_another_makes_the_column_double(kafka, make_lake, backend, more):
+    """Between two commits of a process that knows it as BIGINT: what it reads next, with the columns that it prepared the
+    table for or with another one, is not rounded into the new column."""
+    topic = kafka.topic()
+    producer = kafka.producer()
+    lake = json_lake(make_lake, backend, kafka, topic)
+    process = lake.start()
+    send(producer, topic, {"id": 1})
+    support.eventually("the table is there", lambda: process.events("commit"))
+    lake.write_sql("ALTER TABLE lake.events ALTER COLUMN id TYPE DOUBLE")
+    send(producer, topic, {"id": BIG + 1} | more, {"id": 8}, {"id": 0.5})
+    all_in(process, 4)
+    assert sorted(lake.read("SELECT id FROM lake.events")) == [(0.5,), (1.0,), (8.0,)]
+    assert [(q["offset"], q["reason"]) for q in lake.quarantine()] == [
+        (1, f"line 1, byte 0: id is a number ({BIG + 1}), and the column is DOUBLE, which would round it: {DECLARE}")]
+    assert lake.verify(topic=True)["passed"]
+
+
+@pytest.mark.parametrize("guarded", [False, True])
+def test_the_trap_of_an_alter_beside_an_insert(make_lake, guarded):
+    """What DuckLake does, with tarn left out: the ALTER does not see the rows that came since its transaction began, unless its
+    COMMIT may be tried once only."""
+    lake = make_lake("postgres", "nobody:9092", "none")
+    lake.write_sql("CREATE TABLE lake.events (id BIGINT)")
+    con = support.attach(lake.target)
+    if guarded:
+        con.execute("SET SESSION ducklake_max_retry_count = 0")
+    con.execute("BEGIN")
+    assert con.execute(f"SELECT count(*) FROM lake.events WHERE id > {BIG}").fetchall() == [(0,)]
+    con.execute("ALTER TABLE lake.events ALTER COLUMN id TYPE DOUBLE")
+    lake.write_sql(f"INSERT INTO lake.events VALUES ({BIG + 1})")
+    if guarded:
+        with pytest.raises(duckdb.Error, match="maximum retry count"):
+            con.execute("COMMIT")
+    else:
+        con.execute("COMMIT")
+    con.close()
+    assert lake.read("SELECT id, typeof(id) FROM lake.events") == [(BIG + 1, "BIGINT") if guarded else (float(BIG), "DOUBLE")]
+
+
+def test_another_stores_a_large_id_meanwhile(kafka, make_lake):
+    """Between the look at the table and the COMMIT that makes its column DOUBLE: DuckLake itself would let both be."""
+    topic = kafka.topic()
+    producer = kafka.producer()
+    lake = json_lake(make_lake, "postgres", kafka, topic)
+    send(producer, topic, {"id": 1})
+    lake.once()
+    send(producer, topic, {"id": 1.5}, {"id": 2})
+    process = lake.start("--once", faults=f"commit.before:{support.rows_turn('commit.before')}:stop", manifest=lake.write("once.yaml", group=support.unique("group")))
+    support.eventually("it stands before the COMMIT", lambda: support.stopped(process.pid))
+    lake.write_sql(f"INSERT INTO lake.events (id) VALUES ({BIG + 1})")
+    process.send(support.signal.SIGCONT)
+    assert process.wait() == support.DONE, process.tail()
+    assert types_of(lake) == {"id": "BIGINT"}
+    assert sorted(lake.read("SELECT id FROM lake.events")) == [(1,), (2,), (BIG + 1,)]
+    assert [q["offset"] for q in lake.quarantine()] == [1]
+
+
 SETTINGS = {
     "columns": [
         {"name": "id", "required": True},
@@ -91,6 +242,7 @@ def test_declared_and_scored(kafka, make_lake, backend):
                      "abs(epoch(ingested_at) - epoch(now())) < 3600 FROM lake.events ORDER BY score DESC")
     assert rows == [
         ("a", "BSS", "12.30", 1769853600000, 7, "BSS", 100.0, [], True),
+        ("c", "OSS", "0.50", None, 3, "OSS", 95.0, ["n is none of its values (3)"], True),
         (None, "IOT", "-1.00", None, None, "IOT", 30.0,
          ["id is missing", "kind is none of its values ('IOT')", "bill is out of range (-1): at least 0",
           "at is a text ('yesterday'), not a time such as 2026-01-31T12:30:00Z (ISO 8601)",
@@ -225,4 +377,3 @@ def test_two_processes_infer_one_table(kafka, make_lake):
     assert lake.read("SELECT count(*), count(DISTINCT id) FROM lake.events") == [(sent, sent)]
     assert types_of(lake)["v"] == "DOUBLE"
     assert lake.verify(topic=True)["passed"] and lake.quarantine() == []
-        ("c", "OSS", "0.50", None, 3, "OSS", 95.0, ["n is none of its values (3)"], True),
