@@ -35,6 +35,12 @@ int duck_fail_in_words(const char *message, struct error *err);
 void duck_turn_begin(struct duck_connection *connection);
 void duck_turn_end(struct duck_connection *connection);
 
+/* duck_query_reason.c. Was it interrupted, and by nobody here, a short while after it began? Then running the statement
+ * once more, without its rows, may tell why; at most so often. */
+#define REASON_TRIES 3
+bool duck_reason_is_lost(const struct duck_connection *connection, int64_t began_ms, const struct error *err);
+void duck_run_for_reason(duckdb_prepared_statement statement, struct error *err);
+
 /* Lets go of what is prepared, before the connection is closed. */
 void duck_forget(struct duck_connection *connection);
 

@@ -13,7 +13,6 @@
 
 /* A query that ran longer than this is not run again. */
 #define AGAIN_MS 2000
-#define TRIES 3
 
 void query_begin(struct query *query)
 {
@@ -32,14 +31,18 @@ void query_stop(const struct query *query)
 	query_interrupt(query->connection);
 }
 
-static void run_again(struct query *query, struct error *err)
+bool duck_reason_is_lost(const struct duck_connection *connection, int64_t began_ms, const struct error *err)
+{
+	return err->code == DUCKDB_ERROR_INTERRUPT && !atomic_load(&connection->interrupted) &&
+	       clock_monotonic_ms() - began_ms < AGAIN_MS;
+}
+
+void duck_run_for_reason(duckdb_prepared_statement statement, struct error *err)
 {
 	duckdb_result result = {0};
 	duckdb_data_chunk chunk;
 
-	if (query_bind_all(query, query->statement, err))
-		return;
-	if (duckdb_execute_prepared_streaming(query->statement, &result) != DuckDBError)
+	if (duckdb_execute_prepared_streaming(statement, &result) != DuckDBError)
 		while ((chunk = duckdb_fetch_chunk(result)))
 			duckdb_destroy_data_chunk(&chunk);
 	if (duckdb_result_error(&result))
@@ -49,13 +52,14 @@ static void run_again(struct query *query, struct error *err)
 
 void query_find_reason(struct query *query, struct error *err)
 {
+	const struct duck_connection *connection = query->connection;
+
 	if (err->code != DUCKDB_ERROR_INTERRUPT || query->type != DUCKDB_STATEMENT_TYPE_SELECT ||
-	    atomic_load(&query->connection->interrupted))
+	    atomic_load(&connection->interrupted))
 		return;
-	for (int i = 0; i < TRIES && clock_monotonic_ms() - query->began_ms < AGAIN_MS; i++) {
-		run_again(query, err);
-		if (err->code != DUCKDB_ERROR_INTERRUPT || atomic_load(&query->connection->interrupted))
-			return;
-	}
-	error_set(err, ERROR_INVALID, 0, "the query failed on a value, and DuckDB does not say on which");
+	for (int i = 0; i < REASON_TRIES && duck_reason_is_lost(connection, query->began_ms, err); i++)
+		if (!query_bind_all(query, query->statement, err))
+			duck_run_for_reason(query->statement, err);
+	if (err->code == DUCKDB_ERROR_INTERRUPT && !atomic_load(&connection->interrupted))
+		error_set(err, ERROR_INVALID, 0, "the query failed on a value, and DuckDB does not say on which");
 }

@@ -35,7 +35,9 @@ done
 folder=$(mktemp -d /tmp/tarn-race.XXXXXX)
 chmod 755 "$folder"
 end() {
-	[ ! -d "$folder/pg" ] || "$here/../servers/postgres.sh" stop "$folder/pg" || true
+	for server in "$folder"/pg-*; do
+		[ ! -d "$server" ] || "$here/../servers/postgres.sh" stop "$server" || true
+	done
 	[ ! -d "$folder/s3" ] || "$here/../servers/s3.sh" stop "$folder/s3" || true
 	rm -rf "$folder"
 }
@@ -43,9 +45,9 @@ trap end EXIT
 trap 'exit 130' INT TERM
 
 # libpq's words go to the environment, so that no password stands in an argument of psql's.
-start_postgres() {
+start_postgres() { # FOLDER
 	local pair
-	RACE_CONNECTION=$("$here/../servers/postgres.sh" start "$folder/pg")
+	RACE_CONNECTION=$("$here/../servers/postgres.sh" start "$1")
 	export RACE_CONNECTION
 	for pair in $RACE_CONNECTION; do
 		case $pair in
@@ -63,7 +65,7 @@ start_store() {
 	local endpoint key secret port
 	read -r endpoint key secret < <("$here/../servers/s3.sh" start "$folder/s3")
 	port=${endpoint##*:}
-	curl -fsS -X POST "${endpoint%:*}:$((port + 5))/buckets/race/"
+	curl -fsS -o /dev/null -X POST "${endpoint%:*}:$((port + 5))/buckets/race/"
 	export RACE_STORE="$endpoint race $key $secret"
 }
 
@@ -71,7 +73,7 @@ failed=0
 race() { # BACKEND[+s3] ROUNDS OPTION... -- CASE...
 	local backend=${1%+s3} count=$2
 	mkdir -p "$folder/$1"
-	case $backend in postgres) [ -d "$folder/pg" ] || start_postgres ;; esac
+	case $backend in postgres) [ -d "$folder/pg-$1" ] || start_postgres "$folder/pg-$1" ;; esac
 	case $1 in *+s3) [ -d "$folder/s3" ] || start_store ;; esac
 	case $1 in *+s3) ;; *) local -x RACE_STORE= ;; esac
 	"$program" --backend "$backend" --folder "$folder/$1" --rounds "$count" --seed "$seed" "${@:3}" || failed=1
