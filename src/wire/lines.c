@@ -123,6 +123,13 @@ static bool find_line(const struct lines *lines, size_t scanned, const uint8_t *
 
 /* ---- a line that is too long: quarantined alone */
 
+/* The file's next bytes from `at` on, at most BLOCK_BYTES of them. */
+static int read_piece(const struct cut_file *file, int64_t at, uint8_t *piece, int64_t *ret_size, struct error *err)
+{
+	*ret_size = file->size - at < (int64_t)BLOCK_BYTES ? file->size - at : (int64_t)BLOCK_BYTES;
+	return cut_read(file, at, piece, (size_t)*ret_size, err);
+}
+
 /* The file's first newline from `at` on; its size where there is none. */
 static int find_feed(const struct cut_file *file, int64_t at, int64_t *ret_at, struct error *err)
 {
@@ -133,8 +140,7 @@ static int find_feed(const struct cut_file *file, int64_t at, int64_t *ret_at, s
 	for (int64_t size; at < file->size; at += size) {
 		const uint8_t *feed;
 
-		size = file->size - at < (int64_t)BLOCK_BYTES ? file->size - at : (int64_t)BLOCK_BYTES;
-		if (cut_read(file, at, piece, (size_t)size, err))
+		if (read_piece(file, at, piece, &size, err))
 			return -1;
 		feed = memchr(piece, '\n', (size_t)size);
 		if (feed) {
@@ -273,8 +279,7 @@ static int find_last(const struct cut_file *file, uint8_t *piece, int64_t *ret_a
 static int read_value(const struct cut_file *file, int64_t at, uint8_t *piece, struct value *value, struct error *err)
 {
 	for (int64_t size; at < file->size; at += size) {
-		size = file->size - at < (int64_t)BLOCK_BYTES ? file->size - at : (int64_t)BLOCK_BYTES;
-		if (cut_read(file, at, piece, (size_t)size, err))
+		if (read_piece(file, at, piece, &size, err))
 			return -1;
 		for (int64_t i = 0; i < size; i++)
 			value_add(value, piece[i]);

@@ -74,8 +74,7 @@ race() { # BACKEND[+s3] ROUNDS OPTION... -- CASE...
 	local backend=${1%+s3} count=$2
 	mkdir -p "$folder/$1"
 	case $backend in postgres) [ -d "$folder/pg-$1" ] || start_postgres "$folder/pg-$1" ;; esac
-	case $1 in *+s3) [ -d "$folder/s3" ] || start_store ;; esac
-	case $1 in *+s3) ;; *) local -x RACE_STORE= ;; esac
+	case $1 in *+s3) [ -d "$folder/s3" ] || start_store ;; *) local -x RACE_STORE= ;; esac
 	"$program" --backend "$backend" --folder "$folder/$1" --rounds "$count" --seed "$seed" "${@:3}" || failed=1
 }
 

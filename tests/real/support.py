@@ -518,6 +518,19 @@ class Lake:
         return [{"apiVersion": api, "kind": "DuckLakeCatalog", "metadata": {"name": "main"}, "spec": catalog},
                 {"apiVersion": api, "kind": "DuckLakeStream", "metadata": {"name": "events"}, "spec": stream}]
 
+    def set_store(self, **fields):
+        """These fields of objectStore, whatever else the manifest says from here on."""
+        written = self.documents
+
+        def documents(**changes):
+            found = written(**changes)
+            found[0]["spec"]["objectStore"] |= fields
+            return found
+
+        self.documents = documents
+        self.manifest = self.write()
+        return self
+
     def write(self, name="tarn.yaml", **changes):
         path = self.folder / name
         path.write_text(yaml.safe_dump_all(self.documents(**changes)))

@@ -24,16 +24,7 @@ def instance(s3, monkeypatch, tmp_path):
 
 def instance_lake(make_lake, backend, kafka, topic, s3, endpoint=None):
     lake = make_lake(backend, kafka.address, topic, store=s3)
-    written = lake.documents
-
-    def documents(**changes):
-        found = written(**changes)
-        found[0]["spec"]["objectStore"] |= {"credentials": {"type": "instance"}} | ({"endpoint": endpoint} if endpoint else {})
-        return found
-
-    lake.documents = documents
-    lake.manifest = lake.write()
-    return lake
+    return lake.set_store(credentials={"type": "instance"}, **({"endpoint": endpoint} if endpoint else {}))
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -49,6 +49,12 @@ def finish(lake):
     return answer, peak
 
 
+def assert_refused(lake, reasons):
+    """Those offsets and no others, each with its reason."""
+    found = {q["offset"]: q["reason"] for q in lake.quarantine()}
+    assert found.keys() == reasons.keys() and all(re.search(reasons[o], r) for o, r in found.items()), found
+
+
 @pytest.mark.heavy
 def test_arrow(kafka, make_lake, record_property):
     topic = kafka.topic(max_message_bytes=16777216)
@@ -70,8 +76,7 @@ def test_arrow(kafka, make_lake, record_property):
     record_property("rss_mb", peak // 1_000_000)
     assert answer["table_rows"] == rows
     assert lake.read("SELECT count(DISTINCT seq), min(length(note)), max(length(note)) FROM lake.events")[0] == (rows, 4000, 4000)
-    found = {q["offset"]: q["reason"] for q in lake.quarantine()}
-    assert found.keys() == refused.keys() and all(re.search(refused[o], r) for o, r in found.items()), found
+    assert_refused(lake, refused)
 
 
 @pytest.mark.heavy
@@ -94,8 +99,7 @@ def test_json(kafka, make_lake, record_property):
     answer, peak = finish(lake)
     record_property("rss_mb", peak // 1_000_000)
     assert answer["table_rows"] == rows + 1
-    found = {q["offset"]: q["reason"] for q in lake.quarantine()}
-    assert found.keys() == refused.keys() and all(re.search(refused[o], r) for o, r in found.items()), found
+    assert_refused(lake, refused)
 
 
 @pytest.mark.heavy

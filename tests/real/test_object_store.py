@@ -17,6 +17,7 @@ class Watched(Proxy):
     def __init__(self, target):
         self.heads = []
         super().__init__(target)
+        self.url = f"http://{self.address}"
 
     def refuses(self, piece):
         if re.match(rb"(GET|HEAD|PUT|POST|DELETE) ", piece):
@@ -35,20 +36,6 @@ def watched(s3):
     proxy.close()
 
 
-def through(lake, watched, **store):
-    """The manifest's objectStore, through the proxy, with these fields."""
-    lake.endpoint = f"http://{watched.address}"
-    documents = lake.documents()
-
-    def changed(**changes):
-        documents[0]["spec"]["objectStore"] |= store
-        return documents
-
-    lake.documents = changed
-    lake.manifest = lake.write()
-    return lake
-
-
 @pytest.mark.parametrize("source", ["environment", "files"])
 def test_keys_and_region(kafka, s3, make_lake, watched, monkeypatch, source):
     topic = kafka.topic(1)
@@ -58,7 +45,7 @@ def test_keys_and_region(kafka, s3, make_lake, watched, monkeypatch, source):
     (lake.folder / "secret.txt").write_text(s3.secret + "\n")
     credentials = {"environment": {"type": "environment"},
                    "files": {"accessKeyId": "file:key.txt", "secretAccessKey": "file:secret.txt"}}[source]
-    through(lake, watched, credentials=credentials, region="eu-somewhere-1")
+    lake.set_store(endpoint=watched.url, credentials=credentials, region="eu-somewhere-1")
     if source == "environment":
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", s3.key)
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", s3.secret)
@@ -72,7 +59,8 @@ def test_keys_and_region(kafka, s3, make_lake, watched, monkeypatch, source):
 
 
 def test_keys_that_the_environment_lacks(kafka, s3, make_lake, watched):
-    lake = through(make_lake("sqlite", kafka.address, kafka.topic(1), store=s3), watched, credentials={"type": "environment"})
+    lake = make_lake("sqlite", kafka.address, kafka.topic(1), store=s3)
+    lake.set_store(endpoint=watched.url, credentials={"type": "environment"})
     process = lake.start("--once", environment={"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""})
     assert process.wait(60) == support.INPUT, process.tail()
     assert "AWS_ACCESS_KEY_ID or AWS_SECRET_ACCESS_KEY is not set" in process.text() and not watched.heads
@@ -80,7 +68,7 @@ def test_keys_that_the_environment_lacks(kafka, s3, make_lake, watched):
 
 def test_a_request_is_made_six_times_at_most(kafka, s3, make_lake, watched):
     """A store that answers each with 503: the first request ends it, after its retries and no more."""
-    lake = through(make_lake("sqlite", kafka.address, kafka.topic(1), store=s3), watched)
+    lake = make_lake("sqlite", kafka.address, kafka.topic(1), store=s3).set_store(endpoint=watched.url)
     watched.says = SLOW_DOWN
     process = lake.start("--once")
     assert process.wait(90) == LATER, process.tail()

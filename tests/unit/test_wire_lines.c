@@ -2,41 +2,10 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "base/folder.h"
 #include "base/owned.h"
 #include "check.h"
+#include "test_files.h"
 #include "wire/cut.h"
-
-static char folder[64];
-
-static void fresh(void)
-{
-	struct error err;
-
-	if (*folder)
-		folder_remove(folder, &err);
-	snprintf(folder, sizeof folder, "/tmp/tarn-files-XXXXXX");
-	if (!mkdtemp(folder))
-		folder[0] = 0;
-}
-
-static const char *path_of(const char *name)
-{
-	static char path[256];
-
-	snprintf(path, sizeof path, "%s/%s", folder, name);
-	return path;
-}
-
-static void put(const char *name, const char *text)
-{
-	FILE *file = fopen(path_of(name), "w");
-
-	if (file) {
-		fputs(text, file);
-		fclose(file);
-	}
-}
 
 /* The lines as "LINE:text|". */
 static const char *lines_of(const char *text, size_t repeat, int skip)
