@@ -15,6 +15,9 @@ came late. CPU of the peer is what the JVM took from the assignment on, and befo
 whole process's. Peak memory is the process's. Afterwards rows and distinct keys are counted: in the table's Parquet files, and
 in the lake, which is verified. Telecom events have no bad ones here: with 5 % of them the sink's tasks end.
 
+Of PostHog events the Python consumers of bench/peer.py take their turn in each round too (`python json`, `python json-tuned`),
+so that one table has all three; their seconds are from the first message, and their CPU is the whole process's.
+
 Prints a line of JSON a run and at the end a table. Needs Java 17 or later and Maven on the PATH, and .deps/venv/bin/python;
 Maven fetches what is pinned below by its name, on first use, into ~/.cache/tarn-bench. TARN (build/tarn), HEAP (1g).
 """
@@ -114,7 +117,8 @@ COLUMNS = {
 }
 KEYS = {"posthog": "uuid", "telecom": "event_id"}
 COMPRESSION = {"posthog": "zstd", "telecom": "lz4"}
-SETTINGS = os.environ.get("SETTINGS", "auto declared").split()
+CONNECT = [f"connect {settings}" for settings in os.environ.get("SETTINGS", "auto declared").split()]
+STAGES = {"posthog": [*CONNECT, "python json", "python json-tuned", "tarn"], "telecom": [*CONNECT, "tarn"]}
 
 
 def fetch():
@@ -339,6 +343,23 @@ def tarn(folder, brokers, topic, rows):
     }
 
 
+# ---- the Python consumers ----
+
+
+def python(folder, brokers, topic, rows, settings):
+    command = [sys.executable, os.path.join(TOP, "bench", "peer.py"), brokers, topic, str(rows), folder, settings]
+    spawned = time.time()
+    said = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
+    files = glob.glob(f"{folder}/data/**/*.parquet", recursive=True)
+    stored, distinct = duckdb.execute(f"SELECT count(*), count(DISTINCT {KEYS[topic]}) FROM read_parquet(?)", [files]).fetchone()
+    return {
+        "rows": said["rows"], "rows_stored": stored, "distinct": distinct, "seconds": round(said["seconds"], 2),
+        "rows_per_second": round(said["rows"] / said["seconds"]), "cpu_seconds": round(said["cpu_seconds"], 1),
+        "start_seconds": round(time.time() - spawned - said["seconds"], 1), "peak_mb": round(said["peak_rss_bytes"] / 1e6),
+        "machine_busy": said["machine_busy"], "files": len(files), "file_mb": round(sum(map(os.path.getsize, files)) / 1e6),
+    }
+
+
 # ---- all of it ----
 
 REPORTED = ("rows_per_second", "best_rows_per_second", "cpu_seconds", "peak_mb", "start_seconds", "start_cpu_seconds", "file_mb")
@@ -376,13 +397,18 @@ def main(rounds, shapes):
         brokers = start_broker(work)
         for shape, rows in shapes.items():
             produce(brokers, shape, rows)
-        for number, (shape, rows), settings in itertools.product(range(1, rounds + 1), shapes.items(), [*SETTINGS, None]):
-            folder, load = tempfile.mkdtemp(dir=work), os.getloadavg()[0]
-            run = connect(folder, brokers, shape, rows, settings, jars) if settings else tarn(folder, brokers, shape, rows)
-            stage = f"connect {settings}" if settings else "tarn"
-            runs.append({"round": number, "shape": shape, "stage": stage, "load_before": round(load, 1)} | run)
-            print(json.dumps(runs[-1]), flush=True)
-            shutil.rmtree(folder)
+        for number, (shape, rows) in itertools.product(range(1, rounds + 1), shapes.items()):
+            for stage in STAGES[shape]:
+                system, _, settings = stage.partition(" ")
+                folder, load = tempfile.mkdtemp(dir=work), os.getloadavg()[0]
+                run = {
+                    "connect": lambda: connect(folder, brokers, shape, rows, settings, jars),
+                    "python": lambda: python(folder, brokers, shape, rows, settings),
+                    "tarn": lambda: tarn(folder, brokers, shape, rows),
+                }[system]()
+                runs.append({"round": number, "shape": shape, "stage": stage, "load_before": round(load, 1)} | run)
+                print(json.dumps(runs[-1]), flush=True)
+                shutil.rmtree(folder)
         report(runs)
     finally:
         subprocess.run([SERVER, "stop", f"{work}/kafka"])

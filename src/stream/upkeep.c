@@ -21,6 +21,14 @@
 #define TRIM_EVERY_MS 5000
 #define MERGE_LATEST 64 /* commits: a stream that is never up to date merges all the same */
 
+/* What was freed stays in the arenas of the threads that asked for it, between what is in use. */
+static void give_back_freed(void)
+{
+#ifdef __GLIBC__
+	malloc_trim(0);
+#endif
+}
+
 static int merge_table(struct stream *stream, const char *schema, const char *table, bool small_only, bool *more,
                        struct error *err)
 {
@@ -40,6 +48,7 @@ static int merge_table(struct stream *stream, const char *schema, const char *ta
 	                 LOG_NUMBER("ms", clock_monotonic_ms() - started_ms)),
 	          "%" PRId64 " small files of %s.%s became %" PRId64, report.files_before, schema, table,
 	          report.files_after);
+	give_back_freed(); /* the next table's merge and the next commit want it */
 	return 0;
 }
 
@@ -103,7 +112,6 @@ static void merge(struct stream *stream)
 		stream->unmerged = MERGE_LATEST;
 }
 
-/* What was freed stays in the arenas of the threads that asked for it, between what is in use. */
 static void give_back_memory(struct stream *stream)
 {
 	struct error err = {0};
@@ -115,9 +123,7 @@ static void give_back_memory(struct stream *stream)
 	if (lake_shed(stream->session, SHED_ABOVE_BYTES, &shed, &err))
 		log_event(EVENT_LAKE, FIELDS(LOG_TEXT("stream", stream->spec->name)),
 		          "DuckDB's cache was not emptied, which is tried again later: %s", err.message);
-#ifdef __GLIBC__
-	malloc_trim(0);
-#endif
+	give_back_freed();
 }
 
 void upkeep(struct stream *stream)
