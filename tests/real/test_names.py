@@ -10,9 +10,9 @@ from support import places
 API = {"apiVersion": "ducklake.featherman.dev/v1alpha1"}
 
 
-@pytest.mark.parametrize("backend", places("sqlite", "postgres", "file"))
+@pytest.mark.parametrize("backend", places("sqlite", "postgres", "file", all=support.BACKENDS))
 def test_a_table_that_is_there_by_another_case(folder, request, backend):
-    target, settings = f"ducklake:sqlite:{folder}/catalog", {"type": backend, "path": "catalog"}
+    target, settings = f"ducklake:{'sqlite:' if backend == 'sqlite' else ''}{folder}/catalog", {"type": backend, "path": "catalog"}
     if backend == "postgres":
         postgres = request.getfixturevalue("postgres")
         connection = postgres.connection(postgres.database())
