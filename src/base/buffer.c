@@ -170,6 +170,29 @@ bool text_is_utf8(const char *text, size_t size)
 	return true;
 }
 
+void text_end_whole(char *text)
+{
+	size_t size = strlen(text), from = size;
+
+	while (from && size - from < 3 && ((unsigned char)text[from - 1] & 0xc0) == 0x80)
+		from--;
+	if (from && (unsigned char)text[from - 1] >= 0xc0 && !text_is_utf8(text + from - 1, size - from + 1))
+		text[from - 1] = 0;
+}
+
+void text_make_utf8(char *text)
+{
+	size_t size = strlen(text);
+
+	for (size_t i = 0; i < size;) {
+		size_t length = utf8_sequence((const unsigned char *)text + i, size - i);
+
+		if (!length)
+			text[i] = '?';
+		i += length ? length : 1;
+	}
+}
+
 static void append_escaped(struct buffer *buffer, unsigned char c)
 {
 	if (c == '"' || c == '\\')

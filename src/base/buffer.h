@@ -46,6 +46,10 @@ void buffer_sql_text(struct buffer *buffer, const char *text);
 void buffer_json_text(struct buffer *buffer, const char *text, size_t size);
 /* All of it is UTF-8 (RFC 3629). */
 bool text_is_utf8(const char *text, size_t size);
+/* Of a text that was cut: takes the part of a character off its end, if there is one. */
+void text_end_whole(char *text);
+/* Each byte that belongs to no character becomes '?'. */
+void text_make_utf8(char *text);
 
 static inline bool buffer_ok(const struct buffer *buffer)
 {

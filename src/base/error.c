@@ -3,13 +3,23 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/buffer.h"
+
+/* No part of a character at the end of what was cut: the text may become a reason in the lake, which takes UTF-8 alone.
+ */
+static void print(char *text, size_t size, const char *format, va_list args)
+{
+	if (vsnprintf(text, size, format, args) >= (int)size)
+		text_end_whole(text);
+}
+
 int error_vset(struct error *err, enum error_kind kind, int code, const char *format, va_list args)
 {
 	if (!err)
 		return -1;
 	err->kind = kind;
 	err->code = code;
-	vsnprintf(err->message, sizeof err->message, format, args);
+	print(err->message, sizeof err->message, format, args);
 	return -1;
 }
 
@@ -31,11 +41,13 @@ int error_wrap(struct error *err, const char *format, ...)
 	if (!err)
 		return -1;
 	va_start(args, format);
-	vsnprintf(prefix, sizeof prefix, format, args);
+	print(prefix, sizeof prefix, format, args);
 	va_end(args);
 	snprintf(all, sizeof all, "%s: %s", prefix, err->message);
 	memcpy(err->message, all, sizeof err->message - 1);
 	err->message[sizeof err->message - 1] = 0;
+	if (strlen(all) >= sizeof err->message)
+		text_end_whole(err->message);
 	return -1;
 }
 

@@ -19,6 +19,10 @@
 #include "batch/batch.h"
 #include "batch/flat.h"
 
+/* DuckDB's first timestamp, 290309-12-22 BC, and its last, one before infinity; in microseconds. */
+#define FIRST_TIMESTAMP (-INT64_C(9223372022400000000))
+#define LAST_TIMESTAMP (INT64_MAX - 1)
+
 #define IPC_FIELDS_MAX 10000 /* columns and nested fields of one schema */
 #define IPC_DEPTH_MAX 64 /* of nested types */
 #define IPC_BATCHES_MAX 10000 /* record batches of one message */

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/buffer.h"
 #include "batch/decode.h"
 
 #define CONTINUATION 0xffffffffu
@@ -38,6 +39,7 @@ static void write_path(const struct field *field, char *path, size_t size)
 		return;
 	used = strlen(path);
 	snprintf(path + used, size - used, "%s%s", used ? "." : "", field->name);
+	text_end_whole(path);
 }
 
 int decode_error(struct decode *decode, const struct field *field, const char *format, ...)
@@ -48,6 +50,7 @@ int decode_error(struct decode *decode, const struct field *field, const char *f
 	va_start(args, format);
 	vsnprintf(reason, sizeof reason, format, args);
 	va_end(args);
+	text_end_whole(reason);
 	if (field)
 		write_path(field, path, sizeof path);
 	return error_set(decode->err, ERROR_CORRUPT, 0, "at byte %zu: %s%s%s%s%s%s", decode->at, decode->place,

@@ -325,8 +325,8 @@ bool json_put(struct growing *column, const struct json_column *rule, const stru
 		return true;
 	case JSON_INTEGER: return put_whole(column, value, INT32_MIN, INT32_MAX, 1, ret_number);
 	case JSON_BIGINT: return put_whole(column, value, INT64_MIN, INT64_MAX, 1, ret_number);
-	case JSON_EPOCH_S: return put_whole(column, value, INT64_MIN, INT64_MAX, 1000000, ret_number);
-	case JSON_EPOCH_MS: return put_whole(column, value, INT64_MIN, INT64_MAX, 1000, ret_number);
+	case JSON_EPOCH_S: return put_whole(column, value, FIRST_TIMESTAMP, LAST_TIMESTAMP, 1000000, ret_number);
+	case JSON_EPOCH_MS: return put_whole(column, value, FIRST_TIMESTAMP, LAST_TIMESTAMP, 1000, ret_number);
 	case JSON_DOUBLE:
 		if (!json_number(value, &number))
 			return false;

@@ -12,8 +12,6 @@
 #define DAY_SECONDS INT64_C(86400)
 #define DAY_MS (DAY_SECONDS * 1000)
 #define VIEW_INLINE 12
-/* DuckDB's first timestamp, 290309-12-22 BC, in microseconds; its last is one before infinity, INT64_MAX. */
-#define FIRST_TIMESTAMP (-INT64_C(9223372022400000000))
 
 /* The values a kind may hold; nulls_too: null slots as well. */
 struct range {
@@ -30,7 +28,7 @@ static const struct range ranges[KIND_COUNT] = {
         [KIND_TIME_NS] = {0, DAY_MS * 1000000, false},
         [KIND_TIMESTAMP_S] = {FIRST_TIMESTAMP / 1000000, INT64_MAX / 1000000, false},
         [KIND_TIMESTAMP_MS] = {FIRST_TIMESTAMP / 1000, INT64_MAX / 1000, false},
-        [KIND_TIMESTAMP_US] = {FIRST_TIMESTAMP, INT64_MAX - 1, false},
+        [KIND_TIMESTAMP_US] = {FIRST_TIMESTAMP, LAST_TIMESTAMP, false},
         [KIND_TIMESTAMP_NS] = {-INT64_C(9223286400000000000), INT64_MAX - 1, false},
         [KIND_DURATION_S] = {INT64_MIN / 1000000, INT64_MAX / 1000000, true},
         [KIND_DURATION_MS] = {INT64_MIN / 1000, INT64_MAX / 1000, true},

@@ -472,9 +472,25 @@ void duck_append_int(struct duck_appender *appender, int64_t value)
 	note(appender, duckdb_append_int64(appender->handle, value));
 }
 
+/* Of foreign bytes DuckDB would find out when somebody reads them, and then nobody could read the file. */
+static duckdb_state append_foreign(struct duck_appender *appender, const char *text)
+{
+	OWNED_FREE char *copy = strdup(text);
+
+	if (!copy)
+		return DuckDBError;
+	text_make_utf8(copy);
+	return duckdb_append_varchar(appender->handle, copy);
+}
+
 void duck_append_text(struct duck_appender *appender, const char *text)
 {
-	note(appender, text ? duckdb_append_varchar(appender->handle, text) : duckdb_append_null(appender->handle));
+	if (!text)
+		note(appender, duckdb_append_null(appender->handle));
+	else if (text_is_utf8(text, strlen(text)))
+		note(appender, duckdb_append_varchar(appender->handle, text));
+	else
+		note(appender, append_foreign(appender, text));
 }
 
 void duck_append_blob(struct duck_appender *appender, const void *bytes, size_t size)
@@ -491,11 +507,19 @@ void duck_append_timestamp_ms(struct duck_appender *appender, int64_t ms)
 		note(appender, duckdb_append_timestamp(appender->handle, (duckdb_timestamp){.micros = ms * 1000}));
 }
 
+/* What kind it is decides whether the row is to blame: a full disk may be met here as well. */
+static int fail_append(struct duck_appender *appender, struct error *err)
+{
+	duck_fail_data(duckdb_appender_error_data(appender->handle), err);
+	duck_tell_memory(err);
+	return -1;
+}
+
 int duck_append_row(struct duck_appender *appender, struct error *err)
 {
 	note(appender, duckdb_appender_end_row(appender->handle));
 	if (appender->failed)
-		return duck_fail(DUCKDB_ERROR_INVALID_INPUT, duckdb_appender_error(appender->handle), err);
+		return fail_append(appender, err);
 	return 0;
 }
 
@@ -504,7 +528,7 @@ int duck_appender_finish(struct duck_appender *appender, struct error *err)
 	int failed = 0;
 
 	if (appender->failed || duckdb_appender_close(appender->handle) == DuckDBError)
-		failed = duck_fail(DUCKDB_ERROR_INVALID_INPUT, duckdb_appender_error(appender->handle), err);
+		failed = fail_append(appender, err);
 	duck_appender_free(appender);
 	return failed;
 }

@@ -247,11 +247,14 @@ static int register_file(const struct table *table, const char *path, struct err
 	buffer_sql_text(&sql, path);
 	buffer_text(&sql, ", schema => ");
 	buffer_sql_text(&sql, table->schema);
-	buffer_text(&sql, ", allow_missing => true)");
+	/* Left to DuckLake, a folder "env=prod" on the way to the file would be the column env, whatever the file has.
+	 */
+	buffer_text(&sql, ", allow_missing => true, hive_partitioning => false)");
 	if (duck_exec(table->session->connection, buffer_string(&sql), NULL, err) == 0)
 		return 0;
-	/* The file's columns were the table's: somebody has changed it since. No row is to blame. */
-	if (err->kind == ERROR_INVALID)
+	/* The file's columns were the table's: somebody has changed it since. No row is to blame, unless a value's
+	 * statistics cannot be had. */
+	if (err->kind == ERROR_INVALID && !duck_is_about_rows(err->code))
 		err->kind = ERROR_TRANSIENT;
 	return -1;
 }

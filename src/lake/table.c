@@ -203,9 +203,13 @@ static int compare_column(const struct table *table, const struct duck_rows *col
 		return error_set(err, ERROR_INVALID, 0,
 		                 "column '%s' is %s in the message and %s in the table, and no type holds both", name,
 		                 type, old);
-	if (strcmp(old, buffer_string(&merged)) != 0)
-		add_change(table, changes, " ALTER COLUMN ", duck_cell(columns, at, 0), " TYPE ",
-		           buffer_string(&merged));
+	if (!strcmp(old, buffer_string(&merged)))
+		return 0;
+	add_change(table, changes, " ALTER COLUMN ", duck_cell(columns, at, 0), " TYPE ", buffer_string(&merged));
+	if (strstr(old, "DATE")) {
+		buffer_append(&changes->dates, duck_cell(columns, at, 0), strlen(duck_cell(columns, at, 0)) + 1);
+		changes->date_count++;
+	}
 	return 0;
 }
 
@@ -215,10 +219,13 @@ int table_compare(const struct table *table, const struct duck_rows *columns, co
 	*ret_changes = (struct table_changes){0};
 	buffer_init(&ret_changes->sql, SQL_MAX);
 	buffer_init(&ret_changes->widened, SQL_MAX);
+	buffer_init(&ret_changes->dates, SQL_MAX);
 	for (int64_t i = 0; i < source->row_count; i++)
 		if (compare_column(table, columns, duck_cell(source, i, 0), duck_cell(source, i, 1), ret_changes, err))
 			return -1;
-	return buffer_ok(&ret_changes->sql) && buffer_ok(&ret_changes->widened) ? 0 : error_no_memory(err);
+	return buffer_ok(&ret_changes->sql) && buffer_ok(&ret_changes->widened) && buffer_ok(&ret_changes->dates)
+	               ? 0
+	               : error_no_memory(err);
 }
 
 int table_change(const struct table *table, const struct table_changes *changes, struct error *err)
@@ -231,13 +238,36 @@ int table_change(const struct table *table, const struct table_changes *changes,
 	return 0;
 }
 
+/* After the change. */
+static int read_dates(const struct table *table, const char *column, struct error *err)
+{
+	OWNED_BUFFER struct buffer sql = {0};
+
+	buffer_init(&sql, 65536);
+	buffer_text(&sql, "SELECT bit_xor(hash(");
+	buffer_sql_name(&sql, column);
+	buffer_text(&sql, ")) FROM ");
+	table_append_name(table, &sql);
+	if (duck_exec(table->session->connection, buffer_string(&sql), NULL, err) == 0)
+		return 0;
+	if (!duck_is_about_rows(err->code))
+		return -1;
+	return error_set(err, ERROR_INVALID, 0,
+	                 "column '%s' has timestamps in the message, and the table has dates there that no timestamp "
+	                 "holds, beyond the years 290309 BC to 294247",
+	                 column);
+}
+
 int table_try(const struct table *table, const struct table_changes *changes, struct error *err)
 {
+	const char *date = buffer_string(&changes->dates);
 	int failed;
 
 	if (lake_begin(table->session, err))
 		return -1;
 	failed = table_change(table, changes, err);
+	for (int i = 0; i < changes->date_count && !failed; i++, date += strlen(date) + 1)
+		failed = read_dates(table, date, err);
 	lake_rollback(table->session);
 	return failed;
 }
@@ -334,5 +364,6 @@ void table_changes_release(struct table_changes *changes)
 {
 	buffer_release(&changes->sql);
 	buffer_release(&changes->widened);
-	changes->count = changes->widened_count = 0;
+	buffer_release(&changes->dates);
+	changes->count = changes->widened_count = changes->date_count = 0;
 }

@@ -7,7 +7,8 @@
  * quarantine.
  *
  * Changes are statements, which run in the transaction of the first rows that need them: they commit or vanish with
- * these. They were tried before (table_try), so that one that fails then fails because somebody else was faster.
+ * these. They were tried before (table_try), so that one that fails then fails because somebody else was faster. An
+ * ALTER reads no row: DATE holds years that no TIMESTAMP does, so where dates become timestamps the try reads them all.
  *
  * Columns that were inferred from JSON values change once more: BIGINT becomes DOUBLE. That is safe only for numbers
  * that DOUBLE holds exactly, which the stored ones must be as well: table_widen looks at them and changes the column in
@@ -31,6 +32,8 @@ struct table_changes {
 	int count;
 	struct buffer widened; /* the names of BIGINT columns that are to become DOUBLE, as above */
 	int widened_count;
+	struct buffer dates; /* the names of columns whose dates become timestamps */
+	int date_count;
 };
 
 /* 0, or -1: out of memory. Texts are copied. */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/owned.h"
 #include "lake/fetch.h"
 #include "lake/files.h"
@@ -54,7 +55,7 @@ static int load(void *context, files_loaded *add, void *list, struct error *err)
 	struct stream *stream = context;
 	struct loading loading = {.add = add, .list = list};
 
-	if (files_create(stream->claims, err))
+	if (fault_error(FAULT_FILES_LOAD, err) || files_create(stream->claims, err))
 		return -1;
 	return files_read(stream->claims, &stream->key, load_one, &loading, err);
 }

@@ -115,6 +115,11 @@ void queue_release(struct queue *queue);
 void queue_push(struct queue *queue, struct unit *unit);
 /* True where there is room; false after timeout_ms. */
 bool queue_wait_room(struct queue *queue, int timeout_ms);
+/* The same, without waiting: false where there is room. */
+static inline bool queue_is_full(struct queue *queue)
+{
+	return atomic_load_explicit(&queue->in_flight, memory_order_relaxed) >= queue->bound;
+}
 /* Called by whoever lets go of a message. */
 void queue_bytes_released(struct queue *queue, int64_t bytes);
 

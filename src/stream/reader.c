@@ -85,7 +85,7 @@ static void start_lane(struct stream *stream, const struct lake_lane *claimed)
 	lane->poison = -1;
 	lane->careful_until = 0;
 	lane->paused = false;
-	stream->generations[claimed->partition]++;
+	lane->generation = ++stream->generations[claimed->partition];
 	if (stream->lane_top <= claimed->partition)
 		stream->lane_top = claimed->partition + 1;
 	if (lane->state != LANE_FREE) /* given again without being taken away: the source tried twice */
@@ -219,7 +219,7 @@ static int seek_lane(struct stream *stream, int32_t partition, struct error *err
 	lane->read_next = lane->lake.next_offset;
 	if (stream->files && stream->targets_set)
 		lane->target = INT64_MAX; /* told anew at the end */
-	stream->generations[partition]++;
+	lane->generation = ++stream->generations[partition];
 	pthread_mutex_unlock(&stream->queue.lock);
 	/* Not READING before the source is where the lake is: a message from further ahead would make the offsets
 	 * between look as if they held none. */
@@ -374,8 +374,9 @@ static int poll_once(struct stream *stream, struct error *err)
 	struct message message = {.offset = -1};
 	enum poll_result polled;
 
-	/* Another process reads the files: what would be read here could not be committed. */
-	if (stream->files && stream->lanes[0].state == LANE_CONFLICTED) {
+	/* Another process reads the files: what would be read here could not be committed. Or the seek has failed: the
+	 * source is not where the lake is, and the next file would come to be at a wrong offset. */
+	if (stream->files && (stream->lanes[0].state == LANE_CONFLICTED || stream->lanes[0].state == LANE_SEEKING)) {
 		clock_sleep_ms(POLL_MS);
 		return take_flush(stream, err);
 	}
@@ -397,7 +398,8 @@ static int poll_once(struct stream *stream, struct error *err)
 	return 0;
 }
 
-/* Up to the end of a unit: to look at everything else after each small message would cost more than the message. */
+/* Up to the end of a unit: to look at everything else after each small message would cost more than the message. Where
+ * lanes take turns each message ends a unit and begins one, so the bound is looked at as well. */
 static int poll_unit(struct stream *stream, struct error *err)
 {
 	for (int i = 0; i < POLL_MESSAGES; i++) {
@@ -405,7 +407,7 @@ static int poll_unit(struct stream *stream, struct error *err)
 			stream->now_us = clock_wall_ms() * 1000;
 		if (poll_once(stream, err) || (i % 16 == 15 && take_flush_old(stream, err)))
 			return -1;
-		if (!stream->gathered)
+		if (!stream->gathered || queue_is_full(&stream->queue))
 			break;
 	}
 	return 0;

@@ -32,6 +32,9 @@ struct lane {
 	enum lane_state state;
 	struct lake_lane lake; /* what the lake holds, as this owner believes */
 	int64_t read_next; /* the next offset expected from the source (reader thread) */
+	/* Of what is read since the lane became READING (reader thread). Where the committer has raised generations[]
+	 * since, what is made of the message that the reader is at is stale from the start. */
+	uint64_t generation;
 	bool paused; /* in the source, for memory (reader thread) */
 	int64_t target; /* finish: commit up to here; -1: no target; INT64_MAX: not known yet */
 	int64_t low; /* the topic's oldest offset when the target was set */

@@ -32,7 +32,7 @@ static struct unit *unit_new(struct stream *stream, int32_t partition, int64_t t
 	if (!unit)
 		return NULL;
 	unit->lane = partition;
-	unit->generation = stream->generations[partition];
+	unit->generation = lane->generation;
 	unit->from = lane->read_next;
 	unit->to = lane->read_next = to;
 	return unit;
@@ -250,7 +250,7 @@ static int take_json(struct stream *stream, struct message *message, struct erro
 		return take_refused(stream, message, reason, err);
 	/* What was gathered is of another lane, or of another time of this one; or this message must stand alone. */
 	if (unit &&
-	    (unit->lane != message->partition || unit->generation != stream->generations[message->partition] ||
+	    (unit->lane != message->partition || unit->generation != stream->lanes[message->partition].generation ||
 	     stream->lanes[message->partition].careful_until > message->offset) &&
 	    take_flush(stream, err))
 		return -1;

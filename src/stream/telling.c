@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/buffer.h"
+
 #define OTHERS "other reasons"
 
 /* "line 1, byte 0: id is missing" -> "line N, byte N: id is missing" */
@@ -17,14 +19,8 @@ static void kind_of(const char *reason, char kind[TELLING_KIND_SIZE])
 		else if (c == reason || !isdigit((unsigned char)c[-1]))
 			kind[size++] = 'N';
 	}
-	/* No part of a UTF-8 character at the end. */
-	if (size == TELLING_KIND_SIZE - 1) {
-		while (size && ((unsigned char)kind[size - 1] & 0xC0) == 0x80)
-			size--;
-		if (size && (unsigned char)kind[size - 1] >= 0xC0)
-			size--;
-	}
 	kind[size] = 0;
+	text_end_whole(kind);
 }
 
 static struct told_kind *find(struct telling *telling, const char *kind)

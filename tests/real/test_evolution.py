@@ -74,6 +74,49 @@ def test_what_does_not_widen_is_quarantined(kafka, make_lake, backend):
     assert answer["passed"] and answer["table_rows"] == 6
 
 
+@pytest.mark.parametrize("backend", support.BACKENDS)
+def test_dates_that_no_timestamp_holds(kafka, make_lake, backend):
+    """A DATE of the year 295495 stays readable: the column, or the one inside, does not become a TIMESTAMP."""
+    topic = kafka.topic()
+    producer = kafka.producer()
+    lake = make_lake(backend, kafka.address, topic)
+    inside, far = pa.struct([("d", pa.date32())]), pa.scalar(107208000, pa.int32()).cast(pa.date32())
+    send(producer, topic, d=(pa.date32(), far, None), e=(pa.date32(), 1, 2), p=(inside, {"d": 1}, {"d": far}))
+    noon = datetime.datetime(2026, 2, 1, 12)
+    send(producer, topic, d=(pa.timestamp("us"), noon, None))
+    send(producer, topic, p=(pa.struct([("d", pa.timestamp("us"))]), {"d": noon}, None))
+    send(producer, topic, e=(pa.timestamp("us"), noon, None))
+    producer.flush()
+    lake.once()
+    assert columns_of(lake) == {"d": "DATE", "e": "TIMESTAMP", "p": "STRUCT(d DATE)"}
+    assert lake.read("SELECT count(d), count(e), max(d - DATE '1970-01-01'), max(p.d - DATE '1970-01-01') FROM lake.events") == [
+        (1, 3, 107208000, 107208000)]
+    found = [(row["offset"], row["reason"]) for row in lake.quarantine()]
+    assert [offset for offset, _ in found] == [1, 2]
+    if backend == "file":  # whose ALTER changes the values themselves, and says so
+        assert all(reason.startswith("Conversion Error: ") for _, reason in found), found
+    else:
+        assert found == [(offset, f"column '{name}' has timestamps in the message, and the table has dates there that no timestamp "
+                                  "holds, beyond the years 290309 BC to 294247") for offset, name in [(1, "d"), (2, "p")]]
+    assert lake.verify(topic=True)["passed"]
+
+
+@pytest.mark.parametrize("cut", range(3))
+def test_a_long_name_of_wide_characters_in_a_reason(kafka, make_lake, cut):
+    """Wherever it is cut, the reason and those beside it can be read."""
+    topic = kafka.topic()
+    producer = kafka.producer()
+    lake = make_lake("sqlite", kafka.address, topic)
+    name = "a" * cut + "漢" * 200
+    bad = pa.StringArray.from_buffers(1, pa.py_buffer(b"\x00\0\0\0\x01\0\0\0"), pa.py_buffer(b"\xff"))
+    producer.raw(topic, support.ipc(pa.RecordBatch.from_arrays([bad], [name])))
+    producer.raw(topic, b"no Arrow")
+    producer.flush()
+    lake.once()
+    reasons = [row["reason"] for row in lake.quarantine()]
+    assert len(reasons) == 2 and "漢" * 40 in reasons[0], reasons
+
+
 @pytest.mark.parametrize("first, second", [("uint64", "int64"), ("int64", "uint64")])
 @pytest.mark.parametrize("backend", support.BACKENDS)
 def test_signed_and_unsigned_numbers_stay_exact(kafka, make_lake, backend, first, second):

@@ -495,6 +495,17 @@ def test_errors_at_every_point(make_files, backend):
     assert len(files.lake.quarantine()) == 5
 
 
+@pytest.mark.parametrize("load", [2, 3])
+def test_the_lake_does_not_answer_on_the_way_back(make_files, load):
+    """A commit fails in the middle of a file, and so does the question where to go on: no other file is read meanwhile."""
+    files = make_files(max_bytes="1Mi", freshness="100ms")
+    rows = [json.dumps({"seq": i, "text": "x" * 500}) for i in range(30000)]
+    for name, part in (("a", rows[:29000]), ("b", rows[29000:29005]), ("c", rows[29005:])):
+        files.path(f"{name}.json").write_text("\n".join(part) + "\n")
+    files.lake.once(faults=f"commit.before:2:error,files.load:{load}:error")
+    files.assert_seqs(range(30000))
+
+
 @pytest.mark.heavy
 @pytest.mark.parametrize("backend", support.places("sqlite", all=BACKENDS))
 def test_kill_at_random_times(make_files, rng, backend):

@@ -89,6 +89,19 @@ def test_no_id_is_rounded(kafka, make_lake, backend):
     assert answer["passed"] and answer["table_rows"] == 7
 
 
+@pytest.mark.parametrize("backend", ["sqlite", "postgres"])
+def test_a_time_before_the_first_timestamp(kafka, make_lake, backend):
+    """No 64 bits of milliseconds too few: where files are published rather than inserted it would stop the stream."""
+    topic = kafka.topic()
+    producer = kafka.producer()
+    lake = json_lake(make_lake, backend, kafka, topic, {"columns": [{"name": "at", "type": "epoch_ms"}, {"name": "s", "type": "epoch_s"}]})
+    send(producer, topic, {"at": -9223372022400000}, {"at": -9223372022400001}, {"at": -9223372036854775}, {"s": -9223372022401}, {"s": 1})
+    lake.once()
+    assert lake.read("SELECT count(\"at\"), count(s) FROM lake.events") == [(1, 1)]
+    assert [q["offset"] for q in lake.quarantine()] == [1, 2, 3]
+    assert lake.verify(topic=True)["passed"]
+
+
 def replayed(lake, expect=support.DONE):
     done = support.tarn("quarantine", "replay", str(lake.manifest), "--all", "--format", "json", environment=lake.environment,
                         folder=lake.folder)

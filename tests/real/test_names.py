@@ -36,3 +36,22 @@ def test_a_table_that_is_there_by_another_case(folder, request, backend):
     con = support.attach(target, "(READ_ONLY)")
     assert con.execute("SELECT n, more1, more2 FROM lake.events ORDER BY n").fetchall() == [(1, "x", None), (2, None, "x")]
     con.close()
+
+
+@pytest.mark.parametrize("backend", places("postgres", all=["sqlite", "postgres", "duckdb"]))
+def test_a_folder_that_is_named_as_a_column_is(folder, request, backend):
+    """DuckLake would take env of .../env=prod/... for the column, whatever the file has."""
+    settings = {"type": backend, "path": "catalog"}
+    if backend == "postgres":
+        postgres = request.getfixturevalue("postgres")
+        settings = {"type": backend, "connection": postgres.connection(postgres.database())}
+    (folder / "in").mkdir()
+    (folder / "in" / "1.json").write_text('{"id": 1, "env": "dev"}\n{"id": 2, "env": "test"}\n{"id": 3}\n')
+    (folder / "tarn.yaml").write_text(yaml.safe_dump_all([
+        API | {"kind": "DuckLakeCatalog", "metadata": {"name": "main"}, "spec": {"backend": settings, "dataPath": "data/env=prod/id=x"}},
+        API | {"kind": "DuckLakeStream", "metadata": {"name": "s"}, "spec": {
+            "table": "events", "format": "json", "source": {"files": "in/*.json", "settle": "0s"}}}]))
+    done = support.tarn("run", "tarn.yaml", "--once", folder=folder, timeout_s=40)
+    assert done.returncode == support.DONE, done.stderr
+    found = support.tarn("query", "tarn.yaml", "--format", "csv", "SELECT id, env FROM events ORDER BY id", folder=folder)
+    assert found.stdout.split() == ["id,env", "1,dev", "2,test", "3,"], found

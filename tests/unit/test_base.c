@@ -12,7 +12,7 @@
 static void an_error_is_wrapped_and_cut_not_overrun(void)
 {
 	struct error err = {0};
-	char longer[600];
+	char longer[600], wide[1024];
 
 	CHECK_INT(error_set(&err, ERROR_CORRUPT, 7, "byte %d", 12), -1);
 	error_wrap(&err, "stream %s", "events");
@@ -23,6 +23,19 @@ static void an_error_is_wrapped_and_cut_not_overrun(void)
 	error_wrap(&err, "%s", longer);
 	CHECK_INT(strlen(err.message), sizeof err.message - 1);
 	CHECK_INT(error_set(NULL, ERROR_FATAL, 0, "nobody listens"), -1);
+	for (size_t i = 0; i < sizeof wide; i++)
+		wide[i] = "\xe6\xbc\xa2"[i % 3];
+	wide[sizeof wide - 1] = 0;
+	/* Nor is a character cut in two, wherever the room ends. */
+	for (int i = 0; i < 4; i++) {
+		error_set(&err, ERROR_INVALID, 0, "%.*s%s", i, "abc", wide);
+		CHECK(text_is_utf8(err.message, strlen(err.message)));
+		CHECK(strlen(err.message) + 3 >= sizeof err.message - 1);
+		error_wrap(&err, "%.*s%s", i, "abc", wide);
+		CHECK(text_is_utf8(err.message, strlen(err.message)));
+		error_set(&err, ERROR_INVALID, 0, "%s", "\xe6\xbc\xa2");
+		CHECK_TEXT(err.message, "\xe6\xbc\xa2");
+	}
 }
 
 static void a_buffer_fails_at_its_maximum_and_stays_failed(void)

@@ -1,5 +1,6 @@
 /* A statement that runs through the pending interface fails as it does without: same type, same words. */
 #include "base/log.h"
+#include "base/owned.h"
 #include "check.h"
 #include "lake/duck.h"
 
@@ -74,8 +75,28 @@ static void no_half_of_a_secret_is_told(void)
 	duck_close(duck);
 }
 
+/* DuckDB would take it, and nobody could read the file that it comes to be in. */
+static void foreign_bytes_are_not_appended(void)
+{
+	struct error err = {0};
+	struct duck *duck = duck_open(NULL, NULL, 0, &err);
+	struct duck_connection *connection = duck_connect(duck, &err);
+	struct duck_appender *appender;
+	OWNED_DUCK_ROWS struct duck_rows rows = {0};
+
+	CHECK_INT(duck_exec(connection, "CREATE TABLE t (a VARCHAR)", NULL, &err), 0);
+	appender = duck_appender_open(connection, NULL, NULL, "t", &err);
+	duck_append_text(appender, "caf\xc3\xa9 \xff, \xe6\xbc");
+	CHECK_INT(duck_append_row(appender, &err), 0);
+	CHECK_INT(duck_appender_finish(appender, &err), 0);
+	CHECK_INT(duck_query(connection, "FROM t", &rows, &err), 0);
+	CHECK_TEXT(duck_cell(&rows, 0, 0), "caf\xc3\xa9 ?, ??");
+	duck_disconnect(connection);
+	duck_close(duck);
+}
+
 int main(int argc, char **argv)
 {
 	return CHECK_MAIN(argc, argv, TEST(long_statements_fail_alike), TEST(words_of_the_user_tell_nothing),
-	                  TEST(no_half_of_a_secret_is_told));
+	                  TEST(no_half_of_a_secret_is_told), TEST(foreign_bytes_are_not_appended));
 }

@@ -183,7 +183,7 @@ static struct stream_status status_now(void)
 	return status;
 }
 
-static bool begin(void)
+static bool begin_with(bool both)
 {
 	struct stream_options options = {.open_source = open_topic};
 	struct error err = {0};
@@ -193,11 +193,17 @@ static bool begin(void)
 	memcpy(payload + sizeof payload - 2, "\"}", 2);
 	memset(&topic, 0, sizeof topic);
 	topic.slow = topic.given[0] = true;
+	topic.given[1] = both;
 	topic.mute_after = INT_MAX;
 	if (!lake_place_open(&place, BACKEND_SQLITE, 0))
 		return false;
 	stream = stream_start(&spec, place.lake, &options, &err);
 	return stream != NULL;
+}
+
+static bool begin(void)
+{
+	return begin_with(false);
 }
 
 /* The lake answers again: how many messages are committed, of all? */
@@ -235,6 +241,20 @@ static void a_lane_that_comes_while_the_others_are_paused(void)
 	CHECK(first);
 	CHECK(second);
 	CHECK(in_flight < stream_memory(&spec).queue * 3 / 2);
+}
+
+/* Each message ends a unit of the other lane's and begins one, so there is always one that is gathered. */
+static void lanes_that_take_turns_are_held_at_the_bound(void)
+{
+	int64_t in_flight;
+	bool both;
+
+	CHECK(begin_with(true));
+	both = becomes_true(&topic.paused[0]) && becomes_true(&topic.paused[1]);
+	in_flight = status_now().in_flight;
+	CHECK_INT(end(), LANES * MESSAGES);
+	CHECK(both);
+	CHECK(in_flight < stream_memory(&spec).queue + (int64_t)(4 * MESSAGE_BYTES));
 }
 
 /* Those that were paused before the one that could not be go on again. */
@@ -332,6 +352,7 @@ int main(int argc, char **argv)
 	log_init(true, LOG_ERROR, false);
 	return CHECK_MAIN(argc, argv, TEST(one_message_may_take_as_much_as_the_stream),
 	                  TEST(a_lane_that_comes_while_the_others_are_paused), TEST(a_lane_that_cannot_be_paused),
-	                  TEST(what_is_not_confirmed_waits), TEST(what_was_queued_before_a_question_needs_no_other),
+	                  TEST(lanes_that_take_turns_are_held_at_the_bound), TEST(what_is_not_confirmed_waits),
+	                  TEST(what_was_queued_before_a_question_needs_no_other),
 	                  TEST(another_topic_by_the_same_name_ends_it));
 }
