@@ -11,6 +11,8 @@
 #include "batch/json_private.h"
 
 #define EXACT_DIGITS 15 /* so many a double holds whatever they are */
+#define DECIMAL_DIGITS 38 /* so many the widest decimal has, and an __int128 holds */
+#define EXPONENT_MAX (INT64_C(1) << 40) /* beyond it a number of any size is 0, or too large */
 
 const char *json_name(yyjson_val *value)
 {
@@ -167,45 +169,65 @@ static bool short_decimal(const char *text, size_t size, int precision, int scal
 	return true;
 }
 
+/* An 'e', a sign or none, and digits; false: it is none. */
+static bool parse_exponent(const char *text, const char *end, int64_t *ret_exponent)
+{
+	bool negative = text + 1 < end && text[1] == '-';
+
+	*ret_exponent = 0;
+	text += negative || (text + 1 < end && text[1] == '+') ? 2 : 1;
+	if (text >= end)
+		return false;
+	for (; text < end; text++) {
+		if (*text < '0' || *text > '9')
+			return false;
+		if (*ret_exponent < EXPONENT_MAX)
+			*ret_exponent = *ret_exponent * 10 + (*text - '0');
+	}
+	if (negative)
+		*ret_exponent = -*ret_exponent;
+	return true;
+}
+
 /* Digits, at most one point, and an exponent, as the digits before 10^-scale. False where that is not exact. */
 static bool parse_decimal(const char *text, size_t size, int precision, int scale, __int128 *ret_units)
 {
 	const char *end = text + size;
 	bool negative = size && *text == '-', point = false, any = false;
-	int left = scale, digits = 0;
+	int64_t left = scale, digits = 0, zeros = 0, exponent = 0; /* zeros: not in units until another digit follows */
 	__int128 units = 0;
-	long exponent = 0;
 
 	for (text += negative; text < end && *text != 'e' && *text != 'E'; text++) {
 		if (*text == '.' && !point) {
 			point = true;
 			continue;
 		}
-		if (*text < '0' || *text > '9' || (units && ++digits > 37))
+		if (*text < '0' || *text > '9')
 			return false;
-		units = units * 10 + (*text - '0');
 		left -= point;
 		any = true;
+		zeros++;
+		if (*text == '0')
+			continue;
+		digits = units ? digits + zeros : 1;
+		if (digits > DECIMAL_DIGITS)
+			return false;
+		for (; zeros; zeros--)
+			units *= 10;
+		units += *text - '0';
 	}
-	if (!any)
+	if (!any || (text < end && !parse_exponent(text, end, &exponent)))
 		return false;
-	if (text < end) {
-		char *stop;
-
-		exponent = strtol(text + 1, &stop, 10);
-		if (stop != end || stop == text + 1 || exponent < -1000 || exponent > 1000)
-			return false;
-	}
-	for (left += (int)exponent; units && left < 0; left++, units /= 10)
-		if (units % 10)
-			return false;
-	for (digits = 0; units && left > 0; left--, units *= 10)
-		if (++digits > 38 || units > ((__int128)1 << 120))
-			return false;
+	*ret_units = 0;
+	if (!units)
+		return true;
+	left += zeros + exponent;
+	if (left < 0 || digits + left > precision)
+		return false;
+	for (; left; left--)
+		units *= 10;
 	*ret_units = negative ? -units : units;
-	for (digits = 0; units; units /= 10)
-		digits++;
-	return digits <= precision;
+	return true;
 }
 
 /* ---- where a value stands */

@@ -76,10 +76,23 @@ static void other_numbers(void)
 	CHECK_HAS(value("decimal(38,0)", "100000000000000000000000000000000000000"),
 	          "not a number with as many digits");
 	CHECK_HAS(value("decimal(38,0)", "1e38"), "not a number with");
+	/* All that 38 digits hold, however many zeros say so. */
+	CHECK_TEXT(value("decimal(38,2)", "200000000000000000000000000000000000"),
+	           "x=1084202172485504434:137479910280134656");
+	CHECK_TEXT(value("decimal(38,2)", "-9.99999999999999999999999999999999999990e35"),
+	           "x=-5421010862427522171:17759344522308878337");
+	CHECK_TEXT(value("decimal(38,38)", "0.99999999999999999999999999999999999999"),
+	           "x=5421010862427522170:687399551400673279");
+	CHECK_HAS(value("decimal(38,2)", "1000000000000000000000000000000000000"), "not a number with");
+	CHECK_HAS(value("decimal(38,2)", "99999999999999999999999999999999999999"), "not a number with");
+	CHECK_TEXT(value("decimal(10,2)", "0.00000000000000000000000000000000000000000000000001e50"), "x=0:100");
+	CHECK_TEXT(value("decimal(10,2)", "1.20000000000000000000000000000000000000000000000000"), "x=0:120");
+	CHECK_TEXT(value("decimal(10,2)", "-0e99999999999999999999"), "x=0:0");
 	CHECK_HAS(value("decimal(10,2)", "12.345"), "not a number with");
 	CHECK_HAS(value("decimal(10,2)", "123456789.00"), "not a number with");
 	for (const char *const *text = (const char *const[]){"\"\"", "\"-\"", "\".\"", "\"e5\"", "\"1e\"", "\"1.2.3\"",
-	                                                     "\"0x10\"", "\"1e99999999999\"", "[1]", NULL};
+	                                                     "\"0x10\"", "\"1e99999999999\"", "\"1e 2\"", "\"1e+\"",
+	                                                     "\"1e--2\"", "1e-99999999999999999999", "[1]", NULL};
 	     *text; text++)
 		CHECK_HAS(value("decimal(10,2)", *text), "not a number with");
 	CHECK_TEXT(value("decimal(0,0)", "1"), "no such type");
