@@ -145,13 +145,14 @@ static inline bool json_is_space(char c)
 }
 
 /* Appends the value as the column's type; false (and nothing was appended) where it is not of it. column NULL: the
- * value is checked alone. ret_number: what was read as a number, NAN where nothing was. */
-bool json_put(struct growing *column, const struct json_column *rule, const struct place *place, double *ret_number);
+ * value is checked alone. ret_number: what was read as a number, whole ones exactly; NAN where nothing was. */
+bool json_put(struct growing *column, const struct json_column *rule, const struct place *place,
+              long double *ret_number);
 /* The number of a raw value; false where no DOUBLE holds it. */
 bool json_number(yyjson_val *value, double *ret_number);
 /* Digits with or without '-' before them. */
 bool json_is_whole(yyjson_val *value);
-/* A raw value that is a whole number of 64 bits, also written as 5.0 or 1e3 where that is exact. */
+/* A raw value that is a whole number of 64 bits, also written as 5.0 or 1e3. */
 bool json_whole(yyjson_val *value, int64_t *ret_whole);
 /* A whole number, written as such, that DOUBLE does not hold exactly. */
 bool json_is_rounded(yyjson_val *value);

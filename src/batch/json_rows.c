@@ -66,7 +66,8 @@ static bool is_allowed(const struct cell *cell, yyjson_val *value)
 	return false;
 }
 
-static bool is_within(const struct json_column *rule, double number)
+/* A long double holds each whole number of 64 bits: none is rounded to its bound. */
+static bool is_within(const struct json_column *rule, long double number)
 {
 	return !(rule->has_minimum && number < rule->minimum) && !(rule->has_maximum && number > rule->maximum);
 }
@@ -156,13 +157,15 @@ static bool widen(struct json_decoder *decoder, struct cell *cell)
 }
 
 /* Of a value that was put: number is NAN where it was read as none. */
-static int check_range(struct json_decoder *decoder, const struct cell *cell, yyjson_val *value, double number,
+static int check_range(struct json_decoder *decoder, const struct cell *cell, yyjson_val *value, long double number,
                        struct error *err)
 {
 	const struct json_column *rule = &cell->rule;
+	double nearest;
 
-	if ((rule->has_minimum || rule->has_maximum) && (!isnan(number) || json_number(value, &number)) &&
-	    !is_within(rule, number))
+	if ((rule->has_minimum || rule->has_maximum) && isnan(number) && json_number(value, &nearest))
+		number = nearest;
+	if (!isnan(number) && !is_within(rule, number))
 		return out_of_range(decoder, rule, value, err);
 	if (cell->allowed && !is_allowed(cell, value))
 		return not_allowed(decoder, rule, value, err);
@@ -175,7 +178,7 @@ static int fill_cell(struct json_decoder *decoder, struct cell *cell, struct err
 	const struct json_column *rule = &cell->rule;
 	struct place place = cell->place;
 	yyjson_val *value = place.value;
-	double number;
+	long double number;
 
 	if (!value || yyjson_is_null(value)) {
 		grow_null(data);

@@ -90,37 +90,6 @@ bool json_is_rounded(yyjson_val *value)
 	       memcmp(nearest, yyjson_get_raw(value), size) != 0;
 }
 
-/* Whole numbers, also written as 5.0 or 1e3 where that is exact. */
-static bool parse_whole(yyjson_val *value, int64_t minimum, int64_t maximum, int64_t *ret_whole)
-{
-	const char *text = yyjson_get_raw(value);
-	size_t size = yyjson_get_len(value);
-	bool negative = *text == '-';
-	__int128 whole = 0;
-	double number;
-
-	if (!json_is_whole(value)) {
-		if (!json_number(value, &number) || number != trunc(number) || fabs(number) > (double)JSON_EXACT_MAX)
-			return false;
-		whole = (int64_t)number;
-	} else {
-		if (size > 20)
-			return false;
-		for (size_t i = negative; i < size; i++)
-			whole = whole * 10 + (text[i] - '0');
-		whole = negative ? -whole : whole;
-	}
-	if (whole < minimum || whole > maximum)
-		return false;
-	*ret_whole = (int64_t)whole;
-	return true;
-}
-
-bool json_whole(yyjson_val *value, int64_t *ret_whole)
-{
-	return parse_whole(value, INT64_MIN, INT64_MAX, ret_whole);
-}
-
 /* Up to 18 digits and a point: all fits 64 bits. False: parse_decimal has the last word. */
 static bool short_decimal(const char *text, size_t size, int precision, int scale, __int128 *ret_units)
 {
@@ -230,6 +199,36 @@ static bool parse_decimal(const char *text, size_t size, int precision, int scal
 	return true;
 }
 
+/* Whole numbers, also written as 5.0 or 1e3. */
+static bool parse_whole(yyjson_val *value, int64_t minimum, int64_t maximum, int64_t *ret_whole)
+{
+	const char *text = yyjson_get_raw(value);
+	size_t size = yyjson_get_len(value);
+	bool negative = *text == '-';
+	__int128 whole = 0;
+
+	if (!json_is_whole(value)) {
+		/* By its digits: a double would round those beyond 2^53, and a small fraction to none. */
+		if (!parse_decimal(text, size, DECIMAL_DIGITS, 0, &whole))
+			return false;
+	} else {
+		if (size > 20)
+			return false;
+		for (size_t i = negative; i < size; i++)
+			whole = whole * 10 + (text[i] - '0');
+		whole = negative ? -whole : whole;
+	}
+	if (whole < minimum || whole > maximum)
+		return false;
+	*ret_whole = (int64_t)whole;
+	return true;
+}
+
+bool json_whole(yyjson_val *value, int64_t *ret_whole)
+{
+	return parse_whole(value, INT64_MIN, INT64_MAX, ret_whole);
+}
+
 /* ---- where a value stands */
 
 const char *json_place_begin(const char *key, yyjson_val *name, yyjson_val *member)
@@ -257,14 +256,14 @@ size_t json_place_size(const char *begin, const char *next)
 /* ---- by the type of the column */
 
 static bool put_whole(struct growing *column, yyjson_val *value, int64_t minimum, int64_t maximum, int64_t unit_us,
-                      double *ret_number)
+                      long double *ret_number)
 {
 	int64_t whole;
 	int32_t narrow;
 
 	if (!yyjson_is_raw(value) || !parse_whole(value, minimum / unit_us, maximum / unit_us, &whole))
 		return false;
-	*ret_number = (double)whole;
+	*ret_number = whole;
 	whole *= unit_us;
 	narrow = (int32_t)whole;
 	if (column && column->width == sizeof narrow)
@@ -274,7 +273,8 @@ static bool put_whole(struct growing *column, yyjson_val *value, int64_t minimum
 	return true;
 }
 
-static bool put_decimal(struct growing *column, const struct json_column *rule, yyjson_val *value, double *ret_number)
+static bool put_decimal(struct growing *column, const struct json_column *rule, yyjson_val *value,
+                        long double *ret_number)
 {
 	const char *text = yyjson_is_raw(value) ? yyjson_get_raw(value) : yyjson_get_str(value);
 	size_t size = yyjson_get_len(value);
@@ -331,7 +331,8 @@ static bool put_json(struct growing *column, const struct place *place)
 	return true;
 }
 
-bool json_put(struct growing *column, const struct json_column *rule, const struct place *place, double *ret_number)
+bool json_put(struct growing *column, const struct json_column *rule, const struct place *place,
+              long double *ret_number)
 {
 	yyjson_val *value = place->value;
 	double number;

@@ -44,6 +44,22 @@ static void whole_numbers(void)
 	CHECK_TEXT(value("bigint", "-9223372036854775808"), "x=-9223372036854775808");
 	CHECK_TEXT(value("bigint", "5.0"), "x=5");
 	CHECK_TEXT(value("bigint", "12e2"), "x=1200");
+	/* By the digits, whatever a double would make of them. */
+	CHECK_TEXT(value("bigint", "9007199254740993.0"), "x=9007199254740993");
+	CHECK_TEXT(value("bigint", "-9223372036854775808.000000000000000000000000"), "x=-9223372036854775808");
+	CHECK_TEXT(value("bigint", "9.223372036854775807e18"), "x=9223372036854775807");
+	CHECK_TEXT(value("bigint", "1000000000000000000000000000000000000000000000000e-47"), "x=10");
+	CHECK_TEXT(value("bigint", "0e400"), "x=0");
+	CHECK_TEXT(value("epoch_ms", "1700000000000.0"), "x=1700000000000000");
+	CHECK_TEXT(value("integer", "2.147483647e9"), "x=2147483647");
+	for (const char *const *text =
+	             (const char *const[]){"4503599627370497.25", "1.00000000000000000001", "1e-400", "-1e-400",
+	                                   "9223372036854775808.0", "1e19", "9007199254740992.5", NULL};
+	     *text; text++) {
+		CHECK_HAS(value("bigint", *text), "not a whole number of 64 bits");
+		CHECK_HAS(value("integer", *text), "not a whole number of 32 bits");
+		CHECK_HAS(value("epoch_s", *text), "not seconds since 1970");
+	}
 	CHECK_HAS(value("bigint", "9223372036854775808"),
 	          "x is a number (9223372036854775808), not a whole number of 64");
 	CHECK_HAS(value("bigint", "123456789012345678901234567890"), "not a whole number");
