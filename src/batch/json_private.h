@@ -181,7 +181,8 @@ enum json_type json_type_of_duckdb(const char *type, int *ret_precision, int *re
 /* ---- json_time.c */
 
 /* ISO 8601 (RFC 3339, section 5.6, also with ' ' for 'T', without seconds, and without a zone, which is UTC then).
- * Digits behind the microseconds are cut. False where the text is none. */
+ * Digits behind the microseconds are cut; a leap second is the first one of the next minute. False where the text is
+ * none. */
 bool json_date(const char *text, size_t size, int32_t *ret_days);
 bool json_time(const char *text, size_t size, int64_t *ret_us);
 

@@ -135,6 +135,17 @@ static void times(void)
 	CHECK_TEXT(value("timestamptz", "\"2023-11-14T17:13:20.123456789-0500\""), "x=1700000000123456");
 	CHECK_TEXT(value("timestamp", "\"2023-11-14T22:13\""), "x=1699999980000000");
 	CHECK_TEXT(value("timestamp", "\"2023-11-14\""), "x=1699920000000000");
+	/* Leap seconds: where a month ends in UTC, and nowhere else. */
+	CHECK_TEXT(value("timestamptz", "\"1990-12-31T23:59:60Z\""), "x=662688000000000");
+	CHECK_TEXT(value("timestamptz", "\"1990-12-31T15:59:60.25-08:00\""), "x=662688000250000");
+	CHECK_TEXT(value("timestamptz", "\"1991-01-01T08:59:60+09:00\""), "x=662688000000000");
+	CHECK_TEXT(value("timestamp", "\"1972-06-30 23:59:60\""), "x=78796800000000");
+	for (const char *const *text =
+	             (const char *const[]){"\"1990-12-31T23:59:60+01:00\"", "\"1990-12-31T23:58:60Z\"",
+	                                   "\"1990-12-30T23:59:60Z\"", "\"1990-12-31T22:59:60Z\"",
+	                                   "\"1990-12-31T23:59:61Z\"", "\"1990-12-31T23:59:6Z\"", NULL};
+	     *text; text++)
+		CHECK_HAS(value("timestamptz", *text), "not a time");
 	for (const char *const *text =
 	             (const char *const[]){"\"2023-11-14T24:00:00Z\"", "\"2023-11-14T22:13:60Z\"",
 	                                   "\"2023-11-14T22:13:20.Z\"", "\"2023-11-14T22:13:20+24:00\"",
