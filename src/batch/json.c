@@ -303,22 +303,26 @@ static void trim(const char **text, const char **end)
 		--*end;
 }
 
-static int read_lines(struct json_decoder *decoder, const char *text, const char *end, int64_t ingested_us,
-                      struct error *err)
+/* start: of the payload, whose lines and bytes are counted; what stands before text is blank. */
+static int read_lines(struct json_decoder *decoder, const char *start, const char *text, const char *end,
+                      int64_t ingested_us, struct error *err)
 {
-	const char *start = text;
+	const char *first = text;
+	int64_t line = 1;
 	size_t at;
 	int failed;
 
-	for (int64_t line = 1; text < end; line++) {
+	for (const char *blank = start; blank < text; blank++)
+		line += *blank == '\n';
+	for (; text < end; line++) {
 		const char *feed = memchr(text, '\n', (size_t)(end - text)), *next = feed ? feed + 1 : end;
 		const char *from = text, *to = feed ? feed : end;
 
-		if (feed || line > 1) /* one line is trimmed already */
+		if (feed || text > first) /* one line is trimmed already */
 			trim(&from, &to);
 		failed = from < to ? read_document(decoder, from, (size_t)(to - from), ingested_us, &at, err) : 0;
 		/* A document over several lines must be the only one. */
-		if (failed > 0 && line == 1 && feed) {
+		if (failed > 0 && text == first && feed) {
 			*err = (struct error){0};
 			from = text;
 			failed = read_document(decoder, text, (size_t)(end - text), ingested_us, &at, err);
@@ -363,7 +367,7 @@ static void restore(struct json_decoder *decoder, const struct before *before)
 int json_add(struct json_decoder *decoder, const uint8_t *payload, size_t size, int64_t ingested_us, struct error *err)
 {
 	static const char mark[] = "\xef\xbb\xbf"; /* of byte order; RFC 8259, section 8.1 */
-	const char *text = (const char *)payload, *end = text + size;
+	const char *start = (const char *)payload, *text = start, *end = start + size;
 	struct before before = {decoder->columns.rows, decoder->columns.count, decoder->cell_count,
 	                        decoder->root.child_count};
 	int failed;
@@ -374,7 +378,7 @@ int json_add(struct json_decoder *decoder, const uint8_t *payload, size_t size, 
 	if (text == end)
 		return error_set(err, ERROR_CORRUPT, 0, "the message is empty");
 	decoder->made = 0;
-	failed = read_lines(decoder, text, end, ingested_us, err);
+	failed = read_lines(decoder, start, text, end, ingested_us, err);
 	if (failed) {
 		restore(decoder, &before);
 		columns_trim(&decoder->columns);

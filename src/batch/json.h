@@ -96,7 +96,8 @@ int json_learn(struct json_decoder *decoder, const char *const *names, const cha
 bool json_has_news(const struct json_decoder *decoder);
 
 /* Adds the rows of one payload. ingested_us: microseconds since 1970, UTC.
- * Errors: CORRUPT (what is wrong, in which line and at which byte), FATAL (memory). */
+ * Errors: CORRUPT (what is wrong, in which line and at which byte of the payload, a mark of byte order and blank lines
+ * among them), FATAL (memory). */
 int json_add(struct json_decoder *decoder, const uint8_t *payload, size_t size, int64_t ingested_us, struct error *err);
 
 /* What was added since the last json_take. Bytes: of values and of the arrays that they will be, about. */

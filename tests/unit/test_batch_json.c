@@ -377,6 +377,15 @@ static void lines(void)
 	CHECK_TEXT(taken(decoder), "a=4 b={} | a=5 b=null");
 	CHECK_HAS(add(decoder, "{\"a\":6}\n{\"a\":7}\n{\"a\":,}\n"), "line 3, byte 21");
 	CHECK_HAS(add(decoder, "{\"a\":8} {\"a\":9}"), "line 1, byte 8");
+	/* Blank lines and a mark of byte order are lines and bytes of the payload. */
+	CHECK_HAS(add(decoder, "\n\n{bad"), "line 3, byte 3: ");
+	CHECK_HAS(add(decoder, "\r\n \n\t{\"a\":1}\n\n {bad"), "line 5, byte 16: ");
+	CHECK_HAS(add(decoder, "\n[1]\n"), "line 2, byte 1: ");
+	CHECK_HAS(add(decoder, "\xef\xbb\xbf{bad"), "line 1, byte 4: ");
+	CHECK_HAS(add(decoder, "\xef\xbb\xbf\n  {bad\n"), "line 2, byte 7: ");
+	CHECK_HAS(add(decoder, "\n\n{\n\"a\":,}"), "line 3, byte 8: ");
+	CHECK_TEXT(add(decoder, "\n\n{\n\"a\":10}\n"), "");
+	CHECK_TEXT(taken(decoder), "a=10 b=null");
 	CHECK_HAS(add(decoder, "{\"a\":8}\n{\"a\":\n9}"), "line 2");
 	CHECK_HAS(add(decoder, "[{\"a\":8}]"), "the document is an array, not an object");
 	CHECK_HAS(add(decoder, "5"), "the document is a number");
