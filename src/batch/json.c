@@ -454,10 +454,21 @@ static void forget_columns(struct json_decoder *decoder)
 {
 	columns_release(&decoder->columns);
 	key_release(&decoder->root);
-	for (int i = 0; i < decoder->cell_count; i++)
+	for (int i = 0; i < decoder->cell_count; i++) {
 		free(decoder->cells[i].allowed);
+		free(decoder->cells[i].table);
+	}
 	free(TAKE(decoder->cells));
 	decoder->cell_count = 0;
+}
+
+/* The column is JSON here and something else in the table, or of times that are not as fine. */
+static int learn_cast(struct cell *cell, const char *type, struct error *err)
+{
+	if ((cell->rule.type != JSON_JSON || !strcmp(type, "JSON")) && json_unit_us(type) == 1)
+		return 0;
+	cell->table = strdup(type);
+	return cell->table ? 0 : error_no_memory(err);
 }
 
 int json_learn(struct json_decoder *decoder, const char *const *names, const char *const *types, int count,
@@ -477,7 +488,8 @@ int json_learn(struct json_decoder *decoder, const char *const *names, const cha
 			continue; /* Tarn's own */
 		rule.type = json_type_of_duckdb(types[i], &rule.precision, &rule.scale);
 		key = key_add(&decoder->root, names[i], strlen(names[i]), err);
-		if (!key || add_keyed(decoder, &rule, key, err))
+		if (!key || add_keyed(decoder, &rule, key, err) ||
+		    learn_cast(&decoder->cells[key->cell], types[i], err))
 			return -1;
 	}
 	return 0;

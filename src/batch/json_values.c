@@ -12,6 +12,8 @@
 
 #define EXACT_DIGITS 15 /* so many a double holds whatever they are */
 #define DECIMAL_DIGITS 38 /* so many the widest decimal has, and an __int128 holds */
+#define CAST_MAX                                                                                                       \
+	INT64_C(1000000000000000) /* of decimal units by a double: rounded twice, they are off by 0.3 at most */
 #define EXPONENT_MAX (INT64_C(1) << 40) /* beyond it a number of any size is 0, or too large */
 
 const char *json_name(yyjson_val *value)
@@ -227,6 +229,18 @@ static bool parse_whole(yyjson_val *value, int64_t minimum, int64_t maximum, int
 bool json_whole(yyjson_val *value, int64_t *ret_whole)
 {
 	return parse_whole(value, INT64_MIN, INT64_MAX, ret_whole);
+}
+
+bool json_casts(yyjson_val *value, int scale)
+{
+	const char *text = yyjson_is_raw(value) ? yyjson_get_raw(value) : yyjson_get_str(value);
+	__int128 units;
+
+	if (!text || (yyjson_is_raw(value) && json_is_whole(value)))
+		return true;
+	if (!parse_decimal(text, yyjson_get_len(value), DECIMAL_DIGITS, scale, &units))
+		return false;
+	return yyjson_is_str(value) || (units < CAST_MAX && units > -CAST_MAX);
 }
 
 /* ---- where a value stands */
