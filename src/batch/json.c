@@ -106,7 +106,8 @@ static int add_own_columns(struct json_decoder *decoder, struct error *err)
 
 /* ---- a document */
 
-static int infer(struct json_decoder *decoder, const char *name, size_t size, yyjson_val *value, struct error *err)
+static int infer(struct json_decoder *decoder, yyjson_val *document, const char *name, size_t size, yyjson_val *value,
+                 struct error *err)
 {
 	struct json_column rule = {.type = JSON_JSON};
 	struct key *key;
@@ -116,6 +117,8 @@ static int infer(struct json_decoder *decoder, const char *name, size_t size, yy
 	if (size == 0 || size > KEY_MAX || memchr(name, 0, size))
 		return error_set(err, ERROR_CORRUPT, 0,
 		                 "a key of %zu bytes cannot be a column: 1 to %d, none of them 0", size, KEY_MAX);
+	if (yyjson_obj_getn(document, name, size) != value) /* that one is null, which makes no column */
+		return error_set(err, ERROR_CORRUPT, 0, "the key '%s' stands there twice", name);
 	if (yyjson_is_bool(value))
 		rule.type = JSON_BOOLEAN;
 	else if (yyjson_is_raw(value))
@@ -192,7 +195,8 @@ static int find_cells(struct json_decoder *decoder, struct key *parent, yyjson_v
 		                : NULL;
 		open = begin ? child->cell : -1;
 		if (child ? hold(decoder, child, member, err) || find_cells(decoder, child, member, err)
-		          : decoder->infers && infer(decoder, yyjson_get_str(name), yyjson_get_len(name), member, err))
+		          : decoder->infers &&
+		                    infer(decoder, value, yyjson_get_str(name), yyjson_get_len(name), member, err))
 			return -1;
 	}
 	if (open >= 0)

@@ -325,6 +325,11 @@ static void a_change_of_type_refuses(void)
 	CHECK_HAS(add(decoder, "{\"\":1}"), "a key of 0 bytes");
 	CHECK_HAS(add(decoder, "{\"x\\u0000y\":1}"), "a key of 3 bytes");
 	CHECK_TEXT(taken(decoder), "a=1");
+	/* Whether the column is known already or not. */
+	CHECK_HAS(add(decoder, "{\"new\":null,\"new\":1}"), "the key 'new' stands there twice");
+	CHECK_HAS(add(decoder, "{\"new\":1,\"new\":null}"), "the key 'new' stands there twice");
+	CHECK_TEXT(add(decoder, "{\"new\":null}\n{\"new\":1}"), "");
+	CHECK_HAS(add(decoder, "{\"new\":null,\"new\":1}"), "the key 'new' stands there twice");
 	json_decoder_free(decoder);
 }
 
