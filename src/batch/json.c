@@ -106,7 +106,8 @@ static int add_own_columns(struct json_decoder *decoder, struct error *err)
 
 /* ---- a document */
 
-static int infer(struct json_decoder *decoder, const char *name, size_t size, yyjson_val *value, struct error *err)
+static int infer(struct json_decoder *decoder, yyjson_val *document, const char *name, size_t size, yyjson_val *value,
+                 struct error *err)
 {
 	struct json_column rule = {.type = JSON_JSON};
 	struct key *key;
@@ -116,6 +117,8 @@ static int infer(struct json_decoder *decoder, const char *name, size_t size, yy
 	if (size == 0 || size > KEY_MAX || memchr(name, 0, size))
 		return error_set(err, ERROR_CORRUPT, 0,
 		                 "a key of %zu bytes cannot be a column: 1 to %d, none of them 0", size, KEY_MAX);
+	if (yyjson_obj_getn(document, name, size) != value) /* that one is null, which makes no column */
+		return error_set(err, ERROR_CORRUPT, 0, "the key '%s' stands there twice", name);
 	if (yyjson_is_bool(value))
 		rule.type = JSON_BOOLEAN;
 	else if (yyjson_is_raw(value))
@@ -192,7 +195,8 @@ static int find_cells(struct json_decoder *decoder, struct key *parent, yyjson_v
 		                : NULL;
 		open = begin ? child->cell : -1;
 		if (child ? hold(decoder, child, member, err) || find_cells(decoder, child, member, err)
-		          : decoder->infers && infer(decoder, yyjson_get_str(name), yyjson_get_len(name), member, err))
+		          : decoder->infers &&
+		                    infer(decoder, value, yyjson_get_str(name), yyjson_get_len(name), member, err))
 			return -1;
 	}
 	if (open >= 0)
@@ -303,22 +307,26 @@ static void trim(const char **text, const char **end)
 		--*end;
 }
 
-static int read_lines(struct json_decoder *decoder, const char *text, const char *end, int64_t ingested_us,
-                      struct error *err)
+/* start: of the payload, whose lines and bytes are counted; what stands before text is blank. */
+static int read_lines(struct json_decoder *decoder, const char *start, const char *text, const char *end,
+                      int64_t ingested_us, struct error *err)
 {
-	const char *start = text;
+	const char *first = text;
+	int64_t line = 1;
 	size_t at;
 	int failed;
 
-	for (int64_t line = 1; text < end; line++) {
+	for (const char *blank = start; blank < text; blank++)
+		line += *blank == '\n';
+	for (; text < end; line++) {
 		const char *feed = memchr(text, '\n', (size_t)(end - text)), *next = feed ? feed + 1 : end;
 		const char *from = text, *to = feed ? feed : end;
 
-		if (feed || line > 1) /* one line is trimmed already */
+		if (feed || text > first) /* one line is trimmed already */
 			trim(&from, &to);
 		failed = from < to ? read_document(decoder, from, (size_t)(to - from), ingested_us, &at, err) : 0;
 		/* A document over several lines must be the only one. */
-		if (failed > 0 && line == 1 && feed) {
+		if (failed > 0 && text == first && feed) {
 			*err = (struct error){0};
 			from = text;
 			failed = read_document(decoder, text, (size_t)(end - text), ingested_us, &at, err);
@@ -363,7 +371,7 @@ static void restore(struct json_decoder *decoder, const struct before *before)
 int json_add(struct json_decoder *decoder, const uint8_t *payload, size_t size, int64_t ingested_us, struct error *err)
 {
 	static const char mark[] = "\xef\xbb\xbf"; /* of byte order; RFC 8259, section 8.1 */
-	const char *text = (const char *)payload, *end = text + size;
+	const char *start = (const char *)payload, *text = start, *end = start + size;
 	struct before before = {decoder->columns.rows, decoder->columns.count, decoder->cell_count,
 	                        decoder->root.child_count};
 	int failed;
@@ -374,7 +382,7 @@ int json_add(struct json_decoder *decoder, const uint8_t *payload, size_t size, 
 	if (text == end)
 		return error_set(err, ERROR_CORRUPT, 0, "the message is empty");
 	decoder->made = 0;
-	failed = read_lines(decoder, text, end, ingested_us, err);
+	failed = read_lines(decoder, start, text, end, ingested_us, err);
 	if (failed) {
 		restore(decoder, &before);
 		columns_trim(&decoder->columns);
@@ -450,10 +458,21 @@ static void forget_columns(struct json_decoder *decoder)
 {
 	columns_release(&decoder->columns);
 	key_release(&decoder->root);
-	for (int i = 0; i < decoder->cell_count; i++)
+	for (int i = 0; i < decoder->cell_count; i++) {
 		free(decoder->cells[i].allowed);
+		free(decoder->cells[i].table);
+	}
 	free(TAKE(decoder->cells));
 	decoder->cell_count = 0;
+}
+
+/* The column is JSON here and something else in the table, or of times that are not as fine. */
+static int learn_cast(struct cell *cell, const char *type, struct error *err)
+{
+	if ((cell->rule.type != JSON_JSON || !strcmp(type, "JSON")) && json_unit_us(type) == 1)
+		return 0;
+	cell->table = strdup(type);
+	return cell->table ? 0 : error_no_memory(err);
 }
 
 int json_learn(struct json_decoder *decoder, const char *const *names, const char *const *types, int count,
@@ -473,7 +492,8 @@ int json_learn(struct json_decoder *decoder, const char *const *names, const cha
 			continue; /* Tarn's own */
 		rule.type = json_type_of_duckdb(types[i], &rule.precision, &rule.scale);
 		key = key_add(&decoder->root, names[i], strlen(names[i]), err);
-		if (!key || add_keyed(decoder, &rule, key, err))
+		if (!key || add_keyed(decoder, &rule, key, err) ||
+		    learn_cast(&decoder->cells[key->cell], types[i], err))
 			return -1;
 	}
 	return 0;

@@ -23,7 +23,9 @@
  *  2. Numbers keep their digits in JSON columns. In others a number that the type does not hold exactly (beyond an
  *     integer's range or a decimal's scale) is of the wrong type; of DOUBLE the nearest one is taken, as everywhere.
  *     But nobody chose the DOUBLE of an inferred column: a whole number, written as such, that it would round is
- *     refused there, and no column becomes DOUBLE over such numbers. Ids would become each other's.
+ *     refused there, and no column becomes DOUBLE over such numbers. Ids would become each other's. So is a value in
+ *     a list, struct or map of the table where DuckDB's cast to it would change a number or a time, and a time that is
+ *     finer than the table's column.
  *  3. Text is UTF-8, checked by yyjson.
  *  4. What one payload makes the process allocate for reading it is at most JSON_ROOM_MAX, and what its rows take
  *     beside its own texts (values with a width, nulls, reasons) at most the rules' made_max: lines of `{}` are small.
@@ -96,7 +98,8 @@ int json_learn(struct json_decoder *decoder, const char *const *names, const cha
 bool json_has_news(const struct json_decoder *decoder);
 
 /* Adds the rows of one payload. ingested_us: microseconds since 1970, UTC.
- * Errors: CORRUPT (what is wrong, in which line and at which byte), FATAL (memory). */
+ * Errors: CORRUPT (what is wrong, in which line and at which byte of the payload, a mark of byte order and blank lines
+ * among them), FATAL (memory). */
 int json_add(struct json_decoder *decoder, const uint8_t *payload, size_t size, int64_t ingested_us, struct error *err);
 
 /* What was added since the last json_take. Bytes: of values and of the arrays that they will be, about. */

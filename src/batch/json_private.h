@@ -2,8 +2,8 @@
  * json_private.h - what the files of the JSON decoder share; nothing outside batch/ includes it.
  *
  * The path of a payload: json.c (lines, documents) -> json_plain.c or yyjson's tree, and json_keys.c (keys to columns)
- * -> json_rows.c (rules) -> json_values.c (a value as its column's type) -> json_columns.c (columns that grow, and
- * leave as arrays by slice.c).
+ * -> json_rows.c (rules) -> json_nested.c (what DuckDB's cast would change) -> json_values.c (a value as its column's
+ * type) -> json_columns.c (columns that grow, and leave as arrays by slice.c).
  */
 #ifndef TARN_BATCH_JSON_PRIVATE_H
 #define TARN_BATCH_JSON_PRIVATE_H
@@ -145,16 +145,20 @@ static inline bool json_is_space(char c)
 }
 
 /* Appends the value as the column's type; false (and nothing was appended) where it is not of it. column NULL: the
- * value is checked alone. ret_number: what was read as a number, NAN where nothing was. */
-bool json_put(struct growing *column, const struct json_column *rule, const struct place *place, double *ret_number);
+ * value is checked alone. ret_number: what was read as a number, whole ones exactly; NAN where nothing was. */
+bool json_put(struct growing *column, const struct json_column *rule, const struct place *place,
+              long double *ret_number);
 /* The number of a raw value; false where no DOUBLE holds it. */
 bool json_number(yyjson_val *value, double *ret_number);
 /* Digits with or without '-' before them. */
 bool json_is_whole(yyjson_val *value);
-/* A raw value that is a whole number of 64 bits, also written as 5.0 or 1e3 where that is exact. */
+/* A raw value that is a whole number of 64 bits, also written as 5.0 or 1e3. */
 bool json_whole(yyjson_val *value, int64_t *ret_whole);
 /* A whole number, written as such, that DOUBLE does not hold exactly. */
 bool json_is_rounded(yyjson_val *value);
+/* DuckDB's cast of JSON to a decimal gives the very number: a double is between, but for whole numbers and texts. True
+ * of what is neither a number nor a text. */
+bool json_casts(yyjson_val *value, int scale);
 
 /* ---- json_plain.c */
 
@@ -177,10 +181,27 @@ const char *json_type_right(enum json_type type);
  * cast whatever JSON holds. precision and scale are of JSON_DECIMAL. */
 enum json_type json_type_of_duckdb(const char *type, int *ret_precision, int *ret_scale);
 
+/* Microseconds that a column of that type tells apart. */
+int64_t json_unit_us(const char *type);
+
+/* ---- json_nested.c */
+
+#define JSON_LEAF_SIZE 64
+
+/* What DuckDB's cast would change, and the type that it would be cast to. */
+struct json_misfit {
+	yyjson_val *value;
+	char type[JSON_LEAF_SIZE];
+};
+
+/* DuckDB's cast of the JSON value to the type changes no number and no time in it, or fails. */
+bool json_fits_table(const char *type, yyjson_val *value, struct json_misfit *ret_misfit);
+
 /* ---- json_time.c */
 
 /* ISO 8601 (RFC 3339, section 5.6, also with ' ' for 'T', without seconds, and without a zone, which is UTC then).
- * Digits behind the microseconds are cut. False where the text is none. */
+ * Digits behind the microseconds are cut; a leap second is the first one of the next minute. False where the text is
+ * none. */
 bool json_date(const char *text, size_t size, int32_t *ret_days);
 bool json_time(const char *text, size_t size, int64_t *ret_us);
 
@@ -242,6 +263,8 @@ struct cell {
 	int also; /* another cell of the same key, -1: none */
 	struct place place; /* in the document at hand; value NULL: it has none */
 	struct allowed *allowed; /* the rule's, owned; NULL: any */
+	char *table; /* the type of the table's column, owned, where DuckDB's cast to it may change a value; else NULL
+	              */
 	bool asked, large; /* rules.holds_large was asked of the column, and said so */
 };
 

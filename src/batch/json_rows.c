@@ -66,7 +66,8 @@ static bool is_allowed(const struct cell *cell, yyjson_val *value)
 	return false;
 }
 
-static bool is_within(const struct json_column *rule, double number)
+/* A long double holds each whole number of 64 bits: none is rounded to its bound. */
+static bool is_within(const struct json_column *rule, long double number)
 {
 	return !(rule->has_minimum && number < rule->minimum) && !(rule->has_maximum && number > rule->maximum);
 }
@@ -129,7 +130,35 @@ static int rounds(struct json_decoder *decoder, const struct json_column *rule, 
 	return broken(decoder, rule->weight * decoder->rules.wrong_type, reason, err);
 }
 
+/* DuckDB's cast to the table's column would change it, or what is in it. */
+static int changes(struct json_decoder *decoder, const struct json_column *rule, const struct json_misfit *misfit,
+                   struct error *err)
+{
+	char text[SAMPLE_MAX + 16], reason[512];
+
+	sample(misfit->value, text, sizeof text);
+	snprintf(reason, sizeof reason,
+	         "%s has %s%s, which %s would change: send what it holds, times in UTC, and decimals of more than 15 "
+	         "digits as texts",
+	         rule->name, json_name(misfit->value), text, misfit->type);
+	return broken(decoder, rule->weight * decoder->rules.wrong_type, reason, err);
+}
+
 /* ---- a row */
+
+static bool fits_table(const struct cell *cell, yyjson_val *value, struct json_misfit *ret_misfit)
+{
+	int64_t us;
+
+	if (!cell->table)
+		return true;
+	if (cell->rule.type == JSON_JSON)
+		return json_fits_table(cell->table, value, ret_misfit);
+	ret_misfit->value = value;
+	snprintf(ret_misfit->type, sizeof ret_misfit->type, "%s", cell->table);
+	return !yyjson_is_str(value) || !json_time(yyjson_get_str(value), yyjson_get_len(value), &us) ||
+	       us % json_unit_us(cell->table) == 0;
+}
 
 /* A column of whole numbers, seen in the table or inferred, and the first other number. */
 static bool widens(const struct json_decoder *decoder, const struct json_column *rule, yyjson_val *value)
@@ -156,13 +185,15 @@ static bool widen(struct json_decoder *decoder, struct cell *cell)
 }
 
 /* Of a value that was put: number is NAN where it was read as none. */
-static int check_range(struct json_decoder *decoder, const struct cell *cell, yyjson_val *value, double number,
+static int check_range(struct json_decoder *decoder, const struct cell *cell, yyjson_val *value, long double number,
                        struct error *err)
 {
 	const struct json_column *rule = &cell->rule;
+	double nearest;
 
-	if ((rule->has_minimum || rule->has_maximum) && (!isnan(number) || json_number(value, &number)) &&
-	    !is_within(rule, number))
+	if ((rule->has_minimum || rule->has_maximum) && isnan(number) && json_number(value, &nearest))
+		number = nearest;
+	if (!isnan(number) && !is_within(rule, number))
 		return out_of_range(decoder, rule, value, err);
 	if (cell->allowed && !is_allowed(cell, value))
 		return not_allowed(decoder, rule, value, err);
@@ -175,7 +206,8 @@ static int fill_cell(struct json_decoder *decoder, struct cell *cell, struct err
 	const struct json_column *rule = &cell->rule;
 	struct place place = cell->place;
 	yyjson_val *value = place.value;
-	double number;
+	struct json_misfit misfit;
+	long double number;
 
 	if (!value || yyjson_is_null(value)) {
 		grow_null(data);
@@ -184,6 +216,10 @@ static int fill_cell(struct json_decoder *decoder, struct cell *cell, struct err
 	if (decoder->infers && rule->type == JSON_DOUBLE && json_is_rounded(value)) {
 		grow_null(data);
 		return rounds(decoder, rule, value, "is DOUBLE, which would round it", err);
+	}
+	if (!fits_table(cell, value, &misfit)) {
+		grow_null(data);
+		return changes(decoder, rule, &misfit, err);
 	}
 	if (json_put(data, rule, &place, &number))
 		return check_range(decoder, cell, value, number, err);

@@ -64,6 +64,16 @@ static bool parse_zone(const char *text, size_t size, int64_t *ret_ahead_us)
 	return true;
 }
 
+/* A leap second goes before the midnight, in UTC, that begins a month (RFC 3339, section 5.7). us: where the minute of
+ * the date ends. */
+static bool is_leap_second(const char *date, int64_t us)
+{
+	int year = digits(date, 4), month = digits(date + 5, 2);
+
+	return us == days_since_1970(year, month, 1) * DAY_US ||
+	       us == days_since_1970(year + month / 12, month % 12 + 1, 1) * DAY_US;
+}
+
 bool json_time(const char *text, size_t size, int64_t *ret_us)
 {
 	int hour, minute, second = 0;
@@ -84,7 +94,7 @@ bool json_time(const char *text, size_t size, int64_t *ret_us)
 		second = digits(text + 17, 2);
 		at = 19;
 	}
-	if (hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 59)
+	if (hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 60)
 		return false;
 	if (at == 19 && at < size && (text[at] == '.' || text[at] == ',')) {
 		int64_t unit = 100000;
@@ -96,6 +106,9 @@ bool json_time(const char *text, size_t size, int64_t *ret_us)
 	}
 	if (!parse_zone(text + at, size - at, &ahead))
 		return false;
-	*ret_us = days * DAY_US + (hour * 3600 + minute * 60 + second) * INT64_C(1000000) + fraction - ahead;
+	*ret_us = days * DAY_US + (hour * 3600 + minute * 60 + second) * INT64_C(1000000) - ahead;
+	if (second == 60 && !is_leap_second(text, *ret_us))
+		return false;
+	*ret_us += fraction;
 	return true;
 }

@@ -81,6 +81,11 @@ enum json_type json_type_of_duckdb(const char *type, int *ret_precision, int *re
 	return JSON_JSON;
 }
 
+int64_t json_unit_us(const char *type)
+{
+	return !strcmp(type, "TIMESTAMP_S") ? 1000000 : !strcmp(type, "TIMESTAMP_MS") ? 1000 : 1;
+}
+
 bool json_fills(const char *table, const char *inferred)
 {
 	int precision, scale, table_precision, table_scale;

@@ -11,6 +11,10 @@
 #include "batch/json_private.h"
 
 #define EXACT_DIGITS 15 /* so many a double holds whatever they are */
+#define DECIMAL_DIGITS 38 /* so many the widest decimal has, and an __int128 holds */
+#define CAST_MAX                                                                                                       \
+	INT64_C(1000000000000000) /* of decimal units by a double: rounded twice, they are off by 0.3 at most */
+#define EXPONENT_MAX (INT64_C(1) << 40) /* beyond it a number of any size is 0, or too large */
 
 const char *json_name(yyjson_val *value)
 {
@@ -88,37 +92,6 @@ bool json_is_rounded(yyjson_val *value)
 	       memcmp(nearest, yyjson_get_raw(value), size) != 0;
 }
 
-/* Whole numbers, also written as 5.0 or 1e3 where that is exact. */
-static bool parse_whole(yyjson_val *value, int64_t minimum, int64_t maximum, int64_t *ret_whole)
-{
-	const char *text = yyjson_get_raw(value);
-	size_t size = yyjson_get_len(value);
-	bool negative = *text == '-';
-	__int128 whole = 0;
-	double number;
-
-	if (!json_is_whole(value)) {
-		if (!json_number(value, &number) || number != trunc(number) || fabs(number) > (double)JSON_EXACT_MAX)
-			return false;
-		whole = (int64_t)number;
-	} else {
-		if (size > 20)
-			return false;
-		for (size_t i = negative; i < size; i++)
-			whole = whole * 10 + (text[i] - '0');
-		whole = negative ? -whole : whole;
-	}
-	if (whole < minimum || whole > maximum)
-		return false;
-	*ret_whole = (int64_t)whole;
-	return true;
-}
-
-bool json_whole(yyjson_val *value, int64_t *ret_whole)
-{
-	return parse_whole(value, INT64_MIN, INT64_MAX, ret_whole);
-}
-
 /* Up to 18 digits and a point: all fits 64 bits. False: parse_decimal has the last word. */
 static bool short_decimal(const char *text, size_t size, int precision, int scale, __int128 *ret_units)
 {
@@ -167,45 +140,107 @@ static bool short_decimal(const char *text, size_t size, int precision, int scal
 	return true;
 }
 
+/* An 'e', a sign or none, and digits; false: it is none. */
+static bool parse_exponent(const char *text, const char *end, int64_t *ret_exponent)
+{
+	bool negative = text + 1 < end && text[1] == '-';
+
+	*ret_exponent = 0;
+	text += negative || (text + 1 < end && text[1] == '+') ? 2 : 1;
+	if (text >= end)
+		return false;
+	for (; text < end; text++) {
+		if (*text < '0' || *text > '9')
+			return false;
+		if (*ret_exponent < EXPONENT_MAX)
+			*ret_exponent = *ret_exponent * 10 + (*text - '0');
+	}
+	if (negative)
+		*ret_exponent = -*ret_exponent;
+	return true;
+}
+
 /* Digits, at most one point, and an exponent, as the digits before 10^-scale. False where that is not exact. */
 static bool parse_decimal(const char *text, size_t size, int precision, int scale, __int128 *ret_units)
 {
 	const char *end = text + size;
 	bool negative = size && *text == '-', point = false, any = false;
-	int left = scale, digits = 0;
+	int64_t left = scale, digits = 0, zeros = 0, exponent = 0; /* zeros: not in units until another digit follows */
 	__int128 units = 0;
-	long exponent = 0;
 
 	for (text += negative; text < end && *text != 'e' && *text != 'E'; text++) {
 		if (*text == '.' && !point) {
 			point = true;
 			continue;
 		}
-		if (*text < '0' || *text > '9' || (units && ++digits > 37))
+		if (*text < '0' || *text > '9')
 			return false;
-		units = units * 10 + (*text - '0');
 		left -= point;
 		any = true;
+		zeros++;
+		if (*text == '0')
+			continue;
+		digits = units ? digits + zeros : 1;
+		if (digits > DECIMAL_DIGITS)
+			return false;
+		for (; zeros; zeros--)
+			units *= 10;
+		units += *text - '0';
 	}
-	if (!any)
+	if (!any || (text < end && !parse_exponent(text, end, &exponent)))
 		return false;
-	if (text < end) {
-		char *stop;
-
-		exponent = strtol(text + 1, &stop, 10);
-		if (stop != end || stop == text + 1 || exponent < -1000 || exponent > 1000)
-			return false;
-	}
-	for (left += (int)exponent; units && left < 0; left++, units /= 10)
-		if (units % 10)
-			return false;
-	for (digits = 0; units && left > 0; left--, units *= 10)
-		if (++digits > 38 || units > ((__int128)1 << 120))
-			return false;
+	*ret_units = 0;
+	if (!units)
+		return true;
+	left += zeros + exponent;
+	if (left < 0 || digits + left > precision)
+		return false;
+	for (; left; left--)
+		units *= 10;
 	*ret_units = negative ? -units : units;
-	for (digits = 0; units; units /= 10)
-		digits++;
-	return digits <= precision;
+	return true;
+}
+
+/* Whole numbers, also written as 5.0 or 1e3. */
+static bool parse_whole(yyjson_val *value, int64_t minimum, int64_t maximum, int64_t *ret_whole)
+{
+	const char *text = yyjson_get_raw(value);
+	size_t size = yyjson_get_len(value);
+	bool negative = *text == '-';
+	__int128 whole = 0;
+
+	if (!json_is_whole(value)) {
+		/* By its digits: a double would round those beyond 2^53, and a small fraction to none. */
+		if (!parse_decimal(text, size, DECIMAL_DIGITS, 0, &whole))
+			return false;
+	} else {
+		if (size > 20)
+			return false;
+		for (size_t i = negative; i < size; i++)
+			whole = whole * 10 + (text[i] - '0');
+		whole = negative ? -whole : whole;
+	}
+	if (whole < minimum || whole > maximum)
+		return false;
+	*ret_whole = (int64_t)whole;
+	return true;
+}
+
+bool json_whole(yyjson_val *value, int64_t *ret_whole)
+{
+	return parse_whole(value, INT64_MIN, INT64_MAX, ret_whole);
+}
+
+bool json_casts(yyjson_val *value, int scale)
+{
+	const char *text = yyjson_is_raw(value) ? yyjson_get_raw(value) : yyjson_get_str(value);
+	__int128 units;
+
+	if (!text || (yyjson_is_raw(value) && json_is_whole(value)))
+		return true;
+	if (!parse_decimal(text, yyjson_get_len(value), DECIMAL_DIGITS, scale, &units))
+		return false;
+	return yyjson_is_str(value) || (units < CAST_MAX && units > -CAST_MAX);
 }
 
 /* ---- where a value stands */
@@ -235,14 +270,14 @@ size_t json_place_size(const char *begin, const char *next)
 /* ---- by the type of the column */
 
 static bool put_whole(struct growing *column, yyjson_val *value, int64_t minimum, int64_t maximum, int64_t unit_us,
-                      double *ret_number)
+                      long double *ret_number)
 {
 	int64_t whole;
 	int32_t narrow;
 
 	if (!yyjson_is_raw(value) || !parse_whole(value, minimum / unit_us, maximum / unit_us, &whole))
 		return false;
-	*ret_number = (double)whole;
+	*ret_number = whole;
 	whole *= unit_us;
 	narrow = (int32_t)whole;
 	if (column && column->width == sizeof narrow)
@@ -252,7 +287,8 @@ static bool put_whole(struct growing *column, yyjson_val *value, int64_t minimum
 	return true;
 }
 
-static bool put_decimal(struct growing *column, const struct json_column *rule, yyjson_val *value, double *ret_number)
+static bool put_decimal(struct growing *column, const struct json_column *rule, yyjson_val *value,
+                        long double *ret_number)
 {
 	const char *text = yyjson_is_raw(value) ? yyjson_get_raw(value) : yyjson_get_str(value);
 	size_t size = yyjson_get_len(value);
@@ -309,7 +345,8 @@ static bool put_json(struct growing *column, const struct place *place)
 	return true;
 }
 
-bool json_put(struct growing *column, const struct json_column *rule, const struct place *place, double *ret_number)
+bool json_put(struct growing *column, const struct json_column *rule, const struct place *place,
+              long double *ret_number)
 {
 	yyjson_val *value = place->value;
 	double number;

@@ -305,6 +305,18 @@ static int check_allowed(const struct checking *c, const struct yaml_node *node,
 	return 0;
 }
 
+/* It multiplies points, which are taken away: below 0 a broken rule would earn some. */
+static int check_weight(const struct checking *c, const struct yaml_node *node, const struct spec_column *column)
+{
+	char quoted[QUOTED_SIZE], path[YAML_PATH_SIZE];
+
+	if (strtod(column->weight, NULL) >= 0)
+		return 0;
+	return mistake(c->reading, node->line, node->column, yaml_path(node, path),
+	               "%s is below 0; would be 0 or more, for a broken rule costs points",
+	               quote_text(quoted, column->weight));
+}
+
 /* Rules fit their columns' types. */
 static int check_rules(const struct checking *c, const struct document *document, const struct spec_stream *stream)
 {
@@ -320,6 +332,8 @@ static int check_rules(const struct checking *c, const struct document *document
 		if ((column->minimum || column->maximum) && !is_one_of(column->type, numbers))
 			return wrong_rule(c, bound, column, "numbers",
 			                  "integer, bigint, double, decimal, epoch_s and epoch_ms");
+		if (check_weight(c, yaml_find(item, "weight"), column))
+			return -1;
 		if (!column->allowed_count || same_text(column->type, "varchar"))
 			continue;
 		if (!is_one_of(column->type, whole))

@@ -44,6 +44,22 @@ static void whole_numbers(void)
 	CHECK_TEXT(value("bigint", "-9223372036854775808"), "x=-9223372036854775808");
 	CHECK_TEXT(value("bigint", "5.0"), "x=5");
 	CHECK_TEXT(value("bigint", "12e2"), "x=1200");
+	/* By the digits, whatever a double would make of them. */
+	CHECK_TEXT(value("bigint", "9007199254740993.0"), "x=9007199254740993");
+	CHECK_TEXT(value("bigint", "-9223372036854775808.000000000000000000000000"), "x=-9223372036854775808");
+	CHECK_TEXT(value("bigint", "9.223372036854775807e18"), "x=9223372036854775807");
+	CHECK_TEXT(value("bigint", "1000000000000000000000000000000000000000000000000e-47"), "x=10");
+	CHECK_TEXT(value("bigint", "0e400"), "x=0");
+	CHECK_TEXT(value("epoch_ms", "1700000000000.0"), "x=1700000000000000");
+	CHECK_TEXT(value("integer", "2.147483647e9"), "x=2147483647");
+	for (const char *const *text =
+	             (const char *const[]){"4503599627370497.25", "1.00000000000000000001", "1e-400", "-1e-400",
+	                                   "9223372036854775808.0", "1e19", "9007199254740992.5", NULL};
+	     *text; text++) {
+		CHECK_HAS(value("bigint", *text), "not a whole number of 64 bits");
+		CHECK_HAS(value("integer", *text), "not a whole number of 32 bits");
+		CHECK_HAS(value("epoch_s", *text), "not seconds since 1970");
+	}
 	CHECK_HAS(value("bigint", "9223372036854775808"),
 	          "x is a number (9223372036854775808), not a whole number of 64");
 	CHECK_HAS(value("bigint", "123456789012345678901234567890"), "not a whole number");
@@ -76,10 +92,23 @@ static void other_numbers(void)
 	CHECK_HAS(value("decimal(38,0)", "100000000000000000000000000000000000000"),
 	          "not a number with as many digits");
 	CHECK_HAS(value("decimal(38,0)", "1e38"), "not a number with");
+	/* All that 38 digits hold, however many zeros say so. */
+	CHECK_TEXT(value("decimal(38,2)", "200000000000000000000000000000000000"),
+	           "x=1084202172485504434:137479910280134656");
+	CHECK_TEXT(value("decimal(38,2)", "-9.99999999999999999999999999999999999990e35"),
+	           "x=-5421010862427522171:17759344522308878337");
+	CHECK_TEXT(value("decimal(38,38)", "0.99999999999999999999999999999999999999"),
+	           "x=5421010862427522170:687399551400673279");
+	CHECK_HAS(value("decimal(38,2)", "1000000000000000000000000000000000000"), "not a number with");
+	CHECK_HAS(value("decimal(38,2)", "99999999999999999999999999999999999999"), "not a number with");
+	CHECK_TEXT(value("decimal(10,2)", "0.00000000000000000000000000000000000000000000000001e50"), "x=0:100");
+	CHECK_TEXT(value("decimal(10,2)", "1.20000000000000000000000000000000000000000000000000"), "x=0:120");
+	CHECK_TEXT(value("decimal(10,2)", "-0e99999999999999999999"), "x=0:0");
 	CHECK_HAS(value("decimal(10,2)", "12.345"), "not a number with");
 	CHECK_HAS(value("decimal(10,2)", "123456789.00"), "not a number with");
 	for (const char *const *text = (const char *const[]){"\"\"", "\"-\"", "\".\"", "\"e5\"", "\"1e\"", "\"1.2.3\"",
-	                                                     "\"0x10\"", "\"1e99999999999\"", "[1]", NULL};
+	                                                     "\"0x10\"", "\"1e99999999999\"", "\"1e 2\"", "\"1e+\"",
+	                                                     "\"1e--2\"", "1e-99999999999999999999", "[1]", NULL};
 	     *text; text++)
 		CHECK_HAS(value("decimal(10,2)", *text), "not a number with");
 	CHECK_TEXT(value("decimal(0,0)", "1"), "no such type");
@@ -106,6 +135,17 @@ static void times(void)
 	CHECK_TEXT(value("timestamptz", "\"2023-11-14T17:13:20.123456789-0500\""), "x=1700000000123456");
 	CHECK_TEXT(value("timestamp", "\"2023-11-14T22:13\""), "x=1699999980000000");
 	CHECK_TEXT(value("timestamp", "\"2023-11-14\""), "x=1699920000000000");
+	/* Leap seconds: where a month ends in UTC, and nowhere else. */
+	CHECK_TEXT(value("timestamptz", "\"1990-12-31T23:59:60Z\""), "x=662688000000000");
+	CHECK_TEXT(value("timestamptz", "\"1990-12-31T15:59:60.25-08:00\""), "x=662688000250000");
+	CHECK_TEXT(value("timestamptz", "\"1991-01-01T08:59:60+09:00\""), "x=662688000000000");
+	CHECK_TEXT(value("timestamp", "\"1972-06-30 23:59:60\""), "x=78796800000000");
+	for (const char *const *text =
+	             (const char *const[]){"\"1990-12-31T23:59:60+01:00\"", "\"1990-12-31T23:58:60Z\"",
+	                                   "\"1990-12-30T23:59:60Z\"", "\"1990-12-31T22:59:60Z\"",
+	                                   "\"1990-12-31T23:59:61Z\"", "\"1990-12-31T23:59:6Z\"", NULL};
+	     *text; text++)
+		CHECK_HAS(value("timestamptz", *text), "not a time");
 	for (const char *const *text =
 	             (const char *const[]){"\"2023-11-14T24:00:00Z\"", "\"2023-11-14T22:13:60Z\"",
 	                                   "\"2023-11-14T22:13:20.Z\"", "\"2023-11-14T22:13:20+24:00\"",
@@ -285,6 +325,11 @@ static void a_change_of_type_refuses(void)
 	CHECK_HAS(add(decoder, "{\"\":1}"), "a key of 0 bytes");
 	CHECK_HAS(add(decoder, "{\"x\\u0000y\":1}"), "a key of 3 bytes");
 	CHECK_TEXT(taken(decoder), "a=1");
+	/* Whether the column is known already or not. */
+	CHECK_HAS(add(decoder, "{\"new\":null,\"new\":1}"), "the key 'new' stands there twice");
+	CHECK_HAS(add(decoder, "{\"new\":1,\"new\":null}"), "the key 'new' stands there twice");
+	CHECK_TEXT(add(decoder, "{\"new\":null}\n{\"new\":1}"), "");
+	CHECK_HAS(add(decoder, "{\"new\":null,\"new\":1}"), "the key 'new' stands there twice");
 	json_decoder_free(decoder);
 }
 
@@ -337,6 +382,15 @@ static void lines(void)
 	CHECK_TEXT(taken(decoder), "a=4 b={} | a=5 b=null");
 	CHECK_HAS(add(decoder, "{\"a\":6}\n{\"a\":7}\n{\"a\":,}\n"), "line 3, byte 21");
 	CHECK_HAS(add(decoder, "{\"a\":8} {\"a\":9}"), "line 1, byte 8");
+	/* Blank lines and a mark of byte order are lines and bytes of the payload. */
+	CHECK_HAS(add(decoder, "\n\n{bad"), "line 3, byte 3: ");
+	CHECK_HAS(add(decoder, "\r\n \n\t{\"a\":1}\n\n {bad"), "line 5, byte 16: ");
+	CHECK_HAS(add(decoder, "\n[1]\n"), "line 2, byte 1: ");
+	CHECK_HAS(add(decoder, "\xef\xbb\xbf{bad"), "line 1, byte 4: ");
+	CHECK_HAS(add(decoder, "\xef\xbb\xbf\n  {bad\n"), "line 2, byte 7: ");
+	CHECK_HAS(add(decoder, "\n\n{\n\"a\":,}"), "line 3, byte 8: ");
+	CHECK_TEXT(add(decoder, "\n\n{\n\"a\":10}\n"), "");
+	CHECK_TEXT(taken(decoder), "a=10 b=null");
 	CHECK_HAS(add(decoder, "{\"a\":8}\n{\"a\":\n9}"), "line 2");
 	CHECK_HAS(add(decoder, "[{\"a\":8}]"), "the document is an array, not an object");
 	CHECK_HAS(add(decoder, "5"), "the document is a number");

@@ -40,6 +40,32 @@ static void no_number_is_rounded(void)
 	json_decoder_free(decoder);
 }
 
+/* What is not whole is none, however close: it makes the column DOUBLE, as 1.5 does, or stays out. */
+static void a_small_fraction_is_one(void)
+{
+	static const char *const fractions[] = {"1.00000000000000000001", "4503599627370497.25", "1e-400"};
+	struct error err = {0};
+	struct json_decoder *decoder;
+
+	for (size_t i = 0; i < sizeof fractions / sizeof *fractions; i++) {
+		char text[64];
+
+		snprintf(text, sizeof text, "{\"n\":%s}", fractions[i]);
+		decoder = json_decoder_new(&(struct json_rules){0}, NULL, &err);
+		CHECK_TEXT(add(decoder, "{\"n\":7}"), "");
+		CHECK_TEXT(taken(decoder), "n=7");
+		CHECK_TEXT(add(decoder, text), "");
+		CHECK_TEXT(add(decoder, "{\"n\":0.5}"), "");
+		CHECK_HAS(taken(decoder), " | n=0.5");
+		CHECK_TEXT(add(decoder, "{\"id\":9007199254740993}"), "");
+		snprintf(text, sizeof text, "{\"id\":%s}", fractions[i]);
+		CHECK_HAS(add(decoder, text), "the column has whole numbers beyond 2^53, which DOUBLE would round");
+		CHECK_TEXT(add(decoder, "{\"id\":9007199254740995.0}"), "");
+		CHECK_TEXT(taken(decoder), "n=null id=9007199254740993 | n=null id=9007199254740995");
+		json_decoder_free(decoder);
+	}
+}
+
 static const char *asked;
 static bool is_large;
 
@@ -88,6 +114,13 @@ static void rules_of_numbers(void)
 {
 	static const char *const grades[] = {"1", "2"}, *const ids[] = {"-9007199254740993", "7"};
 	struct json_column columns[] = {
+	        {.name = "most",
+	         .pointer = "/m",
+	         .type = JSON_BIGINT,
+	         .has_minimum = true,
+	         .minimum = -0x1p53,
+	         .has_maximum = true,
+	         .maximum = 0x1p53},
 	        {.name = "grade", .pointer = "/g", .type = JSON_INTEGER, .allowed = grades, .allowed_count = 2},
 	        {.name = "id", .pointer = "/i", .type = JSON_BIGINT, .allowed = ids, .allowed_count = 2},
 	        {.name = "bill",
@@ -99,7 +132,7 @@ static void rules_of_numbers(void)
 	         .minimum = 0,
 	         .has_maximum = true,
 	         .maximum = 99.5}};
-	struct json_decoder *decoder = declared(columns, 3, (struct json_rules){0});
+	struct json_decoder *decoder = declared(columns, 4, (struct json_rules){0});
 
 	CHECK_TEXT(add(decoder, "{\"g\":1,\"i\":-9007199254740993,\"b\":\"99.50\"}"), "");
 	CHECK_TEXT(add(decoder, "{\"g\":2.0,\"i\":7e0,\"b\":\"0\"}"), "");
@@ -109,12 +142,20 @@ static void rules_of_numbers(void)
 	CHECK_HAS(add(decoder, "{\"b\":-0.01}"), "bill is out of range (-0.01): at least 0, at most 99.5");
 	CHECK_HAS(add(decoder, "{\"b\":\"-0.01\"}"), "bill is out of range ('-0.01'): at least 0, at most 99.5");
 	CHECK_HAS(add(decoder, "{\"b\":\"\\u0039\\u0039.51\"}"), "bill is out of range ('99.51')");
-	CHECK_TEXT(taken(decoder), "grade=1 id=-9007199254740993 bill=0:9950 | grade=2 id=7 bill=0:0");
+	CHECK_HAS(add(decoder, "{\"i\":-9007199254740992.0}"), "id is none of its values (-9007199254740992.0)");
+	CHECK_HAS(add(decoder, "{\"i\":7.00000000000000000001}"),
+	          "id is a number (7.00000000000000000001), not a whole");
+	CHECK_HAS(add(decoder, "{\"m\":9007199254740993}"), "most is out of range (9007199254740993)");
+	CHECK_HAS(add(decoder, "{\"m\":-9007199254740993.0}"), "most is out of range (-9007199254740993.0)");
+	CHECK_TEXT(add(decoder, "{\"m\":9007199254740992.0,\"i\":-9007199254740993.0}"), "");
+	CHECK_TEXT(taken(decoder), "most=null grade=1 id=-9007199254740993 bill=0:9950 | "
+	                           "most=null grade=2 id=7 bill=0:0 | "
+	                           "most=9007199254740992 grade=null id=-9007199254740993 bill=null");
 	json_decoder_free(decoder);
 }
 
 int main(int argc, char **argv)
 {
-	return CHECK_MAIN(argc, argv, TEST(no_number_is_rounded), TEST(the_table_may_hold_large_numbers),
-	                  TEST(rules_of_numbers));
+	return CHECK_MAIN(argc, argv, TEST(no_number_is_rounded), TEST(a_small_fraction_is_one),
+	                  TEST(the_table_may_hold_large_numbers), TEST(rules_of_numbers));
 }

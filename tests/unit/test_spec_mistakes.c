@@ -448,6 +448,21 @@ static void rules_that_fit_no_type(void)
 	          NO_VALUE("38", "9223372036854775808", "bigint", "64")});
 }
 
+/* A score is at most 100. */
+static void weights_below_zero(void)
+{
+	MISTAKES(
+	        {COLUMN_A "weight: -1}\n", "t.yaml:17:25: spec.json.columns.[].weight: '-1' is below 0; would be 0 or "
+	                                   "more, for a broken rule costs points"},
+	        {COLUMN "{name: b, weight: 0}\n    - {name: a, required: true, weight: -1e-3}\n",
+	         "t.yaml:18:41: spec.json.columns.[].weight: '-1e-3' is below 0; would be 0 or more, for a broken rule "
+	         "costs points"},
+	        {COLUMN_A "weight: 1e999}\n", "t.yaml:17:25: spec.json.columns.[].weight: '1e999' is too large; would "
+	                                      "be a number such as 5, -0.5 or 1e6"},
+	        {COLUMN_A "weight: nan}\n", "t.yaml:17:25: spec.json.columns.[].weight: 'nan' is not a number; would "
+	                                    "be a number such as 5, -0.5 or 1e6"});
+}
+
 static void wrong_unstored_columns(void)
 {
 	MISTAKES(
@@ -470,6 +485,6 @@ int main(int argc, char **argv)
 	return CHECK_MAIN(argc, argv, TEST(no_documents), TEST(wrong_yaml), TEST(nul_bytes), TEST(too_much),
 	                  TEST(wrong_headers), TEST(files_or_kafka), TEST(wrong_shapes), TEST(unknown_fields),
 	                  TEST(wrong_values), TEST(wrong_columns), TEST(rules_that_fit_no_type),
-	                  TEST(wrong_unstored_columns), TEST(wrong_backends), TEST(wrong_object_stores),
-	                  TEST(wrong_together), TEST(long_names_leave_room));
+	                  TEST(weights_below_zero), TEST(wrong_unstored_columns), TEST(wrong_backends),
+	                  TEST(wrong_object_stores), TEST(wrong_together), TEST(long_names_leave_room));
 }
