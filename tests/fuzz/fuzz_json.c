@@ -37,8 +37,10 @@ static const struct json_column columns[] = {
         {.unstored = true, .name = "v", .pointer = "/p", .type = JSON_JSON, .weight = 1},
         {.unstored = true, .name = "w", .pointer = "/t", .type = JSON_DATE, .weight = 1},
 };
-static const char *const names[] = {"id", "t", "p", "b"}, *const types[] = {"INTEGER", "TIMESTAMP", "DECIMAL(10,2)",
-                                                                            "JSON"};
+static const char *const names[] = {"id", "t", "p", "b", "s", "n"};
+static const char *const types[] = {
+        "INTEGER", "TIMESTAMP",   "DECIMAL(10,2)",
+        "JSON",    "TIMESTAMP_S", "STRUCT(i BIGINT, \"d\" DECIMAL(20,2)[], m MAP(DATE, TIMESTAMP))[]"};
 
 static volatile uint64_t sum;
 static int let_go_count;
@@ -113,7 +115,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	decoder = json_decoder_new(&rules, NULL, &err);
 	REQUIRE(decoder);
 	if (way == 3)
-		REQUIRE(json_learn(decoder, names, types, 4, &err) == 0);
+		REQUIRE(json_learn(decoder, names, types, 6, &err) == 0);
 	for (int i = 0; i < 2; i++) {
 		int64_t rows = json_rows(decoder);
 

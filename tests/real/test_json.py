@@ -349,6 +349,23 @@ def test_a_table_of_other_types_refuses_every_message(kafka, make_lake):
     assert lake.verify(topic=True)["passed"]
 
 
+def test_a_cast_to_the_owners_types_changes_nothing(kafka, make_lake):
+    """Values that DuckDB's cast would round, or move in time, are quarantined; those beside them are stored as they are."""
+    topic = kafka.topic()
+    producer = kafka.producer()
+    lake = json_lake(make_lake, "sqlite", kafka, topic)
+    lake.write_sql('CREATE TABLE lake.events (id BIGINT, n INTEGER[], s STRUCT("the price" DECIMAL(20,2), t TIMESTAMP[]), seen TIMESTAMP_S)')
+    send(producer, topic, {"id": 1, "n": [1, 2.0], "s": {"the price": 1.25, "t": ["2026-01-01T00:00:00Z"]}, "seen": "2026-01-01T00:00:00+01:00"},
+         {"id": 2, "n": [1.7]}, {"id": 3, "s": {"the price": 1.777}}, {"id": 4, "s": {"t": ["2026-01-01T00:00:00+02:00"]}},
+         {"id": 5, "seen": "2026-01-01T00:00:00.9Z"}, {"id": 6, "s": {"the price": "12345678901234567.01", "t": None}})
+    lake.once()
+    assert lake.read("SELECT id, n, s.\"the price\"::VARCHAR, s.t::VARCHAR, seen::VARCHAR FROM lake.events ORDER BY id") == [
+        (1, [1, 2], "1.25", "['2026-01-01 00:00:00']", "2025-12-31 23:00:00"), (6, None, "12345678901234567.01", None, None)]
+    assert [(q["offset"], q["reason"].partition(", which ")[2].partition(" would change")[0]) for q in lake.quarantine()] == [
+        (1, "INTEGER"), (2, "DECIMAL(20,2)"), (3, "TIMESTAMP"), (4, "TIMESTAMP_S")]
+    assert lake.verify(topic=True)["passed"]
+
+
 @pytest.mark.heavy
 @pytest.mark.parametrize("backend", support.places("postgres", all=support.BACKENDS))
 def test_killed_at_every_step(kafka, make_lake, backend):
