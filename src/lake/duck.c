@@ -43,12 +43,19 @@ bool duck_is_about_rows(int type)
 	       type == DUCKDB_ERROR_INVALID_TYPE;
 }
 
+/* What the user wrote, and names so: its words say nothing of the lake. (While a statement is prepared errors of files
+ * and servers have the type BINDER as well, and those of DuckLake's own questions to its catalog are called so.) */
+static bool is_about_statement(const char *message)
+{
+	if (has_prefix(message, "Binder Error: Failed to ") && has(message, " DuckLake: "))
+		return false;
+	return has_prefix(message, "Binder Error: ") || has_prefix(message, "Parser Error: ") ||
+	       has_prefix(message, "Invalid Input Error: " DUCK_NOT_NULL);
+}
+
 enum error_kind duck_kind(int type, const char *message)
 {
-	/* What the user wrote, and names so: its words say nothing of the lake. (While a statement is prepared errors
-	 * of files and servers have the type BINDER as well.) */
-	if (duck_is_about_rows(type) || has_prefix(message, "Binder Error: ") ||
-	    has_prefix(message, "Parser Error: ") || has_prefix(message, "Invalid Input Error: " DUCK_NOT_NULL))
+	if (duck_is_about_rows(type) || is_about_statement(message))
 		return ERROR_INVALID;
 	/* All commit failures have the type TRANSACTION; only their text tells them apart. */
 	if (has(message, "ransaction conflict") || has(message, "Conflict on") || has(message, "write-write conflict"))
@@ -102,12 +109,17 @@ bool duck_is_about_system(const struct error *err)
 	return false;
 }
 
-/* A PostgreSQL server's own words come behind the whole statement that it was asked, of many lines: here instead of it.
- */
+/* A PostgreSQL server's own words, and those that tell that it is gone, come behind the whole statement that it was
+ * asked, of many lines: here instead of it. */
 static void tell_server(char *text)
 {
 	char *statement = strstr(text, "Failed to execute query \""), *words = strstr(text, "ERROR:  ");
 
+	if (!statement)
+		statement = strstr(text, "Failed to prepare query \"");
+	if (statement && !words)
+		for (char *at = statement; (at = strstr(at, "\": "));)
+			words = at += 3;
 	if (statement && words && words > statement)
 		memmove(statement, words, strlen(words) + 1);
 }

@@ -50,6 +50,12 @@ static void words_of_the_user_tell_nothing(void)
 	CHECK_INT(duck_kind(BINDER, "Binder Error: Referenced column \"connection_id\" not found"), ERROR_INVALID);
 	CHECK_INT(duck_kind(PARSER, "Parser Error: syntax error at or near \"timeout\""), ERROR_INVALID);
 	CHECK_INT(duck_kind(INVALID_INPUT, "Invalid Input Error: " DUCK_NOT_NULL "connection_id"), ERROR_INVALID);
+	CHECK_INT(duck_kind(BINDER, "Binder Error: Failed to find \"connection\""), ERROR_INVALID);
+	/* DuckLake's own question to its catalog. */
+	CHECK_INT(duck_kind(BINDER,
+	                    "Binder Error: Failed to query most recent snapshot for DuckLake: Failed to prepare query "
+	                    "\"SELECT snapshot_id\nFROM t\": server closed the connection unexpectedly"),
+	          ERROR_TRANSIENT);
 	/* While a statement is prepared errors of servers have that type, too. */
 	CHECK_INT(duck_kind(BINDER, "IO Error: Unable to connect: Connection refused"), ERROR_TRANSIENT);
 }
