@@ -201,6 +201,13 @@ static const char *fix_of(const struct spec_catalog *catalog, const struct error
 	return catalog->store.bucket ? "see spec.objectStore: its endpoint, bucket, region and credentials" : NULL;
 }
 
+/* A DuckDB file cannot be opened beside its writer. */
+static bool is_closed(const struct spec_catalog *catalog)
+{
+	return (catalog->backend.type == BACKEND_DUCKDB || catalog->backend.type == BACKEND_FILE) &&
+	       checkup_writer(catalog);
+}
+
 static void look_at_catalog(struct doctor *doctor, const struct spec_catalog *catalog)
 {
 	struct lake_options options = {.writer = false, .threads = 1};
@@ -227,12 +234,14 @@ static void look_at_catalog(struct doctor *doctor, const struct spec_catalog *ca
 		     "is not there yet: `tarn run` makes it when the first events arrive");
 		return;
 	}
-	if (writer && catalog->backend.type != BACKEND_SQLITE)
-		return; /* a DuckDB file cannot be opened beside its writer */
+	if (is_closed(catalog))
+		return;
 	lake = lake_open(catalog, &options, &err);
 	if (lake)
 		look_into(doctor, catalog, lake, subject);
-	else if (catalog->backend.type == BACKEND_POSTGRES && strstr(err.message, "does not exist"))
+	else if (catalog->backend.type == BACKEND_POSTGRES && strstr(err.message, "does not exist") &&
+	         !strstr(err.message,
+	                 "Unable to connect")) /* where it is the database that does not exist, or the role */
 		find(doctor, STATE_NOTE, subject, NULL,
 		     "has no lake yet: `tarn run` makes it when the first events arrive");
 	else
@@ -241,6 +250,8 @@ static void look_at_catalog(struct doctor *doctor, const struct spec_catalog *ca
 }
 
 /* ---- streams */
+
+#define CLOSED "what of it is in the lake cannot be told while another process writes it"
 
 static void judge(struct doctor *doctor, const struct verification *verification, const char *subject)
 {
@@ -312,6 +323,10 @@ static void look_at_stream(struct doctor *doctor, const struct spec_stream *spec
 		    !strcasecmp(spec->kafka.properties[i].value, "sasl_plaintext"))
 			find(doctor, STATE_WARN, subject, "use sasl_ssl where others can listen",
 			     "its password and its data go to the broker unencrypted");
+	if (spec->source.files && is_closed(spec->catalog)) {
+		find(doctor, STATE_NOTE, subject, "see tarn status, or stop it", CLOSED);
+		return;
+	}
 	if (spec->source.files) {
 		look_at_files(doctor, spec, subject);
 		return;
@@ -325,6 +340,8 @@ static void look_at_stream(struct doctor *doctor, const struct spec_stream *spec
 		find(doctor, STATE_FAIL, subject,
 		     "see that the brokers run, that the topic is there, and who may read it", "brokers %s: %s",
 		     spec->kafka.brokers, err.message);
+	else if (is_closed(spec->catalog))
+		find(doctor, STATE_NOTE, subject, "see tarn status, or stop it", "its topic can be read; " CLOSED);
 	else
 		judge(doctor, &verification, subject);
 	verification_release(&verification);

@@ -119,20 +119,22 @@ static int print_table(const char *stream, const struct verification *verificati
 	return 0;
 }
 
-static int verify_one(const struct spec_stream *spec, const struct invocation *invocation, bool *passed,
+static int verify_one(const struct spec_stream *spec, const struct invocation *invocation, bool first, bool *passed,
                       struct error *err)
 {
 	struct lake_options options = {.writer = false};
 	struct verification verification = {0};
 	struct lake_session *session = NULL;
 	struct lake *lake = lake_open(spec->catalog, &options, err);
+	bool json = !strcmp(option_text(invocation, "format"), "json");
 	int failed = -1;
 
 	if (lake && (session = lake_session_new(lake, err)) &&
 	    !verify_stream(spec, session, option_flag(invocation, "topic"), NULL, &verification, err)) {
-		failed = !strcmp(option_text(invocation, "format"), "json")
-		                 ? print_json(spec->name, &verification, err)
-		                 : print_table(spec->name, &verification, err);
+		if (json && !first)
+			fputs(",\n", stdout);
+		failed =
+		        json ? print_json(spec->name, &verification, err) : print_table(spec->name, &verification, err);
 		*passed &= verification.passed;
 	}
 	verification_release(&verification);
@@ -153,9 +155,7 @@ int cmd_verify(const struct invocation *invocation)
 	if (json)
 		fputs("[", stdout);
 	for (int i = 0; i < manifest->stream_count && !failed; i++) {
-		if (json && i)
-			fputs(",\n", stdout);
-		failed = verify_one(&manifest->streams[i], invocation, &passed, &err);
+		failed = verify_one(&manifest->streams[i], invocation, i == 0, &passed, &err);
 	}
 	for (int i = 0; i < manifest->pipeline_count && !failed; i++) {
 		bool first = !i && !manifest->stream_count;

@@ -132,6 +132,16 @@ static int take_lanes(const struct duck_rows *rows, struct stream_audit *audit, 
 	return 0;
 }
 
+/* Whatever the case of its letters: names of tables are the same then, and a manifest may change it. */
+static void append_is_table(const char *schema, const char *table, struct buffer *sql)
+{
+	buffer_text(sql, "lower(table_name) = lower(");
+	buffer_sql_text(sql, schema);
+	buffer_text(sql, " || '.' || ");
+	buffer_sql_text(sql, table);
+	buffer_char(sql, ')');
+}
+
 static int audit_replayed(struct lake_session *session, const char *schema, const char *table,
                           struct stream_audit *audit, struct error *err)
 {
@@ -139,10 +149,8 @@ static int audit_replayed(struct lake_session *session, const char *schema, cons
 	OWNED_DUCK_ROWS struct duck_rows rows = {0};
 
 	buffer_init(&sql, 65536);
-	buffer_text(&sql, "SELECT coalesce(sum(\"rows\"), 0) FROM lake.tarn.resolutions WHERE table_name = ");
-	buffer_sql_text(&sql, schema);
-	buffer_text(&sql, " || '.' || ");
-	buffer_sql_text(&sql, table);
+	buffer_text(&sql, "SELECT coalesce(sum(\"rows\"), 0) FROM lake.tarn.resolutions WHERE ");
+	append_is_table(schema, table, &sql);
 	buffer_text(&sql, " AND \"action\" = 'replayed'");
 	if (duck_query(session->connection, buffer_string(&sql), &rows, err))
 		return -1;
@@ -162,10 +170,8 @@ static int audit_table(struct lake_session *session, const char *stream, const c
 		return -1;
 	buffer_text(&sql, "SELECT coalesce(sum(\"rows\"), 0), coalesce(max(epoch_ms(committed_at)) FILTER (stream = ");
 	buffer_sql_text(&sql, stream);
-	buffer_text(&sql, "), 0) FROM lake.tarn.ledger WHERE table_name = ");
-	buffer_sql_text(&sql, schema);
-	buffer_text(&sql, " || '.' || ");
-	buffer_sql_text(&sql, table);
+	buffer_text(&sql, "), 0) FROM lake.tarn.ledger WHERE ");
+	append_is_table(schema, table, &sql);
 	if (duck_query(session->connection, buffer_string(&sql), &rows, err))
 		return -1;
 	audit->ledger_rows = duck_cell_int(&rows, 0, 0);

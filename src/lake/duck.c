@@ -47,10 +47,11 @@ bool duck_is_about_rows(int type)
  * and servers have the type BINDER as well, and those of DuckLake's own questions to its catalog are called so.) */
 static bool is_about_statement(const char *message)
 {
-	if (has_prefix(message, "Binder Error: Failed to ") && has(message, " DuckLake: "))
-		return false;
-	return has_prefix(message, "Binder Error: ") || has_prefix(message, "Parser Error: ") ||
-	       has_prefix(message, "Invalid Input Error: " DUCK_NOT_NULL);
+	bool said = has_prefix(message, "Binder Error: ") || has_prefix(message, "Parser Error: ") ||
+	            has_prefix(message, "Catalog Error: ") ||
+	            has_prefix(message, "Invalid Input Error: " DUCK_NOT_NULL);
+
+	return said && !(has(message, " Error: Failed to ") && has(message, " DuckLake: "));
 }
 
 enum error_kind duck_kind(int type, const char *message)

@@ -19,6 +19,7 @@
 #define CONDITIONS_SHOWN 64 /* of one model, as metrics */
 #define LOOK_MS 1000 /* between looks for what others committed, and for files that changed */
 #define AGAIN_MS 1000 /* after a failure that may pass */
+#define FINISH_MS 300000 /* for that long once the streams have ended: as patient as these with --once (stream/) */
 
 struct refresher {
 	const struct spec_pipeline *spec; /* borrowed */
@@ -425,6 +426,7 @@ static void *run(void *context)
 {
 	struct refresher *r = context;
 	bool finishing = false, failed = false;
+	int64_t until_ms = 0;
 
 	while (!is_set(r, &r->stopping)) {
 		struct error err = {0};
@@ -433,13 +435,16 @@ static void *run(void *context)
 		if (failed)
 			note_failure(r, &err);
 		/* INVARIANT 1: the refresh that counts began after the streams had ended. */
-		if (finishing && !(failed && error_may_pass(&err) && !is_set(r, &r->stopping)))
+		if (finishing &&
+		    !(failed && error_may_pass(&err) && !is_set(r, &r->stopping) && clock_monotonic_ms() < until_ms))
 			break;
 		plan_next(r, failed);
 		if (!finishing)
 			wait_until_due(r);
 		else
 			nanosleep(&(struct timespec){.tv_sec = AGAIN_MS / 1000}, NULL);
+		if (!finishing)
+			until_ms = clock_monotonic_ms() + FINISH_MS;
 		finishing = is_set(r, &r->finishing);
 	}
 	pthread_mutex_lock(&r->lock);

@@ -100,13 +100,21 @@ void fill_item_release(enum kind_id kind, void *item)
 
 /* ---- what is wrong, what would be right ---- */
 
+/* A secret, or an address with a user's name in it, and a password. */
+static bool may_be_secret(const struct yaml_node *node, const struct field *field)
+{
+	bool address = field->type == TYPE_ENDPOINT || field->type == TYPE_BASE_URL || field->type == TYPE_BROKERS;
+
+	return field->type == TYPE_SECRET || (address && strchr(node->text, '@'));
+}
+
 /* "FIELD: WRONG; would be RIGHT" where the value stands, which is shown unless it may be a secret. */
 static int wrong_value(const struct filling *f, const struct yaml_node *node, const struct field *field,
                        const char *wrong)
 {
 	OWNED_BUFFER struct buffer right = {0};
 	char path[YAML_PATH_SIZE], quoted[QUOTED_SIZE];
-	bool show = node->kind == YAML_TEXT && *node->text && field->type != TYPE_SECRET && !yaml_is_null(node);
+	bool show = node->kind == YAML_TEXT && *node->text && !may_be_secret(node, field) && !yaml_is_null(node);
 
 	buffer_init(&right, 256);
 	field_right(&right, field);

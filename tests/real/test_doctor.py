@@ -53,6 +53,36 @@ def test_a_writer_and_quarantine(kafka, make_lake):
     assert not says(doctor(lake), "note", "catalog main", "is writing it")
 
 
+@pytest.mark.parametrize("backend", ["duckdb", "file"])
+def test_a_writer_of_a_file_that_nobody_else_opens(kafka, make_lake, backend):
+    topic = kafka.topic(1)
+    lake = make_lake(backend, kafka.address, topic)
+    kafka.producer().events(topic, 2)
+    process = lake.start()
+    process.wait_event("commit")
+    found = doctor(lake)
+    assert says(found, "note", "stream events", "its topic can be read; what of it is in the lake cannot be told"), found
+    assert not [f for f in found if "rows in the lake" in f["detail"]]
+    process.drain()
+    assert says(doctor(lake), "ok", "stream events", "10 rows in the lake")
+
+
+def test_verify_prints_json_also_where_it_fails(kafka, make_lake):
+    topic = kafka.topic(1)
+    lake = make_lake("sqlite", kafka.address, topic)
+    kafka.producer().events(topic, 2)
+    lake.once()
+    text = lake.manifest.read_text()
+    second = text.replace("name: main", "name: other").replace("name: events", "name: more").replace(
+        "catalog.sqlite", "none.sqlite").replace("dataPath: data", "dataPath: other").replace("group: ", "group: more-")
+    both = lake.folder / "both.yaml"
+    both.write_text(text.replace("  table:", "  catalogRef: main\n  table:") + "---\n"
+                    + second.replace("  table:", "  catalogRef: other\n  table:"))
+    done = support.tarn("verify", str(both), "--format", "json", environment=lake.environment)
+    assert done.returncode not in (DONE, NO) and "catalog other" in done.stderr, done.stderr
+    assert [stream["passed"] for stream in json.loads(done.stdout)] == [True]
+
+
 @pytest.mark.heavy
 def test_what_is_missing(make_lake, folder):
     lake = make_lake("sqlite", "127.0.0.1:1", "nowhere")
@@ -97,6 +127,9 @@ def test_servers(kafka, own_postgres, s3, make_lake):
     wrong = doctor(lake, {"TARN_TEST_S3_SECRET": "not-the-secret-at-all"})
     assert says(wrong, "fail", "catalog main", "403") and "not-the-secret-at-all" not in str(wrong)
     password = own_postgres.address.split("password=")[1].split()[0]
+    manifest = lake.write("nobase.yaml")
+    nobase = doctor(lake, {"TARN_TEST_CONNECTION": own_postgres.connection("nobase")}, manifest)
+    assert says(nobase, "fail", "catalog main", 'database "nobase" does not exist'), nobase
     own_postgres.stop()
     gone = doctor(lake)
     assert says(gone, "fail", "catalog main", "") and password not in str(gone)

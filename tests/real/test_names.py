@@ -26,7 +26,8 @@ def test_a_table_that_is_there_by_another_case(folder, request, backend):
     for n in (1, 2):
         (folder / "in" / f"{n}.json").write_text(json.dumps({"n": n, f"more{n}": "x"}) + "\n")
         catalog = {"backend": settings} | ({} if backend == "file" else {"dataPath": "data"})
-        stream = {"catalogRef": "main", "table": "events", "format": "json", "source": {"files": "in/*.json", "settle": "0s"}}
+        stream = {"catalogRef": "main", "table": ["events", "EVENTS"][n - 1], "format": "json",
+                  "source": {"files": "in/*.json", "settle": "0s"}}
         (folder / "tarn.yaml").write_text(yaml.safe_dump_all([
             API | {"kind": "DuckLakeCatalog", "metadata": {"name": "main"}, "spec": catalog},
             API | {"kind": "DuckLakeStream", "metadata": {"name": "s"}, "spec": stream}]))

@@ -42,7 +42,7 @@ static void long_statements_fail_alike(void)
 }
 
 /* Of duckdb_error_type. */
-enum { PARSER = 14, BINDER = 24, INVALID_INPUT = 32 };
+enum { CATALOG = 13, PARSER = 14, BINDER = 24, INVALID_INPUT = 32 };
 
 /* Names in a statement are the user's: a column called connection_id has nothing to do with a connection. */
 static void words_of_the_user_tell_nothing(void)
@@ -50,6 +50,7 @@ static void words_of_the_user_tell_nothing(void)
 	CHECK_INT(duck_kind(BINDER, "Binder Error: Referenced column \"connection_id\" not found"), ERROR_INVALID);
 	CHECK_INT(duck_kind(PARSER, "Parser Error: syntax error at or near \"timeout\""), ERROR_INVALID);
 	CHECK_INT(duck_kind(INVALID_INPUT, "Invalid Input Error: " DUCK_NOT_NULL "connection_id"), ERROR_INVALID);
+	CHECK_INT(duck_kind(CATALOG, "Catalog Error: Table with name connections does not exist!"), ERROR_INVALID);
 	CHECK_INT(duck_kind(BINDER, "Binder Error: Failed to find \"connection\""), ERROR_INVALID);
 	/* DuckLake's own question to its catalog. */
 	CHECK_INT(duck_kind(BINDER,

@@ -308,6 +308,9 @@ static void wrong_object_stores(void)
 	          "t.yaml:9:15: spec.objectStore.endpoint: '127.0.0.1:9000' begins with neither https:// nor http://; "
 	          "would "
 	          "be https://HOST or http://HOST, with :PORT where it is not the usual one"},
+	         {STORE KEYS "    bucket: lake\n    endpoint: http://u:a-word@h:9000\n",
+	          "t.yaml:9:15: spec.objectStore.endpoint: has no port from 1 to 65535 behind its host; would be "
+	          "https://HOST or http://HOST, with :PORT where it is not the usual one"},
 	         {STORE KEYS "    bucket: lake\n    endpoint: http://h:99999\n",
 	          "t.yaml:9:15: spec.objectStore.endpoint: 'http://h:99999' has no port from 1 to 65535 behind its "
 	          "host; "
