@@ -20,7 +20,7 @@ import confluent_kafka
 import duckdb
 import pyarrow as pa
 import yaml
-from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewPartitions, NewTopic
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewPartitions, NewTopic, OffsetSpec
 
 ROOT = Path(__file__).resolve().parents[2]
 TARN = os.environ.get("TARN_BIN") or str(ROOT / "build" / "tarn")
@@ -134,6 +134,12 @@ class KafkaServer(Server):
         assert message.error().code() == confluent_kafka.KafkaError._PARTITION_EOF, message.error()
         consumer.close()
         return found
+
+    def end(self, topic, committed, partition=0):
+        """The end offset; committed: of what no open transaction holds back."""
+        level = confluent_kafka.IsolationLevel.READ_COMMITTED if committed else confluent_kafka.IsolationLevel.READ_UNCOMMITTED
+        where = confluent_kafka.TopicPartition(topic, partition)
+        return self.admin.list_offsets({where: OffsetSpec.latest()}, isolation_level=level)[where].result(30).offset
 
     def delete_topic(self, name):
         self.admin.delete_topics([name])[name].result(30)

@@ -122,6 +122,7 @@ def test_offsets_that_hold_no_message(kafka, make_lake):
     transactions.produce(topic, value=support.events(100, 1), partition=0)
     transactions.flush(30)
     transactions.abort_transaction(30)
+    support.eventually("the marker of its end is written", lambda: kafka.end(topic, True) == kafka.end(topic, False))
     lake.once()
     told = ask(lake, f"{topic}/0:8", expect=INPUT)
     assert "holds no message: it was skipped" in told, told

@@ -400,7 +400,7 @@ def test_the_trap_of_two_deletes(kafka, make_lake):
     lake = many(kafka, make_lake, "postgres", 40)
     delete = 'DELETE FROM lake.tarn.quarantine WHERE "partition" = {} AND "offset" = {}'
     one, two = (attach(lake.target, f"(DATA_PATH '{lake.folder}/data')") for _ in range(2))
-    one.execute(delete.format(0, 0))
+    one.execute(delete.format(1, 0))  # of the same commit, and so of the same file, as the one below
     for con in one, two:
         con.execute("BEGIN")
         assert con.execute(delete.format(1, 1)).fetchall() == [(1,)]
