@@ -239,9 +239,9 @@ static void look_at_catalog(struct doctor *doctor, const struct spec_catalog *ca
 	lake = lake_open(catalog, &options, &err);
 	if (lake)
 		look_into(doctor, catalog, lake, subject);
+	/* It may also be the database that does not exist, or the role. */
 	else if (catalog->backend.type == BACKEND_POSTGRES && strstr(err.message, "does not exist") &&
-	         !strstr(err.message,
-	                 "Unable to connect")) /* where it is the database that does not exist, or the role */
+	         !strstr(err.message, "Unable to connect"))
 		find(doctor, STATE_NOTE, subject, NULL,
 		     "has no lake yet: `tarn run` makes it when the first events arrive");
 	else

@@ -51,7 +51,7 @@ static bool is_about_statement(const char *message)
 	            has_prefix(message, "Catalog Error: ") ||
 	            has_prefix(message, "Invalid Input Error: " DUCK_NOT_NULL);
 
-	return said && !(has(message, " Error: Failed to ") && has(message, " DuckLake: "));
+	return said && !(has_prefix(strchr(message, ':'), ": Failed to ") && has(message, " DuckLake: "));
 }
 
 enum error_kind duck_kind(int type, const char *message)
