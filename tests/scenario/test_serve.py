@@ -171,7 +171,7 @@ EXPECTED = [(n, f"thing {n}", n / 4 if n % 7 else None) for n in range(9)]
 
 
 def test_forms(service):
-    answer = service.query(SQL)
+    answer = service.at_once(SQL)
     assert answer.headers["Content-Type"] == "text/csv; charset=utf-8; header=present"
     assert list(csv.reader(io.StringIO(answer.body.decode()))) == [["i", "name", "x"]] + [
         [str(i), name, "" if x is None else str(x)] for i, name, x in EXPECTED]
@@ -203,7 +203,7 @@ def test_codings(service):
     packed = service.query(sql, headers={"Accept-Encoding": "gzip, zstd"})
     assert packed.headers["Content-Encoding"] == "zstd" and len(packed.body) < len(plain.body) / 2
     assert pa.CompressedInputStream(pa.BufferReader(packed.body), "zstd").read() == plain.body
-    assert "Content-Encoding" not in service.query("SELECT 1", headers={"Accept-Encoding": "gzip"}).headers
+    assert "Content-Encoding" not in service.at_once("SELECT 1", headers={"Accept-Encoding": "gzip"}).headers
 
 
 def test_parameters_snapshots_and_limits(service):
