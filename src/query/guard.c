@@ -28,6 +28,7 @@
 enum what {
 	PLAIN,
 	NAMES,
+	BARE,
 	BLANK,
 	WORD,
 	DATA,
@@ -96,6 +97,11 @@ static int refuse_unknown(const struct walk *w, const char *what)
 
 /* ---- plain values */
 
+static bool is_of_word(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || (c & 0x80);
+}
+
 static bool is_word(const char *member, const char *text)
 {
 	for (size_t i = 0; i < COUNT_OF(words); i++)
@@ -125,11 +131,16 @@ static int check_data(struct walk *w, const char *member, const struct node *nod
 	return failed;
 }
 
-/* A DuckLake table has a column that no * shows: the path of the file that a row lies in. A table's own column of that
- * name cannot be told from it here, but COLUMNS('filename') means that one alone. */
-static int check_name(const struct walk *w, const struct node *name)
+/* A DuckLake table has columns that no * shows. One is the path of the file that a row lies in. A table's own column of
+ * that name cannot be told from it here, but COLUMNS('filename') means that one alone. */
+static int check_name(struct walk *w, const struct node *name)
 {
-	if (strcasecmp(node_text(name, NULL), "filename") != 0)
+	static const char *const hidden[] = {"rowid", "snapshot_id", "file_row_number", "file_index"};
+	const char *text = node_text(name, NULL);
+
+	for (size_t i = 0; i < COUNT_OF(hidden); i++)
+		w->found.hidden |= !strcasecmp(text, hidden[i]);
+	if (strcasecmp(text, "filename") != 0)
 		return 0;
 	return error_set(w->err, ERROR_INVALID, 0,
 	                 "the column filename may not be asked for by name; COLUMNS('filename') is one that the table "
@@ -150,6 +161,23 @@ static int check_names(struct walk *w, const char *member, const struct node *na
 	while ((each = node_next(&values, &key)))
 		if (check_name(w, each))
 			return -1;
+	return 0;
+}
+
+/* Where json_deserialize_sql writes a name without its quotes, what stands in it would be SQL. (pin.c looks at what it
+ * wrote, too.) */
+static int check_bare(struct walk *w, const char *member, const struct node *name)
+{
+	const char *text = node_text(name, NULL);
+
+	if (check_data(w, member, name, false))
+		return -1;
+	for (; *text; text++)
+		if (!is_of_word(*text) && *text != '$')
+			return error_set(w->err, ERROR_INVALID, 0,
+			                 "the name before .*, or of a parameter, has to be one of letters, digits and "
+			                 "_: an alias "
+			                 "of the table, for one");
 	return 0;
 }
 
@@ -261,6 +289,19 @@ static int check_function(struct walk *w, const struct node *node, bool in_from)
 	return 0;
 }
 
+/* A NATURAL JOIN finds the right table's columns that no * shows, by the names of the left one's; of RIGHT and FULL it
+ * shows what they hold. */
+static int check_natural(struct walk *w, const struct node *join)
+{
+	if (!node_is(join, "ref_type", "NATURAL"))
+		return 0;
+	w->found.hidden = true;
+	if (!node_is(join, "join_type", "RIGHT") && !node_is(join, "join_type", "FULL"))
+		return 0;
+	return error_set(w->err, ERROR_INVALID, 0,
+	                 "NATURAL RIGHT and NATURAL FULL JOIN may not be used here: USING (names) says which columns");
+}
+
 /* What a kind's members do not say. */
 static int check_meaning(struct walk *w, enum what family, const char *kind, const struct node *node)
 {
@@ -268,6 +309,8 @@ static int check_meaning(struct walk *w, enum what family, const char *kind, con
 		return check_function(w, node, false);
 	if (family == TABLE && !strcmp(kind, "BASE_TABLE"))
 		return guard_table(node, &w->scope, w->rights, &w->found, &w->failed, w->err);
+	if (family == TABLE && !strcmp(kind, "JOIN"))
+		return check_natural(w, node);
 	if (family == TYPE_INFO && !strcmp(kind, "UNBOUND_TYPE_INFO") && !guard_knows_type(node_text(node, "name")))
 		return error_set(w->err, ERROR_INVALID, 0, "there is no type %.64s that may be used here",
 		                 node_text(node, "name"));
@@ -337,6 +380,7 @@ static int check_member(struct walk *w, enum what what, const char *name, const 
 	switch (what) {
 	case PLAIN: return check_data(w, name, value, false);
 	case NAMES: return check_names(w, name, value);
+	case BARE: return check_bare(w, name, value);
 	case DATA: return check_data(w, name, value, true);
 	case BLANK: return node_is_blank(value) ? 0 : refuse_unknown(w, name);
 	case WORD: return is_word(name, node_text(value, NULL)) ? 0 : refuse_unknown(w, node_text(value, NULL));
@@ -362,11 +406,6 @@ static bool is_utf8(const unsigned char *text, size_t size)
 				return false;
 	}
 	return true;
-}
-
-static bool is_of_word(char c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || (c & 0x80);
 }
 
 static bool is_link(const char *word, size_t size)

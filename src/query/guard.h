@@ -51,6 +51,7 @@ struct guard_found { /* of a statement that passes */
 	char **tables; /* SCHEMA.TABLE, in lower case, each once */
 	int table_count;
 	bool travels; /* it has an AT (VERSION =>) or AT (TIMESTAMP =>) of its own */
+	bool hidden; /* it may mean a column that no * shows (rowid): a copy of the table has others */
 };
 
 /* parser: any connection; json_serialize_sql alone is run on it, prepared once (one whose default catalog is a lake

@@ -1,5 +1,5 @@
 """What people may try with a statement, through a real worker: as it is; with its guard off, so that the sandbox and DuckDB's
-lock alone hold; and with its sandbox off, so that the guard alone holds for all but resources. tests/escapes/README.md says
+lock alone hold; and with its sandbox off, so that the guard alone holds for all but resources. docs/statements.md says
 what is held by which."""
 
 import hashlib
