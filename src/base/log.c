@@ -11,7 +11,8 @@
 #include "base/clock.h"
 #include "base/owned.h"
 
-#define LINE_MAX_BYTES 8192
+#define TEXT_BYTES_MAX 4096 /* of the message, and of a field; more is cut */
+#define LINE_BYTES_MAX ((size_t)1 << 20) /* dozens of these, six times as long in JSON */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct {
@@ -110,8 +111,13 @@ static char *masked(const char *text)
 {
 	char *copy = strdup(text);
 
-	if (copy)
-		log_mask(copy);
+	if (!copy)
+		return NULL;
+	log_mask(copy);
+	if (strlen(copy) > TEXT_BYTES_MAX) {
+		copy[TEXT_BYTES_MAX] = 0;
+		text_end_whole(copy);
+	}
 	return copy;
 }
 
@@ -153,7 +159,7 @@ static void append_human(struct buffer *line, enum log_event event, const struct
 	buffer_text(line, message);
 	for (int i = 0; i < count && level >= LOG_WARN; i++) {
 		if (fields[i].text)
-			buffer_printf(line, " %s=%s", fields[i].name, fields[i].text);
+			buffer_printf(line, " %s=%.*s", fields[i].name, TEXT_BYTES_MAX, fields[i].text);
 		else
 			buffer_printf(line, " %s=%lld", fields[i].name, (long long)fields[i].number);
 	}
@@ -163,7 +169,7 @@ static void append_human(struct buffer *line, enum log_event event, const struct
 void log_write(enum log_event event, const struct log_field *fields, int count, const char *format, ...)
 {
 	OWNED_BUFFER struct buffer line = {0};
-	char message[2048];
+	char message[TEXT_BYTES_MAX + 1];
 	va_list args;
 
 	if (events[event].level < state.minimum)
@@ -171,11 +177,17 @@ void log_write(enum log_event event, const struct log_field *fields, int count, 
 	va_start(args, format);
 	vsnprintf(message, sizeof message, format, args);
 	va_end(args);
-	buffer_init(&line, LINE_MAX_BYTES);
+	text_end_whole(message);
+	buffer_init(&line, LINE_BYTES_MAX);
 	if (state.json)
 		append_json(&line, event, fields, count, message);
 	else
 		append_human(&line, event, fields, count, message);
+	if (!buffer_ok(&line)) { /* half a line would make one with the next */
+		buffer_clear(&line);
+		buffer_printf(&line, "{\"level\":\"%s\",\"event\":\"%s\",\"message\":\"no memory for it\"}\n",
+		              log_level_names[events[event].level], events[event].name);
+	}
 	pthread_mutex_lock(&lock);
 	if (line.data)
 		mask_locked(line.data);

@@ -89,24 +89,52 @@ static void secrets_are_masked_longest_first(void)
 	CHECK_TEXT(text, "password=*** key=***!");
 }
 
-static void a_secret_with_quotes_does_not_reach_the_log(void)
+/* The lines that the log writes for this message and field. */
+static const char *logged(const char *message, const char *field)
 {
-	char line[1024] = "";
+	static char lines[1 << 16];
 	int ends[2], before = dup(STDERR_FILENO);
 	ssize_t size;
 
-	log_mask_secret("top\"sec\\ret\n");
 	log_init(true, LOG_INFO, false);
 	if (pipe(ends) || dup2(ends[1], STDERR_FILENO) < 0)
 		exit(1);
-	log_event(EVENT_KAFKA, FIELDS(LOG_TEXT("field", "x top\"sec\\ret\n y")), "it is top\"sec\\ret\n!");
+	log_event(EVENT_KAFKA, FIELDS(LOG_TEXT("field", field)), "%s", message);
 	fflush(stderr);
 	dup2(before, STDERR_FILENO);
-	size = read(ends[0], line, sizeof line - 1);
+	size = read(ends[0], lines, sizeof lines - 1);
+	lines[size < 0 ? 0 : size] = 0;
 	close(ends[0]);
 	close(ends[1]);
 	close(before);
-	CHECK(size > 0);
+	return lines;
+}
+
+static void a_line_of_the_log_is_whole(void)
+{
+	char text[8192];
+	const char *line;
+
+	memset(text, '\t', sizeof text - 1);
+	text[sizeof text - 1] = 0;
+	line = logged(text, text);
+	CHECK(strstr(line, "\\u0009\",\"field\":\"\\u0009"));
+	CHECK(strlen(line) > (size_t)12 * 4096 && strlen(line) < (size_t)12 * 4096 + 200);
+	CHECK_TEXT(line + strlen(line) - 7, "0009\"}\n");
+	text[0] = 'x'; /* so that the end cuts a character */
+	for (size_t i = 1; i + 1 < sizeof text; i++)
+		text[i] = i % 2 ? '\xc3' : '\xbc'; /* u with two dots */
+	line = logged(text, "");
+	CHECK(strstr(line, "\xc3\xbc\",\"field\":\"\"}\n"));
+	CHECK(!strstr(line, "\xef\xbf\xbd"));
+}
+
+static void a_secret_with_quotes_does_not_reach_the_log(void)
+{
+	const char *line;
+
+	log_mask_secret("top\"sec\\ret\n");
+	line = logged("it is top\"sec\\ret\n!", "x top\"sec\\ret\n y");
 	CHECK_HAS(line, "\"message\":\"it is ***!\"");
 	CHECK_HAS(line, "\"field\":\"x *** y\"");
 }
@@ -160,6 +188,6 @@ int main(int argc, char **argv)
 	return CHECK_MAIN(argc, argv, TEST(an_error_is_wrapped_and_cut_not_overrun),
 	                  TEST(a_buffer_fails_at_its_maximum_and_stays_failed), TEST(quotes_double),
 	                  TEST(json_text_is_always_valid), TEST(secrets_are_masked_longest_first),
-	                  TEST(a_secret_with_quotes_does_not_reach_the_log), TEST(a_fault_hits_the_nth_time),
-	                  TEST(metrics_have_help_type_and_labels));
+	                  TEST(a_line_of_the_log_is_whole), TEST(a_secret_with_quotes_does_not_reach_the_log),
+	                  TEST(a_fault_hits_the_nth_time), TEST(metrics_have_help_type_and_labels));
 }
