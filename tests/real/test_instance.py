@@ -89,7 +89,7 @@ def test_keys_that_are_renewed_in_time(kafka, s3, make_lake, instance, monkeypat
     instance.silent = True
     process.wait_event("lake", timeout_s=200, where=lambda record: "the old ones stay" in record["message"])
     instance.silent = False
-    process.wait_event("commit", count=len(process.events("commit")) + 60, timeout_s=60)
+    process.wait_event("commit", count=len(process.events("commit")) + 60, timeout_s=240)
     assert len(instance.asked) > asked + 1
     support.settle(lake, stream, process)
     assert not process.events("commit_retry")
