@@ -12,6 +12,8 @@
  * its own before (its -shm is another one). What is lost then is that the file is in use, which keeps a writer of
  * another process from removing the -wal; there is none (lake.h, invariant 4).
  *
+ * An `err` may be NULL: who asks before an answer can do without.
+ *
  * Threads: any; a version has a lock of its own. Life cycle: version_open -> version_now... -> version_close.
  */
 #ifndef TARN_LAKE_VERSION_H

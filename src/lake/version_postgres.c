@@ -151,7 +151,8 @@ static PGresult *ask(struct version_postgres *postgres, const char *sql, int cou
 	if (result || !was_connected || clock_monotonic_ms() - begun_ms >= VERSION_PATIENCE_MS)
 		return result;
 	postgres->not_before_ms = 0;
-	*err = (struct error){0};
+	if (err)
+		*err = (struct error){0};
 	return ask_once(postgres, sql, count, values, err);
 }
 

@@ -48,6 +48,29 @@ def test_it_answers_what_was_committed(kafka, make_lake, place):
     lake.assert_exactly_once(range(seqs.stop))
 
 
+def test_a_cut_connection_to_the_catalog_is_made_anew(kafka, make_lake, postgres, processes):
+    """Each connection of the lake's database is cut while nobody asks. The next request finds that out, and is answered by another one."""
+    topic = kafka.topic(1)
+    seqs = kafka.producer().events(topic, 10, partitions=1)
+    lake = make_lake("postgres", kafka.address, topic)
+    lake.once()
+    documents = lake.documents
+    lake.documents = lambda **changes: [*documents(**changes), POOL, TOTALS]
+    server = support.Process(["serve", str(lake.write("served.yaml")), "--listen", "127.0.0.1:0", "--anyone"], lake.folder,
+                             environment=lake.environment)
+    processes.append(server)
+    address = server.address()
+    want = {"n": len(seqs), "last": seqs.stop - 1}
+    for _ in range(2):
+        support.eventually("the endpoint tells all events", lambda: ask(address, "/api/totals").status == 200, 60, 0.2)
+        cut = postgres.psql(f"SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity WHERE datname = '{lake.database}'")
+        assert int(cut) >= 1
+        # kept, and asked of no worker: the catalog alone has to tell that nothing has changed
+        answer = ask(address, "/api/totals")
+        assert (answer.status, answer.json(), answer.headers["Cache-Status"]) == (200, want, "tarn; hit")
+    server.drain()
+
+
 def rows_of(address):
     """Of the table, as the console shows it."""
     answer = ask(address, "/console/overview")
