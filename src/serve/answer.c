@@ -271,8 +271,8 @@ static bool refuse_catalog(struct service *service, const struct service_ask *as
 	if (ask->token && !token_may_catalog(ask->token, ask->catalog->name))
 		refuse(refusal, PROBLEM_CATALOG, 0, "The token does not allow the catalog %s.", ask->catalog->name);
 	else if (!served->pool)
-		refuse(refusal, PROBLEM_NOT_SERVED, 60, "The catalog %s is not served: %s.", ask->catalog->name,
-		       served->why_not);
+		refuse(refusal, PROBLEM_NOT_SERVED, SERVICE_NOT_SERVED_RETRY_S, "The catalog %s is not served: %s.",
+		       ask->catalog->name, served->why_not);
 	else
 		return false;
 	return true;

@@ -5,6 +5,7 @@
 
 #include "base/owned.h"
 #include "serve/console_files.h"
+#include "serve/service.h"
 #include "serve/serving.h"
 
 /*
@@ -85,6 +86,18 @@ void route_console_file(struct call *call)
 
 /* ---- who it is */
 
+static bool is_served(struct call *call, const struct spec_catalog *catalog)
+{
+	const char *why_not = service_why_not(call->serving->service, catalog);
+
+	if (!why_not)
+		return true;
+	http_add(call->response, "Retry-After", "%d", SERVICE_NOT_SERVED_RETRY_S);
+	problem_reply(call->response, call->request, PROBLEM_NOT_SERVED, "The catalog %s is not served: %s.",
+	              catalog->name, why_not);
+	return false;
+}
+
 const struct spec_catalog *console_catalog(struct call *call)
 {
 	const struct manifest *manifest = call->serving->options.manifest;
@@ -101,7 +114,7 @@ const struct spec_catalog *console_catalog(struct call *call)
 		count++;
 	}
 	if (count == 1)
-		return found;
+		return is_served(call, found) ? found : NULL;
 	/* One that is not the token's to see is as one that is not there. */
 	problem_reply(call->response, call->request, PROBLEM_NO_SUCH_PATH,
 	              count ? "There are several catalogs: name one by ?catalog=NAME."

@@ -32,7 +32,8 @@ struct console_overviews;
 struct console *console_new(struct error *err);
 void console_free(struct console *console);
 
-/* The catalog that ?catalog= names, or the only one that the token may see; NULL: the response is 404. */
+/* The catalog that ?catalog= names, or the only one that the token may see. NULL: the response is 404; or 503, for it
+ * is not served (service_why_not), and has neither version nor pool. */
 const struct spec_catalog *console_catalog(struct call *call);
 
 /* True with 304, where the client has what the ETag stands for. The answer may be compressed. */

@@ -29,17 +29,13 @@ static void write_totals(const struct pool_facts *facts, struct buffer *out)
 void route_console_pool(struct call *call)
 {
 	const struct spec_catalog *catalog = console_catalog(call);
-	struct pool *pool = catalog ? service_pool(call->serving->service, catalog) : NULL;
+	struct pool *pool;
 	struct buffer *out = &call->response->body;
 	struct pool_facts facts;
 
 	if (!catalog)
 		return;
-	if (!pool) {
-		problem_reply(call->response, call->request, PROBLEM_UNAVAILABLE,
-		              "The catalog has no workers just now.");
-		return;
-	}
+	pool = service_pool(call->serving->service, catalog);
 	facts = pool_facts(pool);
 	http_add(call->response, "Content-Type", "application/json");
 	buffer_text(out, "{\"catalog\": ");

@@ -28,6 +28,8 @@
 struct service;
 struct answer;
 
+#define SERVICE_NOT_SERVED_RETRY_S 60
+
 struct service_options {
 	const struct manifest *manifest; /* borrowed until service_free */
 	const char *audit; /* a file to append to; NULL: the log */
@@ -43,6 +45,7 @@ void service_free(struct service *service);
 const struct manifest *service_manifest(const struct service *service);
 /* The catalog of that name, or the only one. NULL: there is none. */
 const struct spec_catalog *service_catalog(const struct service *service, const char *name);
+/* NULL, both: it is not served (service_why_not). */
 struct pool *service_pool(const struct service *service, const struct spec_catalog *catalog);
 struct version *service_version(const struct service *service, const struct spec_catalog *catalog);
 struct audit;

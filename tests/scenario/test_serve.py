@@ -555,4 +555,7 @@ def test_a_catalog_that_its_writer_holds(start, folder):
     assert service.process.wait_event("not_served")[0]["catalog"] == "main"
     answer = service.query("SELECT 1")
     assert answer.status == 503 and answer.problem()["type"].endswith(":not_served") and answer.headers["Retry-After"]
+    for path in ("/console/overview", "/console/pool"):
+        told = service.request("GET", path)
+        assert told.status == 503 and told.problem()["detail"] == answer.problem()["detail"] and told.headers["Retry-After"], path
     service.process.drain()
