@@ -194,7 +194,8 @@ static bool has_lineage(const struct call *call)
 {
 	const struct manifest *manifest = call->serving->options.manifest;
 
-	return manifest->stream_count + manifest->pipeline_count > 0 && console_sees_all(call);
+	return token_spec(call->token)->query && manifest->stream_count + manifest->pipeline_count > 0 &&
+	       console_sees_all(call);
 }
 
 void route_console_me(struct call *call)

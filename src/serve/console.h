@@ -14,6 +14,7 @@
  *  2. However many pages are open, a worker is asked for an overview once at a time, and once a second at most, for
  * each set of tables.
  *  3. The lineage's picture names every table, so only a token that may read them all gets it.
+ *  4. A token for endpoints alone (query: false) is told what it may do, and nothing of the lake (routes.def).
  *
  * Life cycle: console_new -> routes -> console_free, when no request is answered any more.
  */

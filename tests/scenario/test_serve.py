@@ -114,6 +114,10 @@ def test_who_may(service):
     answer = service.query("SELECT 1", token="x" * 43)
     assert answer.status == 401 and 'error="invalid_token"' in answer.headers["WWW-Authenticate"]
     assert service.query("SELECT 1", token=service.tokens["endpoints"]).problem()["type"].endswith(":not_allowed")
+    for path in ("overview", "pool", "lineage.svg"):  # whoever may ask no SQL is told nothing of the lake
+        assert service.request("GET", f"/console/{path}", token=service.tokens["endpoints"]).problem()["type"].endswith(":not_allowed"), path
+    me = json.loads(service.request("GET", "/console/me", token=service.tokens["endpoints"]).body)
+    assert (me["query"], me["lineage"]) == (False, False)
     assert service.query("SELECT 1", token=service.tokens["elsewhere"]).problem()["type"].endswith(":catalog")
     # a table that may not be read and one that is not there are told apart by nobody
     hidden, missing = (service.query(f"SELECT * FROM {t}", token=service.tokens["gold"]).problem() for t in ("things", "thongs"))

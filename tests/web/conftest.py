@@ -21,7 +21,8 @@ EVIL_COLUMN = "<script>window.pwned=1</script>"
 MODELS = {"silver/silver_events": SILVER, "gold/gold_people": GOLD,
           "gold/gold_evil": f"""-- materialized: table
 SELECT who, '{EVIL}' AS evil, count(*) AS "{EVIL_COLUMN.replace('"', '""')}" FROM silver_events GROUP BY who"""}
-TOKENS = {"whole": {}, "narrow": {"tables": ["gold_people"], "query": False, "rate": {"requests": 50, "per": "1s"}},
+TOKENS = {"whole": {}, "narrow": {"tables": ["gold_people"], "rate": {"requests": 50, "per": "1s"}},
+          "caller": {"query": False},
           "golden": {"tables": ["gold_*"], "maxRows": 5}}
 ENDPOINTS = {"people": {"path": "/api/v1/people", "sql": "SELECT who, events FROM gold_people ORDER BY who"}}
 

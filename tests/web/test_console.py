@@ -360,11 +360,10 @@ def test_the_policy_holds_by_itself(page, served):
 
 def test_a_narrow_token_is_offered_what_it_may_do(page, served):
     sign_in(page, served, "narrow")
-    assert page.texts("#views button") == ["Overview"]
+    assert page.texts("#views button") == ["Overview", "Query", "Questions"]
     page.wait_for("#tables [data-key=gold_people]")
     assert page.run("return [...document.querySelectorAll('#tables .open')].map(b => b.textContent)") == ["gold_people"]
     page.click("#tables [data-key=gold_people]")
-    assert "See rows" not in page.text("#tables")
     assert "/api/v1/people" in page.text("#endpoints")
     status, _, body = get(served, "/console/overview", "narrow")
     for hidden in ("silver_events", "bronze_events", "gold_evil", EVIL_COLUMN):
@@ -373,6 +372,21 @@ def test_a_narrow_token_is_offered_what_it_may_do(page, served):
     assert overview["lanes"] == [] and overview["quarantine"] == [] and overview["ingest"] == [] and [p["model"] for p in overview["pipelines"]] == ["gold_people"]
     assert get(served, "/console/lineage.svg", "narrow")[0] == 403
     assert problems(page.log()) == []
+
+
+def test_a_token_for_endpoints_alone_is_shown_nothing_of_the_lake(page, served):
+    page.type("#token", served.tokens["caller"])
+    page.press("Enter")
+    page.wait_text("#problem-overview", "endpoints alone")
+    assert page.texts("#views button") == ["Overview"] and "/api/v1/people" in page.text("#endpoints")
+    assert not any(page.shown(part) for part in ("#stats", "#tables-panel", "#snapshots-panel", "#quarantine-panel", "#pool-panel", "#banner"))
+    me = json.loads(get(served, "/console/me", "caller")[2])
+    assert (me["query"], me["lineage"]) == (False, False)
+    for path in ("overview", "pool", "lineage.svg"):
+        status, _, body = get(served, f"/console/{path}", "caller")
+        assert status == 403 and json.loads(body)["type"] == "urn:tarn:problem:not_allowed", path
+    log = page.log()
+    assert problems(log) == [] and not any("403" in message for _, message in log)  # the page asks nothing that is refused
 
 
 def test_a_token_of_gold_may_ask_gold(page, served):

@@ -61,6 +61,7 @@ function chooseCatalog(name) {
   readAt(null);
   lineage.at = 0;
   for (const id of ['stats', 'timeline', 'snapshot', 'tables', 'models', 'expectations', 'ingest', 'lanes', 'pool', 'quarantine', 'shelf']) put($(id));
+  for (const id of ['stats', 'snapshots-panel', 'tables-panel', 'quarantine-panel']) $(id).hidden = !readsLake();
   const views = viewsOf(name), wanted = location.hash.slice(1);
   put($('views'), views.map((view) => el('button', {type: 'button', 'data-view': view, click: () => show(view)}, view[0].toUpperCase() + view.slice(1))));
   show(views.includes(wanted) ? wanted : 'overview');
@@ -106,6 +107,8 @@ async function drawLineage() {
 
 // ---- what is asked for again and again
 
+// A token for endpoints alone is shown nothing of the lake, and the server would refuse to tell.
+const readsLake = () => Boolean(seen.catalog) && may.query;
 const inCatalog = (path) => (seen.catalog ? `${path}?catalog=${encodeURIComponent(seen.catalog)}` : path);
 const overviewOf = follower(() => inCatalog('/console/overview'));
 
@@ -143,15 +146,15 @@ function tickMs() {
 }
 
 async function look(generation) {
-  const catalog = seen.catalog, open = viewNow() === 'overview';
+  const catalog = seen.catalog, reads = readsLake(), open = viewNow() === 'overview';
   const full = loop.round++ % (open ? OVERVIEW_EVERY : 8 * OVERVIEW_EVERY) === 0;
-  const [overview, pool] = await Promise.all([full && catalog ? overviewOf() : null, open && catalog ? lookAtPool() : seen.pool, lookAtMetrics()]);
+  const [overview, pool] = await Promise.all([full && reads ? overviewOf() : null, open && reads ? lookAtPool() : seen.pool, lookAtMetrics()]);
   if (generation !== loop.generation || catalog !== seen.catalog) return;
   if (overview) seen.overview = overview;
   seen.pool = pool;
   banner('');
   if (viewNow() !== 'overview') return seen.overview && once('shelf', seen.overview.tables.map((t) => [t.schema, t.name, t.layer, t.columns]), drawShelf);
-  if (!catalog) put($('problem-overview'), empty('This token may see no catalog.'), may.endpoints.length ? null : empty('It may ask no endpoint, either.'));
+  if (!reads) put($('problem-overview'), empty(catalog ? 'This token may ask endpoints alone: nothing of the lake is shown to it.' : 'This token may see no catalog.'), may.endpoints.length ? null : empty('It may ask no endpoint, either.'));
   drawOverview();
   if (seen.overview) drawLanes();
   else drawEndpoints();
