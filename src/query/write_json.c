@@ -1,5 +1,6 @@
 /* write_json.c - JSON, NDJSON, and one row as an object. */
 #include <string.h>
+#include <strings.h>
 #include <yyjson.h>
 
 #include "base/owned.h"
@@ -96,13 +97,13 @@ static void name_key(const struct query *query, int column, struct buffer *names
 	}
 }
 
-/* The column's own, else that of *; NULL: null. */
+/* The column's own, in whatever case it is written, else that of *. */
 static const char *null_of(const struct write_options *options, const char *name)
 {
 	const char *all = NULL;
 
 	for (int i = 0; i < options->null_as_count; i++) {
-		if (!strcmp(options->null_as[i].name, name))
+		if (!strcasecmp(options->null_as[i].name, name))
 			return options->null_as[i].value;
 		if (!strcmp(options->null_as[i].name, "*"))
 			all = options->null_as[i].value;

@@ -277,6 +277,9 @@ static void replaces_nulls(void)
 	options.null_as_count = 1;
 	options.format = ANSWER_NDJSON;
 	CHECK_TEXT(text_of("SELECT NULL AS a, NULL AS b", &options), "{\"a\": \"none\", \"b\": null}\n");
+	null_as[0].name = "Avg_Bill"; /* names are one name in every case, as in SQL */
+	CHECK_TEXT(text_of("SELECT NULL AS avg_bill, NULL AS avg", &options),
+	           "{\"avg_bill\": \"none\", \"avg\": null}\n");
 }
 
 static void writes_one_object(void)
