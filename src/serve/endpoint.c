@@ -347,50 +347,11 @@ static void reply_kept(struct asked *asked, const struct kept *kept, const struc
 	buffer_append(&response->body, kept->body.data, kept->body.size);
 }
 
-/* ---- an answer that is not kept, as it comes */
-
-struct streaming {
-	struct answer *answer;
-	struct buffer begun;
-};
-
-static int stream_next(void *context, struct buffer *block)
+/* An answer that is not kept, as it comes. */
+static void reply_as_it_comes(struct asked *asked, struct ran *ran)
 {
-	struct streaming *streaming = context;
-	struct service_refusal refusal;
-
-	if (!streaming->begun.size)
-		return answer_next(streaming->answer, block, &refusal);
-	buffer_append(block, streaming->begun.data, streaming->begun.size);
-	buffer_release(&streaming->begun);
-	streaming->begun.size = 0;
-	return buffer_ok(block) ? 1 : -1;
-}
-
-static void stream_close(void *context)
-{
-	struct streaming *streaming = context;
-
-	answer_close(streaming->answer);
-	buffer_release(&streaming->begun);
-	free(streaming);
-}
-
-static void reply_stream(struct asked *asked, struct ran *ran)
-{
-	struct http_response *response = asked->call->response;
-	struct streaming *streaming = malloc(sizeof *streaming);
-
-	if (!streaming) {
-		answer_close(ran->stream);
-		buffer_release(&ran->begun);
-		problem_reply(response, asked->call->request, PROBLEM_UNAVAILABLE, "There is no memory for this.");
-		return;
-	}
-	*streaming = (struct streaming){.answer = ran->stream, .begun = ran->begun};
 	add_form(asked, ran->facts.content_type, "fwd=bypass");
-	reply_facts(response, &ran->facts, false);
-	response->producer = (struct http_producer){.context = streaming, .next = stream_next, .close = stream_close};
+	reply_stream(asked->call, ran->stream, &ran->begun);
 }
 
 /* ---- refusals */
@@ -464,7 +425,7 @@ static void run_and_reply(struct asked *asked, bool others_wait)
 	else if (ran.kept)
 		reply_kept(asked, ran.kept, &ran.facts);
 	else
-		reply_stream(asked, &ran);
+		reply_as_it_comes(asked, &ran);
 	kept_release(ran.kept);
 }
 

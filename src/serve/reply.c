@@ -84,13 +84,29 @@ static void close_stream(void *context)
 	free(streaming);
 }
 
-static void reply_stream(struct call *call, struct streaming *streaming)
+static void send_stream(struct call *call, struct streaming *streaming)
 {
 	struct answer_facts facts = answer_facts(streaming->answer);
 
 	reply_facts(call->response, &facts, false);
 	http_add(call->response, "Trailer", "Tarn-Rows, Tarn-Duration-Ms, Tarn-Error");
 	call->response->producer = (struct http_producer){streaming, next_block, trail, close_stream};
+}
+
+void reply_stream(struct call *call, struct answer *answer, struct buffer *begun)
+{
+	struct streaming *streaming = calloc(1, sizeof *streaming);
+
+	if (!streaming) {
+		problem_reply(call->response, call->request, PROBLEM_FAULT, "The server has no memory left.");
+		answer_close(answer);
+		buffer_release(begun);
+		return;
+	}
+	streaming->answer = answer;
+	streaming->begun = *begun;
+	*begun = (struct buffer){0};
+	send_stream(call, streaming);
 }
 
 /* ---- at once */
@@ -140,7 +156,7 @@ void reply_answer(struct call *call, struct answer *answer, const struct service
 	http_add(call->response, "Content-Type", "%s", facts.content_type);
 	call->response->compress = compress;
 	if (!whole) {
-		reply_stream(call, streaming);
+		send_stream(call, streaming);
 		return;
 	}
 	reply_facts(call->response, &facts, true);

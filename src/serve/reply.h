@@ -13,6 +13,8 @@
 
 /* Takes the answer, or where it is NULL tells the refusal. */
 void reply_answer(struct call *call, struct answer *answer, const struct service_refusal *refusal, bool compress);
+/* Takes the answer and what was read of it, and sends it as it comes; the Content-Type is the caller's to tell. */
+void reply_stream(struct call *call, struct answer *answer, struct buffer *begun);
 /* The refusal as a problem. */
 void reply_refusal(struct call *call, const struct service_refusal *refusal);
 /* The headers of an answer, all that is known of it; whole: its rows and how long it took, too. */

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import math
+import socket
 import threading
 import urllib.parse
 
@@ -13,6 +14,7 @@ import pyarrow.parquet
 import pytest
 import support
 from served import Served
+from serving import read_all
 
 TABLES = {
     "people": """SELECT i AS id, 'p' || i AS name, (i % 5)::INTEGER AS plan, i / 4.0 AS score, i % 2 = 0 AS business,
@@ -44,6 +46,8 @@ ENDPOINTS = {
     "gaps": {"path": "/gaps", "sql": "SELECT * FROM gaps -- all", "parameters": [SIZE], "page": {"key": ["a", "b"], "size": "limit"}},
     "twins": {"path": "/twins", "sql": "SELECT plan FROM people", "parameters": [SIZE], "page": {"key": ["plan"], "size": "limit"}},
     "many": {"path": "/many", "sql": "SELECT * FROM many ORDER BY id", "cache": {"maxBytes": "64Ki"}},
+    "breaks": {"path": "/breaks", "sql": "SELECT i, md5(i::VARCHAR) AS text, (CASE WHEN i = 1900000 THEN 'x' ELSE '1' END)::INTEGER AS n "
+               "FROM range(2000000) AS r(i)"},
     "count": {"path": "/count", "sql": "SELECT count(*) AS n FROM people", "result": "object", "cache": {"maxAge": "30s"}},
     "clock": {"path": "/clock", "sql": "SELECT now() AS t, count(*) AS n FROM people", "result": "object"},
     "dice": {"path": "/dice", "sql": "SELECT current_date AS d, random() AS x", "result": "object"},
@@ -188,6 +192,19 @@ def test_an_answer_that_is_too_large_to_be_kept_streams(served):
     assert len(rows) == 20000 and [row["id"] for row in rows] == list(range(20000))
     answer = served.ask("/many")
     assert answer.cache == "fwd=bypass" and answer.json() == rows and "Content-Length" not in answer.headers
+    assert answer.headers["Trailer"] == "Tarn-Rows, Tarn-Duration-Ms, Tarn-Error" and "Tarn-Rows" not in answer.headers
+    text = whole_text(served, "/many")
+    assert b"\r\n0\r\nTarn-Rows: 20000\r\nTarn-Duration-Ms: " in text[-200:] and text.endswith(b"\r\n\r\n")
+    text = whole_text(served, "/breaks", "TE: trailers\r\n")
+    assert b" 200 OK" in text[:20] and b"\r\n0\r\nTarn-Error: invalid\r\nTarn-Duration-Ms: " in text[-200:] and not text.endswith(b"\r\n\r\n")
+
+
+def whole_text(served, path, more=""):
+    """All that comes on a connection, with the framing."""
+    host, port = served.address.rsplit(":", 1)
+    with socket.create_connection((host, int(port)), timeout=60) as client:
+        client.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{more}\r\n".encode())
+        return read_all(client)
 
 
 # ---- who may
@@ -451,7 +468,7 @@ def test_docs_are_a_page_of_our_own(served):
 
 def test_nothing_of_an_answer_is_nan(served):
     for spec in ENDPOINTS.values():
-        if "{" in spec["path"] or any(p.get("required") for p in spec.get("parameters", [])) or spec["path"] in ("/slow", "/twins", "/later", "/open"):
+        if "{" in spec["path"] or any(p.get("required") for p in spec.get("parameters", [])) or spec["path"] in ("/slow", "/twins", "/later", "/open", "/breaks"):
             continue
         json.loads(served.ask(spec["path"]).body, parse_constant=lambda name: pytest.fail(f"{spec['path']}: {name}"))
     assert math.isnan(served.read("SELECT a FROM odd ORDER BY id")[0]["a"])
