@@ -10,9 +10,9 @@
  * docs/console.md has their shapes.
  *
  * Invariants:
- *  1. An overview that is kept is given to a token of the same catalog and the same tables alone.
+ *  1. An overview that is kept is given to a token of the same catalog, the same tables and the same bounds alone.
  *  2. However many pages are open, a worker is asked for an overview once at a time, and once a second at most, for
- * each set of tables.
+ * each set of tables and bounds.
  *  3. The lineage's picture names every table, so only a token that may read them all gets it.
  *  4. A token for endpoints alone (query: false) is told what it may do, and nothing of the lake (routes.def).
  *

@@ -1,8 +1,9 @@
 /*
  * console_overview.c - what a lake holds, as a worker tells it, kept for as long as its snapshot is the newest one.
  *
- * A kept overview is known by the catalog and the tables that may be read, so that tokens of equal rights share it.
- * While one request asks the worker, others for the same wait for what it gets, also where that is a refusal.
+ * A kept overview is known by the catalog, the tables that may be read, and the bounds of who asks, so that tokens of
+ * equal rights share it. While one request asks the worker, others for the same wait for what it gets, also where that
+ * is a refusal: it would be theirs, too, for they have the same bounds.
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -79,7 +80,8 @@ static void write_key(const struct call *call, const struct spec_catalog *catalo
 {
 	const struct spec_token *spec = token_spec(call->token);
 
-	buffer_printf(out, "%zu:%s %d", strlen(catalog->name), catalog->name, spec->table_count);
+	buffer_printf(out, "%zu:%s %d %lld %lld %d", strlen(catalog->name), catalog->name, spec->max_rows,
+	              (long long)spec->max_ms, (long long)spec->memory_bytes, spec->table_count);
 	for (int i = 0; i < spec->table_count; i++)
 		buffer_printf(out, " %zu:%s", strlen(spec->tables[i]), spec->tables[i]);
 }

@@ -339,6 +339,27 @@ def test_a_full_queue(start):
     holder.close()
 
 
+def test_an_overview_that_another_tokens_bounds_refuse(start, folder):
+    """Both wait for the one worker, the hasty token before the other: its bound of time is not the other one's."""
+    tokens = Tokens(folder / "tokens.yaml")
+    hasty, other = tokens.add("hasty", maxDuration="1ms"), tokens.add("other")
+    service = start("--tokens", "tokens.yaml", pools=pool(least=1, most=1, queue=5)).until_ready()
+    service.token = other
+    holder = service.open_query(SLOW)
+    support.eventually(lambda: "a busy worker", lambda: service.busy() == 1)
+    answers = {}
+    threads = {token: threading.Thread(target=lambda token=token: answers.update({token: service.request("GET", "/console/overview", token=token)}))
+               for token in (hasty, other)}
+    threads[hasty].start()
+    support.eventually(lambda: "one waits", lambda: service.process.metric("ducklake_pool_queue_length") == 1)
+    threads[other].start()
+    time.sleep(1)
+    holder.close()
+    for thread in threads.values():
+        thread.join()
+    assert answers[hasty].problem()["type"].endswith(":time") and answers[other].status == 200, answers[other].body
+
+
 SECONDS = "SELECT count(*) AS n FROM range(10000) a, range(10000) b WHERE a.range * b.range % 7 = 3"
 
 
