@@ -14,7 +14,8 @@
  *                                        first_rows (request.h), and where it failed "error" (a refusal's name,
  *                                        request.h) and "message" (one sentence; no path, key or stack in it), and
  *                                        "names": true where the sentence repeats names and words of the statement,
- *                                        and no value of a table
+ *                                        and no value of a table, "page": true where it is of the page's key or
+ *                                        cursor
  *                        FRAME_LAST      as FRAME_END, of a worker that cannot take another request, and ends: its
  *                                        DuckDB is broken, or what the query mapped leaves too little
  *

@@ -139,6 +139,8 @@ static int send_end(struct worker *worker, const struct answer_end *end, int64_t
 		buffer_json_text(&json, end->err.message, strlen(end->err.message));
 		if (end->about_names)
 			buffer_text(&json, ",\"names\":true");
+		if (end->about_page)
+			buffer_text(&json, ",\"page\":true");
 	}
 	if (end->next)
 		buffer_printf(&json, ",\"next\":%s", end->next);

@@ -139,6 +139,7 @@ struct answer_end {
 	struct error err; /* its message */
 	bool more; /* rows than were asked for */
 	bool about_names; /* the message repeats words of the statement and names, no value of a table */
+	bool about_page; /* the message is ours, of the page's key or cursor */
 	int64_t rows;
 	char *next; /* of a page: the last row's key, JSON; owned; NULL: there is no next page */
 	bool lost; /* the server is gone */

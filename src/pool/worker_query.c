@@ -323,9 +323,10 @@ static void tell(struct sending *sending, int failed, enum stop stop, const stru
 		       "the answer has more rows than are allowed: a LIMIT, or a sum, would be right");
 	else if (sending->wrong_parameters)
 		end->refusal = REFUSAL_PARAMETERS;
-	else if (sending->wrong_page && stop == STOP_NONE)
+	else if (sending->wrong_page && stop == STOP_NONE) {
 		end->refusal = REFUSAL_INVALID;
-	else if (failed && !sending->lost) {
+		end->about_page = true;
+	} else if (failed && !sending->lost) {
 		end->about_names = is_about_names(&end->err);
 		end->refusal = worker_refusal(sending->worker, stop, &end->err);
 	} else if (sending->request->object && !result->rows)

@@ -110,8 +110,10 @@ static int take_end(struct answer *answer, const struct buffer *payload, struct 
 	answer->facts.next = answer->next = list_of(yyjson_obj_get(root, "next"));
 	if (failed)
 		refuse_as(refusal, refusal_find(yyjson_get_str(error)), message ? message : "The query failed.");
-	if (failed)
+	if (failed) {
 		refusal->about_names = yyjson_get_bool(yyjson_obj_get(root, "names"));
+		refusal->about_page = yyjson_get_bool(yyjson_obj_get(root, "page"));
+	}
 	yyjson_doc_free(document);
 	return failed ? -1 : 0;
 }

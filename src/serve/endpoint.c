@@ -1,11 +1,13 @@
 #include "serve/endpoint.h"
 
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <yyjson.h>
 
 #include "base/hash.h"
+#include "base/log.h"
 #include "base/owned.h"
 #include "pool/request.h"
 #include "serve/accept.h"
@@ -385,6 +387,29 @@ static bool is_too_early(struct asked *asked, const struct service_refusal *refu
 	return true;
 }
 
+/*
+ * The SELECT is the manifest's, and reads what the asker may not: what DuckDB says of its words, columns and values is
+ * for the log. What is said of parameters and pages is the asker's.
+ */
+static bool is_for_log(const struct service_refusal *refusal)
+{
+	return refusal->kind == REFUSAL_SYNTAX || refusal->kind == REFUSAL_FORBIDDEN ||
+	       (refusal->kind == REFUSAL_INVALID && !refusal->about_page);
+}
+
+static void refuse_in_our_words(struct asked *asked, const struct service_refusal *refusal)
+{
+	struct service_refusal told = *refusal;
+
+	log_event(EVENT_ENDPOINT_FAILED,
+	          FIELDS(LOG_TEXT("endpoint", asked->endpoint->spec->name), LOG_NUMBER("query", refusal->query)),
+	          "endpoint %s cannot be answered: %s", asked->endpoint->spec->name, refusal->detail);
+	snprintf(told.detail, sizeof told.detail,
+	         "The endpoint's SELECT does not fit its tables, or fails on a value of them or of the request; the "
+	         "server's log says why.");
+	reply_refusal(asked->call, &told);
+}
+
 static void refuse(struct asked *asked, const struct service_refusal *refusal)
 {
 	struct http_response *response = asked->call->response;
@@ -396,7 +421,10 @@ static void refuse(struct asked *asked, const struct service_refusal *refusal)
 		              "The snapshot of these pages is not kept any more; begin again without a cursor.");
 		return;
 	}
-	reply_refusal(asked->call, refusal);
+	if (is_for_log(refusal))
+		refuse_in_our_words(asked, refusal);
+	else
+		reply_refusal(asked->call, refusal);
 }
 
 /* ---- asking */

@@ -75,6 +75,7 @@ struct service_refusal {
 	const char *name, *title; /* constants: the problem's (problem.def, pool/request.h) */
 	char detail[512];
 	bool about_names; /* the detail repeats names and words of the statement, and no value of a table */
+	bool about_page; /* the detail is of the page's key or cursor, in words of ours */
 	int64_t query; /* its id in the audit log; 0: it has none */
 };
 

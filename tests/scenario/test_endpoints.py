@@ -48,6 +48,9 @@ ENDPOINTS = {
     "many": {"path": "/many", "sql": "SELECT * FROM many ORDER BY id", "cache": {"maxBytes": "64Ki"}},
     "breaks": {"path": "/breaks", "sql": "SELECT i, md5(i::VARCHAR) AS text, (CASE WHEN i = 1900000 THEN 'x' ELSE '1' END)::INTEGER AS n "
                "FROM range(2000000) AS r(i)"},
+    "secret": {"path": "/secret", "sql": "SELECT CAST(name AS INTEGER) AS n, $x AS x FROM people", "access": "anyone",
+               "parameters": [{"name": "x", "type": "integer", "maximum": "9"}]},
+    "lacking": {"path": "/lacking", "sql": "SELECT salary FROM people", "access": "anyone"},
     "count": {"path": "/count", "sql": "SELECT count(*) AS n FROM people", "result": "object", "cache": {"maxAge": "30s"}},
     "clock": {"path": "/clock", "sql": "SELECT now() AS t, count(*) AS n FROM people", "result": "object"},
     "dice": {"path": "/dice", "sql": "SELECT current_date AS d, random() AS x", "result": "object"},
@@ -230,6 +233,18 @@ def test_a_tokens_bound_of_rows_holds_of_kept_answers_too(guarded):
     answer = guarded.ask(path, token="few")
     assert answer.status == 422 and "more rows" in answer.detail
     assert len(guarded.ask("/by/integer?x=41", token="few").json()) == 9
+
+
+@pytest.mark.parametrize("path, hidden", [("/secret", "p0"), ("/lacking", "salary")])
+def test_why_a_select_fails_is_for_the_log(guarded, path, hidden):
+    """Who asks may read neither the table nor the SELECT: its values and columns, in DuckDB's words, are not for them."""
+    answer = guarded.ask(path)
+    assert answer.status == 422 and answer.json()["type"] == "urn:tarn:problem:invalid"
+    assert answer.detail.endswith("the server's log says why.")
+    assert not any(word in answer.body.decode() for word in (hidden, "business", "people", "INT32"))
+    told = guarded.process.wait_event("endpoint_failed", where=lambda record: record["endpoint"] == path[1:])
+    assert hidden in told[-1]["message"]
+    assert guarded.ask("/secret?x=10").detail == "The parameter x, '10': is above 9."
 
 
 # ---- kept answers
