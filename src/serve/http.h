@@ -3,7 +3,8 @@
  *
  * One thread a connection: a handler may wait for a worker, and a producer for its bytes. Bounds: so many connections,
  * so many bytes of a request's line and headers (431, 414) and of its body (413), so long for a request to come (408 or
- * the connection is closed), so long for a client to take a block of an answer.
+ * the connection is closed), so long for a client to take a block of an answer. A handler and a producer take the time
+ * that they need.
  *
  * Invariants:
  *  1. Every request gets one response, or its connection is cut.
@@ -91,7 +92,7 @@ struct http_options {
 	bool loopback; /* an address that other machines reach is a mistake */
 	int connections; /* the most at once */
 	size_t body_bytes; /* the largest body of a request */
-	int idle_s; /* a connection that is silent so long is closed */
+	int idle_s; /* a connection whose client is silent so long is closed */
 	void *context;
 	void (*handle)(void *context, const struct http_request *request, struct http_response *response);
 	void (*done)(void *context, const struct http_done *done); /* may be NULL */

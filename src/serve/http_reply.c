@@ -156,6 +156,21 @@ static ssize_t cut(struct sending *sending)
 	return MHD_CONTENT_READER_END_WITH_ERROR;
 }
 
+/* libmicrohttpd counts a connection's silence, and while the producer works it is not the client that is silent: the
+ * count begins anew behind it. */
+static int fetch_in_peace(struct sending *sending)
+{
+	struct http_request *request = sending->request;
+	int failed;
+
+	link_state(request->link, LINK_HANDLING, 0);
+	MHD_set_connection_option(request->connection, MHD_CONNECTION_OPTION_TIMEOUT, 0U);
+	failed = fetch(sending);
+	MHD_set_connection_option(request->connection, MHD_CONNECTION_OPTION_TIMEOUT,
+	                          (unsigned)request->server->options.idle_s);
+	return failed;
+}
+
 /* libmicrohttpd calls it when all that it got before is sent. */
 static ssize_t read_sending(void *context, uint64_t position, char *to, size_t most)
 {
@@ -166,8 +181,7 @@ static ssize_t read_sending(void *context, uint64_t position, char *to, size_t m
 	while (sending->taken == sending->block.size) {
 		if (sending->ended)
 			return finish(sending);
-		link_state(link, LINK_HANDLING, 0);
-		if (fetch(sending))
+		if (fetch_in_peace(sending))
 			return cut(sending);
 	}
 	size = sending->block.size - sending->taken;

@@ -21,6 +21,7 @@ static atomic_llong done_bytes, produced;
 struct producing {
 	int left; /* blocks; then the end, or a failure */
 	bool fails;
+	int pause_ms; /* before each block */
 };
 
 static int next(void *context, struct buffer *block)
@@ -29,6 +30,7 @@ static int next(void *context, struct buffer *block)
 
 	if (!producing->left)
 		return producing->fails ? -1 : 0;
+	clock_sleep_ms(producing->pause_ms);
 	producing->left--;
 	for (int i = 0; i < 1024; i++)
 		buffer_printf(block, "line %058d\n", i);
@@ -47,11 +49,11 @@ static void close_producer(void *context)
 	atomic_fetch_add(&closed, 1);
 }
 
-static void produce(struct http_response *response, int blocks, bool fails)
+static void produce(struct http_response *response, int blocks, bool fails, int pause_ms)
 {
 	struct producing *producing = malloc(sizeof *producing);
 
-	*producing = (struct producing){blocks, fails};
+	*producing = (struct producing){blocks, fails, pause_ms};
 	response->producer = (struct http_producer){producing, next, trailers, close_producer};
 	response->compress = true;
 	http_add(response, "Content-Type", "text/plain");
@@ -71,11 +73,13 @@ static void handle(void *context, const struct http_request *request, struct htt
 	struct pollfd gone = {.fd = http_client_fd(request), .events = POLLRDHUP};
 
 	if (!strcmp(path, "/stream")) {
-		produce(response, 4, false);
+		produce(response, 4, false, 0);
 	} else if (!strcmp(path, "/endless")) {
-		produce(response, 1 << 30, false);
+		produce(response, 1 << 30, false, 0);
 	} else if (!strcmp(path, "/broken")) {
-		produce(response, 2, true);
+		produce(response, 2, true, 0);
+	} else if (!strcmp(path, "/pauses")) {
+		produce(response, 2, false, 2500);
 	} else if (!strcmp(path, "/wait")) {
 		poll(&gone, 1, 5000);
 		atomic_fetch_add(&closed, gone.revents ? 100 : 0);
@@ -278,6 +282,41 @@ static void streams_with_trailers(void)
 	CHECK(was_closed);
 }
 
+/* idle_s is 1 here: what a client's silence is cut for is nobody's business while the producer works. */
+static void waits_for_producers(void)
+{
+	static const char request[] = "GET /pauses HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
+	int whole = done_whole, fd = dial();
+	char *answer;
+
+	send(fd, request, sizeof request - 1, MSG_NOSIGNAL);
+	answer = hear(fd, 5000, &was_closed);
+	close(fd);
+	CHECK(was_closed);
+	CHECK_HAS(answer, "\r\n0\r\nTarn-Rows: 1024\r\n\r\n");
+	for (int i = 0; i < 100 && done_whole == whole; i++)
+		clock_sleep_ms(10);
+	CHECK_INT(done_whole, whole + 1);
+}
+
+/* A client that says nothing, before a request or behind one, is not kept. */
+static void closes_silent_connections(void)
+{
+	static const char request[] = "GET /pauses HTTP/1.1\r\nHost: h\r\n\r\n";
+	int64_t began = clock_monotonic_ms();
+	int fd = dial();
+
+	hear(fd, 4000, &was_closed);
+	close(fd);
+	CHECK(was_closed && clock_monotonic_ms() < began + 3500);
+	fd = dial();
+	send(fd, request, sizeof request - 1, MSG_NOSIGNAL);
+	began = clock_monotonic_ms();
+	hear(fd, 4000, &was_closed);
+	close(fd);
+	CHECK(was_closed && clock_monotonic_ms() < began + 5000 + 3500);
+}
+
 static void cuts_what_is_broken(void)
 {
 	char *answer = ASK("GET /broken HTTP/1.1\r\nHost: h\r\n\r\n");
@@ -421,7 +460,8 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	return CHECK_MAIN(argc, argv, TEST(keeps_connections), TEST(refuses_targets), TEST(refuses_two_meanings),
-	                  TEST(bounds_what_comes), TEST(streams_with_trailers), TEST(cuts_what_is_broken),
-	                  TEST(encodes), TEST(cuts_no_header), TEST(notices_who_goes), TEST(cuts_slow_clients),
-	                  TEST(methods_in_full), TEST(counts_what_is_done), TEST(stops_in_time));
+	                  TEST(bounds_what_comes), TEST(streams_with_trailers), TEST(waits_for_producers),
+	                  TEST(closes_silent_connections), TEST(cuts_what_is_broken), TEST(encodes),
+	                  TEST(cuts_no_header), TEST(notices_who_goes), TEST(cuts_slow_clients), TEST(methods_in_full),
+	                  TEST(counts_what_is_done), TEST(stops_in_time));
 }
