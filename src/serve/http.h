@@ -2,9 +2,9 @@
  * http.h - HTTP/1.1 (RFC 9112) as requests and responses; http*.c alone see libmicrohttpd.
  *
  * One thread a connection: a handler may wait for a worker, and a producer for its bytes. Bounds: so many connections,
- * so many bytes of a request's line and headers (431, 414) and of its body (413), so long for a request to come (408 or
- * the connection is closed), so long for a client to take a block of an answer. A handler and a producer take the time
- * that they need.
+ * so many bytes of a request's line and headers (431, 414), of its body (413) and of all bodies together (503), so long
+ * for a request to come (408 or the connection is closed), so long for a client to take a block of an answer. A handler
+ * and a producer take the time that they need.
  *
  * Invariants:
  *  1. Every request gets one response, or its connection is cut.
@@ -15,6 +15,9 @@
  *  4. producer.close is called once, also where the client went away.
  *  5. A request that two programs could read in two ways (two lengths, two hosts, an encoded '/' in a path...) is
  *     refused, and its connection closed.
+ *  6. No byte of a body is kept before before_body let it in and it has its part of bodies_bytes. What is answered
+ *     before its body was read closes its connection (RFC 9112 section 9.3), and a client that waits for 100 gets the
+ *     answer in its place (RFC 9110 section 10.1.1).
  *
  * Life cycle: http_start -> http_stop. Handlers run on the connections' threads.
  */
@@ -92,9 +95,13 @@ struct http_options {
 	bool loopback; /* an address that other machines reach is a mistake */
 	int connections; /* the most at once */
 	size_t body_bytes; /* the largest body of a request */
+	size_t bodies_bytes; /* of those of all requests, until their handlers return; not below body_bytes */
 	int idle_s; /* a connection whose client is silent so long is closed */
 	void *context;
 	void (*handle)(void *context, const struct http_request *request, struct http_response *response);
+	/* Of a request with a body, before it is read. False: *response is its answer, and the body is not wanted. May
+	 * be NULL: all are taken. */
+	bool (*before_body)(void *context, const struct http_request *request, struct http_response *response);
 	void (*done)(void *context, const struct http_done *done); /* may be NULL */
 };
 

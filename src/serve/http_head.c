@@ -88,21 +88,21 @@ static enum MHD_Result take(void *context, enum MHD_ValueKind kind, const char *
 }
 
 /* What is wrong with how long the body is said to be, or NULL. */
-static const char *check_length(const struct http_request *request, size_t *ret_length)
+static const char *check_length(struct http_request *request)
 {
 	const char *length = http_header(request, "Content-Length");
 	const char *encoding = http_header(request, "Transfer-Encoding");
 
-	*ret_length = 0;
 	if (length && encoding)
 		return "there are both Content-Length and Transfer-Encoding";
 	if (encoding && (request->old || strcasecmp(encoding, "chunked") != 0))
 		return "Transfer-Encoding is not chunked, or not of HTTP/1.1";
+	request->chunked = encoding;
 	if (!length)
 		return NULL;
 	if (!*length || strspn(length, "0123456789") != strlen(length))
 		return "Content-Length is not a number";
-	*ret_length = strlen(length) > LENGTH_DIGITS_MAX ? SIZE_MAX : strtoul(length, NULL, 10);
+	request->length = strlen(length) > LENGTH_DIGITS_MAX ? SIZE_MAX : strtoul(length, NULL, 10);
 	return NULL;
 }
 
@@ -134,7 +134,6 @@ int http_head_check(struct http_request *request, const char *method, const char
 {
 	const char *why;
 	enum encoding encoding;
-	size_t length;
 
 	snprintf(request->method, sizeof request->method, "%s", method);
 	request->head = !strcmp(method, "HEAD");
@@ -149,14 +148,13 @@ int http_head_check(struct http_request *request, const char *method, const char
 		return refuse(request, response, PROBLEM_HEADER_SIZE, "there are too many headers, or too long ones");
 	why = request->malformed ? request->malformed : check_host(request);
 	if (!why)
-		why = check_length(request, &length);
+		why = check_length(request);
 	if (why)
 		return refuse(request, response, PROBLEM_BAD_REQUEST, why);
-	if (length > request->server->options.body_bytes)
+	if (request->length > request->server->options.body_bytes)
 		return refuse(request, response, PROBLEM_BODY_SIZE, "the body is too large");
 	if (!encoding_choose(http_header(request, "Accept-Encoding"), &encoding))
 		return refuse(request, response, PROBLEM_NOT_ACCEPTABLE,
 		              "Accept-Encoding takes neither gzip nor zstd nor identity");
-	link_state(request->link, LINK_READING, (int64_t)length);
 	return 0;
 }

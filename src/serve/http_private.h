@@ -47,6 +47,7 @@ struct http_server {
 	pthread_cond_t changed; /* a link is gone, or `ending` */
 	struct link *links;
 	int link_count;
+	size_t bodies; /* bytes of options.bodies_bytes that requests have */
 	bool quiet; /* no new connections */
 	bool ending;
 	pthread_t watcher;
@@ -74,7 +75,10 @@ struct http_request {
 	bool old; /* HTTP/1.0 */
 	bool head; /* HEAD */
 	bool trailers; /* TE: trailers */
+	size_t length; /* of the body, as it is said; 0 where it is chunked */
+	bool chunked;
 	struct buffer body;
+	size_t room; /* its part of server->bodies */
 	int64_t began_us;
 	/* the response */
 	bool replied;

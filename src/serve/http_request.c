@@ -11,6 +11,8 @@
 #include "serve/problem.h"
 
 #define RAW_PATIENCE_MS 1000
+#define NO_ROOM "The bodies of other requests take all the room that there is for them; send it again."
+#define NO_ROOM_RETRY_AFTER "1"
 
 /* ---- what a handler sees */
 
@@ -61,6 +63,35 @@ int64_t http_began_us(const struct http_request *request)
 	return request->began_us;
 }
 
+/* ---- room for its body */
+
+/* So many bytes more, of what all bodies may take. */
+static bool take_room(struct http_request *request, size_t bytes)
+{
+	struct http_server *server = request->server;
+	bool fits;
+
+	pthread_mutex_lock(&server->lock);
+	fits = bytes <= server->options.bodies_bytes - server->bodies;
+	if (fits)
+		server->bodies += bytes;
+	pthread_mutex_unlock(&server->lock);
+	if (fits)
+		request->room += bytes;
+	return fits;
+}
+
+static void release_body(struct http_request *request)
+{
+	struct http_server *server = request->server;
+
+	buffer_release(&request->body);
+	pthread_mutex_lock(&server->lock);
+	server->bodies -= request->room;
+	pthread_mutex_unlock(&server->lock);
+	request->room = 0;
+}
+
 /* ---- its life */
 
 static void name_client(struct http_request *request)
@@ -103,7 +134,7 @@ void http_request_free(struct http_request *request)
 	for (int i = 0; i < request->header_count; i++)
 		free(request->headers[i].joined);
 	target_release(&request->target);
-	buffer_release(&request->body);
+	release_body(request);
 	free(request);
 }
 
@@ -114,11 +145,29 @@ static void response_init(struct http_response *response)
 	buffer_init(&response->body, BUFFER_DEFAULT_MAXIMUM);
 }
 
-static enum MHD_Result refuse_at_once(struct http_request *request, struct http_response *response)
+static enum MHD_Result answer_at_once(struct http_request *request, struct http_response *response)
 {
 	http_add(response, "Connection", "close");
 	request->link->linger = true;
 	return http_reply(request, response);
+}
+
+/* Invariant 6 of http.h. False: *response is the answer. */
+static bool let_body_in(struct http_request *request, struct http_response *response)
+{
+	const struct http_options *options = &request->server->options;
+
+	if (!request->length && !request->chunked)
+		return true;
+	link_state(request->link, LINK_HANDLING, 0);
+	if (options->before_body && !options->before_body(options->context, request, response))
+		return false;
+	/* Chunks say no length: each takes its room when it comes. */
+	if (take_room(request, request->length))
+		return true;
+	http_add(response, "Retry-After", NO_ROOM_RETRY_AFTER);
+	problem_reply(response, request, PROBLEM_UNAVAILABLE, NO_ROOM);
+	return false;
 }
 
 static enum MHD_Result begin(struct http_request *request, const char *method, const char *version)
@@ -128,30 +177,43 @@ static enum MHD_Result begin(struct http_request *request, const char *method, c
 	request->read = true;
 	name_client(request);
 	response_init(&response);
-	if (http_head_check(request, method, version, &response))
-		return refuse_at_once(request, &response);
+	if (http_head_check(request, method, version, &response) || !let_body_in(request, &response))
+		return answer_at_once(request, &response);
 	buffer_release(&response.headers);
+	link_state(request->link, LINK_READING, (int64_t)request->length);
 	return MHD_YES;
 }
 
 /* A body of unknown length turned out too large. libmicrohttpd takes no reply in the middle of a body: it is written
- * past it, and the connection ends. */
-static enum MHD_Result cut_body(struct http_request *request)
+ * past it, and the connection ends. head: the status line, and headers of its own. */
+static enum MHD_Result cut_body(struct http_request *request, enum problem problem, const char *head,
+                                const char *detail)
 {
 	OWNED_BUFFER struct buffer body = {0};
 	OWNED_BUFFER struct buffer text = {0};
 
 	buffer_init(&body, 4096);
 	buffer_init(&text, 8192);
-	problem_json(&body, 413, problem_name(PROBLEM_BODY_SIZE), "The request's body is too large",
-	             "The body is too large.", request->target.path);
+	problem_json(&body, problem_status(problem), problem_name(problem), problem_title(problem), detail,
+	             request->target.path);
 	buffer_printf(&text,
-	              "HTTP/1.1 413 Content Too Large\r\nContent-Type: " PROBLEM_CONTENT_TYPE
+	              "HTTP/1.1 %s\r\nContent-Type: " PROBLEM_CONTENT_TYPE
 	              "\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n%s",
-	              body.size, buffer_string(&body));
+	              head, body.size, buffer_string(&body));
 	request->link->linger = true;
 	http_send_raw(request->connection, request->link->fd, text.data, text.size, RAW_PATIENCE_MS);
 	return MHD_NO;
+}
+
+static enum MHD_Result take_piece(struct http_request *request, const char *piece, size_t size)
+{
+	buffer_append(&request->body, piece, size);
+	if (!buffer_ok(&request->body))
+		return cut_body(request, PROBLEM_BODY_SIZE, "413 Content Too Large", "The body is too large.");
+	if (request->chunked && !take_room(request, size))
+		return cut_body(request, PROBLEM_UNAVAILABLE,
+		                "503 Service Unavailable\r\nRetry-After: " NO_ROOM_RETRY_AFTER, NO_ROOM);
+	return MHD_YES;
 }
 
 static enum MHD_Result answer(struct http_request *request)
@@ -162,6 +224,7 @@ static enum MHD_Result answer(struct http_request *request)
 	link_state(request->link, LINK_HANDLING, 0);
 	response_init(&response);
 	server->options.handle(server->options.context, request, &response);
+	release_body(request);
 	return http_reply(request, &response);
 }
 
@@ -178,9 +241,8 @@ enum MHD_Result http_request_handle(void *context, struct MHD_Connection *connec
 		return begin(request, method, version);
 	if (!*upload_size)
 		return answer(request);
-	buffer_append(&request->body, upload, *upload_size);
-	if (!buffer_ok(&request->body))
-		return cut_body(request);
+	if (take_piece(request, upload, *upload_size) == MHD_NO)
+		return MHD_NO;
 	*upload_size = 0;
 	return MHD_YES;
 }

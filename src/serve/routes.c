@@ -102,7 +102,7 @@ static void refuse_unknown(struct call *call, bool presented)
 bool call_authorize(struct call *call)
 {
 	const char *presented = http_header(call->request, "Authorization");
-	int64_t wait_ms;
+	int64_t now_ms, wait_ms;
 
 	if (call->token)
 		return true;
@@ -112,7 +112,8 @@ bool call_authorize(struct call *call)
 		refuse_unknown(call, presented != NULL);
 		return false;
 	}
-	wait_ms = token_take(call->token, clock_monotonic_ms());
+	now_ms = clock_monotonic_ms();
+	wait_ms = call->looks ? token_look(call->token, now_ms) : token_take(call->token, now_ms);
 	if (!wait_ms)
 		return true;
 	http_add(call->response, "Retry-After", "%lld", (long long)(wait_ms + 999) / 1000);
@@ -141,6 +142,33 @@ static bool may(struct call *call, enum route_access access)
 	return false;
 }
 
+/* What holds for whatever is here; false: the response is its refusal. */
+static bool receive(struct call *call, const struct route *route)
+{
+	/* http_add replaces: a handler that knows better says so. */
+	http_add(call->response, "X-Content-Type-Options", "nosniff");
+	http_add(call->response, "Cache-Control", "no-store");
+	if (route)
+		call->response->route = route->path;
+	return !call->serving->options.anyone || is_health(route) || is_meant_for_us(call);
+}
+
+bool routes_before_body(void *context, const struct http_request *request, struct http_response *response)
+{
+	struct call call = {.serving = context, .request = request, .response = response, .looks = true};
+	char allow[128];
+	const struct route *route = find(http_method(request), http_path(request), allow, sizeof allow);
+	bool wanted;
+
+	if (!route || strcmp(route->method, "POST") != 0) {
+		routes_handle(context, request, response);
+		return false;
+	}
+	wanted = receive(&call, route) && may(&call, route->access);
+	token_release(call.token);
+	return wanted;
+}
+
 void routes_handle(void *context, const struct http_request *request, struct http_response *response)
 {
 	struct call call = {.serving = context, .request = request, .response = response};
@@ -148,12 +176,7 @@ void routes_handle(void *context, const struct http_request *request, struct htt
 	char allow[128];
 	const struct route *route = find(method, path, allow, sizeof allow);
 
-	/* http_add replaces: a handler that knows better says so. */
-	http_add(response, "X-Content-Type-Options", "nosniff");
-	http_add(response, "Cache-Control", "no-store");
-	if (route)
-		response->route = route->path;
-	if (call.serving->options.anyone && !is_health(route) && !is_meant_for_us(&call))
+	if (!receive(&call, route))
 		return;
 	if (route) {
 		if (may(&call, route->access))

@@ -14,6 +14,9 @@
  * 429) QUERY    the same, and the token may ask SQL of its own (403) SELF     the handler does that itself
  * (call_authorize)
  *
+ * A row of POST takes a body, and no other. Before it is read all of this was checked, too, with the token's rate
+ * looked at and not used up; what takes none is answered without it.
+ *
  * To add one: a row of routes.def, and a function `void NAME(struct call *call)`.
  */
 #ifndef TARN_SERVE_ROUTES_H
@@ -30,6 +33,7 @@ struct call {
 	const struct http_request *request;
 	struct http_response *response;
 	const struct token *token; /* NULL of a row for anyone; released behind the handler */
+	bool looks; /* before its body: the token's rate is looked at, and its use counted when the handler is called */
 };
 
 enum route_access { ROUTE_PROBE, ROUTE_ANYBODY, ROUTE_TOKEN, ROUTE_QUERY, ROUTE_SELF };
@@ -46,5 +50,7 @@ void call_other_method(struct call *call, const char *allow);
 
 /* Answers a request (struct http_options.handle with the serving as its context). */
 void routes_handle(void *serving, const struct http_request *request, struct http_response *response);
+/* Is its body taken? False: it was answered (struct http_options.before_body). */
+bool routes_before_body(void *serving, const struct http_request *request, struct http_response *response);
 
 #endif

@@ -16,6 +16,7 @@
 
 #define CONNECTIONS_MAX 256
 #define BODY_BYTES_MAX ((size_t)8 << 20)
+#define BODIES_BYTES_MAX (8 * BODY_BYTES_MAX)
 #define IDLE_S 30
 
 /* A label's values are few, whatever clients send. */
@@ -118,9 +119,11 @@ static int start_http(struct serving *serving, struct error *err)
 	        .loopback = serving->options.anyone,
 	        .connections = CONNECTIONS_MAX,
 	        .body_bytes = BODY_BYTES_MAX,
+	        .bodies_bytes = BODIES_BYTES_MAX,
 	        .idle_s = IDLE_S,
 	        .context = serving,
 	        .handle = routes_handle,
+	        .before_body = routes_before_body,
 	        .done = count_response,
 	};
 

@@ -334,7 +334,7 @@ const struct spec_token *token_spec(const struct token *token)
 	return token->spec;
 }
 
-int64_t token_take(const struct token *token, int64_t now_ms)
+static int64_t ask_rate(const struct token *token, int64_t now_ms, bool take)
 {
 	const struct spec_token *spec = token->spec;
 	struct bucket *bucket = token->bucket;
@@ -350,11 +350,21 @@ int64_t token_take(const struct token *token, int64_t now_ms)
 		bucket->at_ms = now_ms;
 	}
 	if (bucket->level >= 1)
-		bucket->level -= 1;
+		bucket->level -= take;
 	else
 		wait = (int64_t)((1 - bucket->level) / per_ms) + 1;
 	pthread_mutex_unlock(&bucket->lock);
 	return wait;
+}
+
+int64_t token_take(const struct token *token, int64_t now_ms)
+{
+	return ask_rate(token, now_ms, true);
+}
+
+int64_t token_look(const struct token *token, int64_t now_ms)
+{
+	return ask_rate(token, now_ms, false);
 }
 
 bool pattern_fits(const char *pattern, const char *text)

@@ -36,6 +36,8 @@ void token_release(const struct token *token);
 const struct spec_token *token_spec(const struct token *token);
 /* Takes one from its rate (a bucket that holds rate_requests and fills in rate_ms). 0, or ms until the next. */
 int64_t token_take(const struct token *token, int64_t now_ms);
+/* What token_take would answer; takes none. */
+int64_t token_look(const struct token *token, int64_t now_ms);
 bool token_may_catalog(const struct token *token, const char *catalog);
 bool token_may_endpoint(const struct token *token, const char *endpoint);
 

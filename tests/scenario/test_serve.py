@@ -68,6 +68,7 @@ def service(lake):
     tokens.add("short", maxDuration="300ms")
     tokens.add("elsewhere", catalogs=["other"])
     tokens.add("seldom", rate={"requests": 2, "per": "1h"})
+    tokens.add("twice", rate={"requests": 2, "per": "1h"})
     service = Service(lake, "--tokens", "tokens.yaml", "--audit", "audit.jsonl")
     service.tokens, service.token = tokens.texts, tokens.texts["all"]
     yield service.until_ready()
@@ -165,6 +166,43 @@ def test_requests_that_are_none(service):
     answer = service.request("OPTIONS", "/query")
     assert answer.status == 204 and answer.headers["Allow"] == "POST, OPTIONS"
     assert "Access-Control-Allow-Origin" not in answer.headers
+
+
+def test_bodies_are_taken_from_whom_they_may_come(service):
+    """The answer is there though no byte of the body is, and the connection ends."""
+    def ask(method, path, token=None, length="Content-Length: 1000000", more=""):
+        who = f"Authorization: Bearer {token}\r\n" if token else ""
+        began = time.monotonic()
+        got = service.raw(f"{method} {path} HTTP/1.1\r\nHost: localhost\r\n{who}{more}{length}\r\n\r\n".encode())
+        assert time.monotonic() - began < 10 and b"Connection: close" in got, got
+        return int(got.split()[1])
+
+    for more in ("", "Expect: 100-continue\r\n"):
+        assert ask("POST", "/query", more=more) == ask("POST", "/sql", more=more) == 401
+    assert ask("POST", "/query", length="Transfer-Encoding: chunked") == 401
+    assert ask("POST", "/query", "x" * 43) == 401
+    assert ask("POST", "/query", service.tokens["endpoints"]) == 403
+    assert ask("POST", "/nowhere") == 404 and ask("POST", "/metrics") == ask("PUT", "/query") == 405
+    assert ask("GET", "/healthz") == 200 and ask("GET", "/console/me") == 401
+    # a body that is taken takes one of the token's rate, one that is refused none
+    twice = service.tokens["twice"]
+    assert [service.query("SELECT 1", token=twice).status for _ in range(2)] == [200, 200]
+    assert [ask("POST", "/query", twice) for _ in range(2)] == [429, 429]
+
+
+def test_bodies_have_a_bound_together(service):
+    with contextlib.ExitStack() as stack:
+        def hold():
+            client = stack.enter_context(socket.create_connection((service.host, service.port), timeout=20))
+            client.sendall(f"POST /query HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {service.token}\r\n"
+                           f"Expect: 100-continue\r\nContent-Length: {8 << 20}\r\n\r\n".encode())
+            assert client.recv(1000).startswith(b"HTTP/1.1 100 ")
+        for _ in range(8):
+            hold()
+        answer = service.query("SELECT 1")
+        assert answer.status == 503 and answer.headers["Retry-After"] == "1" and answer.problem()["type"].endswith(":unavailable")
+        assert service.request("GET", "/healthz").status == 200 and service.query("SELECT 1", token=None).status == 401
+    support.eventually(lambda: "room for a body", lambda: service.query("SELECT 1").status == 200)
 
 
 # ---- forms

@@ -97,6 +97,18 @@ static void handle(void *context, const struct http_request *request, struct htt
 	}
 }
 
+static bool before_body(void *context, const struct http_request *request, struct http_response *response)
+{
+	if (http_argument(request, "free")) {
+		handle(context, request, response);
+		return false;
+	}
+	if (strcmp(http_path(request), "/closed") != 0)
+		return true;
+	problem_reply(response, request, PROBLEM_UNAUTHORIZED, "No.");
+	return false;
+}
+
 static void done(void *context, const struct http_done *one)
 {
 	atomic_fetch_add(&done_count, 1);
@@ -265,6 +277,86 @@ static void bounds_what_comes(void)
 	memset(big, 'a', sizeof big);
 	memcpy(big, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 200000\r\n\r\n", 52);
 	CHECK_INT(status_of(ask(big, 200052)), 413);
+}
+
+/* No byte of it is waited for, and none of them is taken for a request. */
+static void takes_no_body_that_is_not_wanted(void)
+{
+	int count = done_count;
+
+	CHECK_INT(status_of(ASK("POST /closed HTTP/1.1\r\nHost: h\r\nContent-Length: 4096\r\n\r\n")), 401);
+	CHECK(was_closed);
+	CHECK_INT(status_of(ASK("POST /closed HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n")), 401);
+	CHECK(was_closed);
+	CHECK_INT(status_of(ASK("POST /closed HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\n"
+	                        "Content-Length: 4096\r\n\r\n")),
+	          401);
+	CHECK(was_closed);
+	CHECK_HAS(ASK("GET /a?free HTTP/1.1\r\nHost: h\r\nContent-Length: 4096\r\n\r\n"), "GET /a  -");
+	CHECK(was_closed);
+	CHECK(!strstr(ASK("POST /closed HTTP/1.1\r\nHost: h\r\nContent-Length: 36\r\n\r\n"
+	                  "GET /smuggled HTTP/1.1\r\nHost: h\r\n\r\n"),
+	              "smuggled"));
+	CHECK(was_closed);
+	for (int i = 0; i < 100 && done_count < count + 5; i++)
+		clock_sleep_ms(10);
+	CHECK(done_count >= count + 5);
+	/* what has none is the handler's, who answers on */
+	CHECK_INT(status_of(ASK("POST /closed HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n")), 200);
+	CHECK(!was_closed);
+}
+
+/* A request whose body is waited for: it has its part of the room. -1: there is none. */
+static int hold_room(void)
+{
+	static const char request[] =
+	        "POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 4096\r\n\r\n";
+	char answer[64] = "";
+	int fd = dial();
+
+	send(fd, request, sizeof request - 1, MSG_NOSIGNAL);
+	recv(fd, answer, sizeof answer - 1, 0);
+	if (status_of(answer) == 100)
+		return fd;
+	close(fd);
+	return -1;
+}
+
+/* There is room for two of the largest here. */
+static void bounds_all_bodies(void)
+{
+	static const char one[] = "POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: 1\r\n\r\na";
+	static char body[BODY_MAX];
+	int first = hold_room(), second = hold_room();
+	char *answer = ASK("POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n");
+
+	CHECK(first >= 0 && second >= 0);
+	CHECK_INT(status_of(answer), 503);
+	CHECK_HAS(answer, "Retry-After: 1\r\n");
+	CHECK_HAS(answer, "\"type\":\"urn:tarn:problem:unavailable\"");
+	CHECK(was_closed);
+	answer = ASK("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n");
+	CHECK_INT(status_of(answer), 503);
+	CHECK_HAS(answer, "Retry-After: 1\r\n");
+	CHECK(was_closed);
+	CHECK_INT(status_of(ASK("GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")), 200);
+	/* who has its answer, or goes, gives its room back */
+	memset(body, 'b', sizeof body);
+	send(first, body, sizeof body, MSG_NOSIGNAL);
+	CHECK_HAS(hear(first, 100, &was_closed), "POST / bbbb");
+	CHECK_INT(status_of(ASK(one)), 200);
+	close(first);
+	first = hold_room();
+	CHECK(first >= 0);
+	CHECK_INT(status_of(ASK(one)), 503);
+	close(first);
+	close(second);
+	for (int i = 0; i < 100 && status_of(answer) != 200; i++)
+		answer = ASK(one);
+	CHECK_INT(status_of(answer), 200);
+	first = hold_room();
+	CHECK(first >= 0);
+	close(first);
 }
 
 static void streams_with_trailers(void)
@@ -450,8 +542,14 @@ static void stops_in_time(void)
 
 int main(int argc, char **argv)
 {
-	struct http_options options = {
-	        .address = "0", .connections = 16, .body_bytes = BODY_MAX, .idle_s = 1, .handle = handle, .done = done};
+	struct http_options options = {.address = "0",
+	                               .connections = 16,
+	                               .body_bytes = BODY_MAX,
+	                               .bodies_bytes = 2 * BODY_MAX,
+	                               .idle_s = 1,
+	                               .handle = handle,
+	                               .before_body = before_body,
+	                               .done = done};
 	struct error err = {0};
 
 	server = http_start(&options, &err);
@@ -460,8 +558,9 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	return CHECK_MAIN(argc, argv, TEST(keeps_connections), TEST(refuses_targets), TEST(refuses_two_meanings),
-	                  TEST(bounds_what_comes), TEST(streams_with_trailers), TEST(waits_for_producers),
-	                  TEST(closes_silent_connections), TEST(cuts_what_is_broken), TEST(encodes),
-	                  TEST(cuts_no_header), TEST(notices_who_goes), TEST(cuts_slow_clients), TEST(methods_in_full),
-	                  TEST(counts_what_is_done), TEST(stops_in_time));
+	                  TEST(bounds_what_comes), TEST(takes_no_body_that_is_not_wanted), TEST(bounds_all_bodies),
+	                  TEST(streams_with_trailers), TEST(waits_for_producers), TEST(closes_silent_connections),
+	                  TEST(cuts_what_is_broken), TEST(encodes), TEST(cuts_no_header), TEST(notices_who_goes),
+	                  TEST(cuts_slow_clients), TEST(methods_in_full), TEST(counts_what_is_done),
+	                  TEST(stops_in_time));
 }

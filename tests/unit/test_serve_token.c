@@ -133,6 +133,9 @@ static void takes_from_a_rate(void)
 		CHECK_INT(token_take(found, now), 0);
 	wait = token_take(found, now);
 	CHECK(wait > 90 && wait <= 101);
+	CHECK_INT(token_look(found, now), wait);
+	for (int i = 0; i < 5; i++)
+		CHECK_INT(token_look(found, now + wait), 0); /* takes none */
 	CHECK_INT(token_take(found, now + wait), 0);
 	CHECK(token_take(found, now + wait));
 	/* it holds no more than its size, however long nobody asked */
