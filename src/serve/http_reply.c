@@ -134,13 +134,14 @@ static ssize_t finish(struct sending *sending)
 static ssize_t cut(struct sending *sending)
 {
 	struct http_request *request = sending->request;
-	struct linger reset = {.l_onoff = 1, .l_linger = 0};
+	struct sockaddr none = {.sa_family = AF_UNSPEC};
 	OWNED_BUFFER struct buffer text = {0};
 	struct http_response trailers;
 
 	buffer_init(&text, HEADER_BYTES_MAX * 2);
 	if (request->old) {
-		setsockopt(request->link->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+		/* Resets it (connect(2)); libmicrohttpd would end it in peace before it closes it. */
+		connect(request->link->fd, &none, sizeof none);
 		return MHD_CONTENT_READER_END_WITH_ERROR;
 	}
 	if (request->trailers) {

@@ -1,5 +1,6 @@
 /* http.h over real sockets: framing, bounds, what is refused, producers, and their ends. */
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
@@ -129,13 +130,15 @@ static int dial(void)
 	return fd;
 }
 
+static bool was_closed, was_reset;
+
 /* What comes until the other closes, or until nothing comes for a while. */
 static char *hear(int fd, int silence_ms, bool *ret_closed)
 {
 	static char text[4 << 20];
 	size_t size = 0;
 
-	*ret_closed = false;
+	*ret_closed = was_reset = false;
 	for (;;) {
 		struct pollfd readable = {.fd = fd, .events = POLLIN};
 		ssize_t got;
@@ -145,6 +148,7 @@ static char *hear(int fd, int silence_ms, bool *ret_closed)
 		got = recv(fd, text + size, sizeof text - 1 - size, 0);
 		if (got <= 0) {
 			*ret_closed = true;
+			was_reset = got < 0 && errno == ECONNRESET;
 			break;
 		}
 		size += (size_t)got;
@@ -152,8 +156,6 @@ static char *hear(int fd, int silence_ms, bool *ret_closed)
 	text[size] = 0;
 	return text;
 }
-
-static bool was_closed;
 
 static char *ask(const char *request, size_t size)
 {
@@ -421,6 +423,12 @@ static void cuts_what_is_broken(void)
 	CHECK(was_closed);
 	/* a trailer, and not the empty line that would end the message */
 	CHECK_TEXT(answer + size - 20, "0\r\nTarn-Rows: 1024\r\n");
+	CHECK(!was_reset);
+	/* without a framing its end would be that of the whole */
+	ASK("GET /broken HTTP/1.0\r\n\r\n");
+	CHECK(was_reset);
+	ASK("GET /stream HTTP/1.0\r\n\r\n");
+	CHECK(was_closed && !was_reset);
 }
 
 static void encodes(void)
