@@ -25,7 +25,7 @@
 
 #include "base/error.h"
 
-#define SANDBOX_PATHS_MAX 16
+#define SANDBOX_PATHS_MAX 64
 
 struct sandbox {
 	const char *read[SANDBOX_PATHS_MAX]; /* files and folders; those that are not there are left out */

@@ -9,27 +9,50 @@
 
 #define POSTGRES_PORT 5432
 
+/* What does not fit is told at the end: a place that is missing is a file that cannot be opened once it is needed. */
 static void add_read(struct worker_places *places, const char *path)
 {
-	if (path && places->sandbox.read_count < SANDBOX_PATHS_MAX)
-		places->sandbox.read[places->sandbox.read_count++] = path;
+	struct sandbox *sandbox = &places->sandbox;
+
+	if (!path)
+		return;
+	for (int i = 0; i < sandbox->read_count; i++)
+		if (!strcmp(sandbox->read[i], path))
+			return;
+	places->too_many |= sandbox->read_count == SANDBOX_PATHS_MAX;
+	if (!places->too_many)
+		sandbox->read[sandbox->read_count++] = path;
 }
 
 static void add_port(struct worker_places *places, long port)
 {
-	if (port > 0 && port < 65536 && places->sandbox.port_count < SANDBOX_PATHS_MAX)
-		places->sandbox.ports[places->sandbox.port_count++] = (uint16_t)port;
+	struct sandbox *sandbox = &places->sandbox;
+
+	if (port <= 0 || port >= 65536)
+		return;
+	places->too_many |= sandbox->port_count == SANDBOX_PATHS_MAX;
+	if (!places->too_many)
+		sandbox->ports[sandbox->port_count++] = (uint16_t)port;
 }
 
-static char *keep_text(struct worker_places *places, const char *a, const char *b)
+/* The first `size` bytes of `a`, then `b`; the same text is kept once. NULL: it does not fit. */
+static char *keep_text(struct worker_places *places, const char *a, size_t size, const char *b)
 {
-	char *text;
+	char *text = places->text_count < SANDBOX_PATHS_MAX ? places->texts[places->text_count] : NULL;
 
-	if (!a || places->text_count == SANDBOX_PATHS_MAX || strlen(a) + strlen(b) >= sizeof places->texts[0])
+	if (size + strlen(b) >= sizeof places->texts[0]) {
+		places->too_long = true;
 		return NULL;
-	text = places->texts[places->text_count++];
-	memcpy(text, a, strlen(a));
-	memcpy(text + strlen(a), b, strlen(b) + 1);
+	}
+	places->too_many |= !text;
+	if (!text)
+		return NULL;
+	memcpy(text, a, size);
+	memcpy(text + size, b, strlen(b) + 1);
+	for (int i = 0; i < places->text_count; i++)
+		if (!strcmp(places->texts[i], text))
+			return places->texts[i];
+	places->text_count++;
 	return text;
 }
 
@@ -138,10 +161,10 @@ static void add_sqlite(struct worker_places *places, const char *path)
 {
 	struct sandbox *sandbox = &places->sandbox;
 	OWNED_FREE char *real = realpath(path, NULL);
-	const char *shared = keep_text(places, real ? real : path, "-shm");
+	const char *main = real ? real : path, *shared = keep_text(places, main, strlen(main), "-shm");
 
 	add_read(places, path);
-	add_read(places, keep_text(places, real ? real : path, "-wal"));
+	add_read(places, keep_text(places, main, strlen(main), "-wal"));
 	if (shared)
 		sandbox->read_write[sandbox->read_write_count++] = shared;
 }
@@ -150,11 +173,21 @@ static void add_sqlite(struct worker_places *places, const char *path)
 static void add_folder_of(struct worker_places *places, const char *file)
 {
 	const char *slash = strrchr(file, '/');
-	char *folder = keep_text(places, file, "");
 
-	if (slash && folder)
-		folder[slash - file] = 0;
-	add_read(places, folder);
+	add_read(places, keep_text(places, file, slash ? (size_t)(slash - file) : strlen(file), ""));
+}
+
+static int check(const struct worker_places *places, struct error *err)
+{
+	if (places->too_long)
+		return error_set(err, ERROR_INVALID, 0, "a path of the lake or of a model has more than %zu bytes",
+		                 sizeof places->texts[0] - 1);
+	if (places->too_many)
+		return error_set(err, ERROR_INVALID, 0,
+		                 "a worker's sandbox holds at most %d files and folders, and the lake with its models "
+		                 "has more: models' files in one folder count once",
+		                 SANDBOX_PATHS_MAX);
+	return 0;
 }
 
 int worker_places(const struct manifest *manifest, const struct spec_catalog *catalog, const struct spec_pool *pool,
@@ -174,7 +207,5 @@ int worker_places(const struct manifest *manifest, const struct spec_catalog *ca
 	for (int i = 0; i < manifest->pipeline_count; i++)
 		if (manifest->pipelines[i].catalog == catalog && manifest->pipelines[i].model.file)
 			add_folder_of(ret_places, manifest->pipelines[i].model.file);
-	return ret_places->sandbox.read_count <= SANDBOX_PATHS_MAX
-	               ? 0
-	               : error_set(err, ERROR_INVALID, 0, "the lake has too many places");
+	return check(ret_places, err);
 }
