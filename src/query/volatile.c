@@ -28,10 +28,15 @@ static bool is_volatile_word(const struct node *node)
 
 bool volatile_has(const struct node *node)
 {
+	struct node_iterator iterator;
+	const struct node *next;
+	const char *key;
+
 	if (volatile_calls(node_text(node, "function_name")) || node_get(node, "sample") || is_volatile_word(node))
 		return true;
-	for (int i = 0; i < node_count(node); i++)
-		if (volatile_has(node_at(node, i)))
+	node_iterate(&iterator, node);
+	while ((next = node_next(&iterator, &key)))
+		if (volatile_has(next))
 			return true;
 	return false;
 }
@@ -43,10 +48,15 @@ bool volatile_is_of_model(const char *name)
 
 bool volatile_asks_model(const struct node *node)
 {
+	struct node_iterator iterator;
+	const struct node *next;
+	const char *key;
+
 	if (volatile_is_of_model(node_text(node, "function_name")))
 		return true;
-	for (int i = 0; i < node_count(node); i++)
-		if (volatile_asks_model(node_at(node, i)))
+	node_iterate(&iterator, node);
+	while ((next = node_next(&iterator, &key)))
+		if (volatile_asks_model(next))
 			return true;
 	return false;
 }
