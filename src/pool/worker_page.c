@@ -79,6 +79,7 @@ static int find_columns(struct worker_page *page, struct error *err)
 		if (page->keys[i].column < 0)
 			return error_set(err, ERROR_INVALID, 0, "the page's key %.64s is none of the columns",
 			                 page->keys[i].name);
+		page->keys[i].is_number = columns[page->keys[i].column].type == QUERY_NUMBER;
 	}
 	page->found = true;
 	return 0;

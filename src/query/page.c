@@ -70,15 +70,27 @@ void page_release(struct page *page)
 	buffer_release(&page->last);
 }
 
+/* Of -0.0 the text of 0.0: DuckDB takes them for one value, where it compares and where it orders. */
+static struct query_cell one_zero(const struct query_cell *cell)
+{
+	if (cell->size < 2 || *cell->text != '-')
+		return *cell;
+	for (size_t i = 1; i < cell->size; i++)
+		if (cell->text[i] != '0' && cell->text[i] != '.')
+			return *cell;
+	return (struct query_cell){cell->text + 1, cell->size - 1};
+}
+
 static void append_key(const struct page *page, const struct query_cell *cells, struct buffer *out)
 {
 	buffer_char(out, '[');
 	for (int i = 0; i < page->key_count; i++) {
-		const struct query_cell *cell = &cells[page->keys[i].column];
+		const struct page_key *key = &page->keys[i];
+		struct query_cell cell = key->is_number ? one_zero(&cells[key->column]) : cells[key->column];
 
 		buffer_text(out, i ? "," : "");
-		if (cell->text)
-			buffer_json_text(out, cell->text, cell->size);
+		if (cell.text)
+			buffer_json_text(out, cell.text, cell.size);
 		else
 			buffer_text(out, "null");
 	}

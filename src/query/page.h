@@ -27,6 +27,7 @@
 struct page_key {
 	const char *name; /* as in the SELECT, case aside */
 	int column; /* its place among the SELECT's */
+	bool is_number; /* the column's type is one */
 	const char *after; /* the value's text; NULL: it is null there */
 };
 

@@ -92,7 +92,7 @@ static const char *pages_of(const char *sql, struct page_key *keys, int key_coun
 
 static void one_key(void)
 {
-	struct page_key *id = KEYS({"id", 0, NULL});
+	struct page_key *id = KEYS({"id", 0, false, NULL});
 
 	CHECK_TEXT(pages_of("SELECT id FROM range(7) AS r(id)", id, 1, 3), "0;1;2;|3;4;5;|6;");
 	CHECK_TEXT(pages_of("SELECT id FROM range(6) AS r(id);", id, 1, 3), "0;1;2;|3;4;5;");
@@ -102,43 +102,45 @@ static void one_key(void)
 	CHECK_TEXT(pages_of("WITH t AS (SELECT 5 AS id) SELECT id FROM t UNION ALL SELECT 4 ORDER BY 1 DESC", id, 1, 1),
 	           "4;|5;");
 	/* names are the same whatever their case, and may be any */
-	CHECK_TEXT(pages_of("SELECT range AS \"a \"\"b\" FROM range(2)", KEYS({"A \"b", 0, NULL}), 1, 1), "0;|1;");
+	CHECK_TEXT(pages_of("SELECT range AS \"a \"\"b\" FROM range(2)", KEYS({"A \"b", 0, false, NULL}), 1, 1),
+	           "0;|1;");
 }
 
 static void nulls_come_last(void)
 {
-	CHECK_TEXT(pages_of("SELECT unnest([3, NULL, 1]) AS id", KEYS({"id", 0, NULL}), 1, 1), "1;|3;|NULL;");
+	CHECK_TEXT(pages_of("SELECT unnest([3, NULL, 1]) AS id", KEYS({"id", 0, false, NULL}), 1, 1), "1;|3;|NULL;");
 	CHECK_TEXT(pages_of("SELECT unnest(['nan', '-inf', 'inf', '0.1', NULL, '1e300'])::DOUBLE AS id",
-	                    KEYS({"id", 0, NULL}), 1, 2),
+	                    KEYS({"id", 0, false, NULL}), 1, 2),
 	           "-inf;0.1;|1e+300;inf;|nan;NULL;");
 	CHECK_TEXT(pages_of("SELECT a, b FROM (VALUES (1, NULL), (NULL, 2), (1, 1), (NULL, NULL), (2, 0), (NULL, 1)) "
 	                    "AS t(a, b)",
-	                    KEYS({"a", 0, NULL}, {"b", 1, NULL}), 2, 1),
+	                    KEYS({"a", 0, false, NULL}, {"b", 1, false, NULL}), 2, 1),
 	           "1;|1;|2;|NULL;|NULL;|NULL;");
 }
 
 static void types_keep_their_order(void)
 {
-	CHECK_TEXT(pages_of("SELECT unnest([9, 10, 100]) AS id", KEYS({"id", 0, NULL}), 1, 1), "9;|10;|100;");
-	CHECK_TEXT(pages_of("SELECT unnest(['9', '10', '1''', '\xc3\xa4']) AS id", KEYS({"id", 0, NULL}), 1, 1),
+	CHECK_TEXT(pages_of("SELECT unnest([9, 10, 100]) AS id", KEYS({"id", 0, false, NULL}), 1, 1), "9;|10;|100;");
+	CHECK_TEXT(pages_of("SELECT unnest(['9', '10', '1''', '\xc3\xa4']) AS id", KEYS({"id", 0, false, NULL}), 1, 1),
 	           "1';|10;|9;|\xc3\xa4;");
-	CHECK_TEXT(pages_of("SELECT unnest([1.50, 10.25, 9.00])::DECIMAL(5,2) AS id", KEYS({"id", 0, NULL}), 1, 1),
-	           "1.50;|9.00;|10.25;");
 	CHECK_TEXT(
-	        pages_of("SELECT DATE '1999-12-31' + range::INTEGER AS id FROM range(3)", KEYS({"id", 0, NULL}), 1, 1),
-	        "1999-12-31;|2000-01-01;|2000-01-02;");
+	        pages_of("SELECT unnest([1.50, 10.25, 9.00])::DECIMAL(5,2) AS id", KEYS({"id", 0, false, NULL}), 1, 1),
+	        "1.50;|9.00;|10.25;");
+	CHECK_TEXT(pages_of("SELECT DATE '1999-12-31' + range::INTEGER AS id FROM range(3)",
+	                    KEYS({"id", 0, false, NULL}), 1, 1),
+	           "1999-12-31;|2000-01-01;|2000-01-02;");
 	CHECK_TEXT(
 	        pages_of("SELECT TIMESTAMP '2000-01-01 00:00:00.000001' - to_microseconds(range) AS id FROM range(3)",
-	                 KEYS({"id", 0, NULL}), 1, 2),
+	                 KEYS({"id", 0, false, NULL}), 1, 2),
 	        "1999-12-31 23:59:59.999999;2000-01-01 00:00:00;|2000-01-01 00:00:00.000001;");
-	CHECK_TEXT(pages_of("SELECT unnest([true, false]) AS id", KEYS({"id", 0, NULL}), 1, 1), "false;|true;");
+	CHECK_TEXT(pages_of("SELECT unnest([true, false]) AS id", KEYS({"id", 0, false, NULL}), 1, 1), "false;|true;");
 }
 
 /* Doubles come back from their texts as they were. */
 static void every_row_once(void)
 {
 	const char *pages =
-	        pages_of("SELECT i AS id, sin(i) / 7 AS x FROM range(200) AS r(i)", KEYS({"x", 1, NULL}), 1, 7);
+	        pages_of("SELECT i AS id, sin(i) / 7 AS x FROM range(200) AS r(i)", KEYS({"x", 1, false, NULL}), 1, 7);
 	bool seen[200] = {false};
 	int count = 0;
 
@@ -155,7 +157,7 @@ static void every_row_once(void)
 /* Invariant 2. */
 static void rows_of_one_key_are_told(void)
 {
-	struct page_key *id = KEYS({"id", 0, NULL});
+	struct page_key *id = KEYS({"id", 0, false, NULL});
 
 	CHECK(!pages_of("SELECT unnest([1, 2, 2, 3]) AS id", id, 1, 2));
 	CHECK_TEXT(err.message,
@@ -166,9 +168,23 @@ static void rows_of_one_key_are_told(void)
 	CHECK_TEXT(pages_of("SELECT unnest([1, 1, 2, 3]) AS id", id, 1, 2), "1;1;|2;3;");
 }
 
+/* They are one value, so that of a page's end between them nobody would be behind it. */
+static void the_two_zeros_are_one(void)
+{
+	const char *zeros = "SELECT unnest(['-1', '-0.0', '0.0', '1'])::DOUBLE AS x, unnest([1, 2, 3, 4]) AS id";
+
+	CHECK(!pages_of(zeros, KEYS({"x", 0, true, NULL}), 1, 2));
+	CHECK_HAS(err.message, "two rows have one key");
+	CHECK_TEXT(pages_of(zeros, KEYS({"x", 0, true, NULL}, {"id", 1, true, NULL}), 2, 2), "-1.0;-0.0;|0.0;1.0;");
+	CHECK_TEXT(pages_of("SELECT unnest(['-inf', 'inf'])::FLOAT AS x", KEYS({"x", 0, true, NULL}), 1, 1),
+	           "-inf;|inf;");
+	/* texts are what they are */
+	CHECK_TEXT(pages_of("SELECT unnest(['-0', '0']) AS id", KEYS({"id", 0, false, NULL}), 1, 1), "-0;|0;");
+}
+
 static void long_keys_are_told(void)
 {
-	CHECK(!pages_of("SELECT repeat('x', 7000) || range AS id FROM range(3)", KEYS({"id", 0, NULL}), 1, 1));
+	CHECK(!pages_of("SELECT repeat('x', 7000) || range AS id FROM range(3)", KEYS({"id", 0, false, NULL}), 1, 1));
 	CHECK_HAS(err.message, "too many for a cursor");
 }
 
@@ -183,7 +199,8 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	rc = CHECK_MAIN(argc, argv, TEST(one_key), TEST(nulls_come_last), TEST(types_keep_their_order),
-	                TEST(every_row_once), TEST(rows_of_one_key_are_told), TEST(long_keys_are_told));
+	                TEST(every_row_once), TEST(rows_of_one_key_are_told), TEST(the_two_zeros_are_one),
+	                TEST(long_keys_are_told));
 	duck_disconnect(connection);
 	duck_close(duck);
 	return rc;
