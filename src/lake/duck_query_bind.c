@@ -154,18 +154,20 @@ static int check_text(const char *name, const struct query_value *value, struct 
 	return error_set(err, ERROR_INVALID, 0, "the value of the parameter $%.64s is not UTF-8", name);
 }
 
-static duckdb_value make(struct query *query, const char *name, const struct query_value *value, struct error *err)
+/* parameter: with the text, where the value has one. */
+static duckdb_value make(struct query *query, const struct query_parameter *parameter, const struct query_value *value,
+                         struct error *err)
 {
+	const char *name = parameter->name;
 	duckdb_value made = NULL;
 
-	if (value->kind >= QUERY_VALUE_TEXT && check_text(name, value, err))
-		return NULL;
 	switch (value->kind) {
 	case QUERY_VALUE_NULL: made = duckdb_create_null_value(); break;
 	case QUERY_VALUE_BOOLEAN: made = duckdb_create_bool(value->boolean); break;
 	case QUERY_VALUE_INTEGER: made = duckdb_create_int64(value->integer); break;
 	case QUERY_VALUE_DOUBLE: made = duckdb_create_double(value->real); break;
 	case QUERY_VALUE_TEXT: made = duckdb_create_varchar_length(value->text, value->size); break;
+	case QUERY_VALUE_NUMBER: made = query_make_number(parameter->text, parameter->type); break;
 	case QUERY_VALUE_DATE: return cast(query, name, value, true, err);
 	case QUERY_VALUE_TIMESTAMP: return cast(query, name, value, false, err);
 	}
@@ -186,9 +188,14 @@ int query_bind(struct query *query, const char *name, const struct query_value *
 	}
 	if (parameter->value)
 		return error_set(err, ERROR_INVALID, 0, "the parameter $%.64s is given twice", name);
-	parameter->value = make(query, name, value, err);
-	if (value->kind == QUERY_VALUE_TEXT)
+	if (value->kind >= QUERY_VALUE_TEXT && check_text(name, value, err))
+		return -1;
+	if (value->kind == QUERY_VALUE_TEXT || value->kind == QUERY_VALUE_NUMBER) {
 		parameter->text = strndup(value->text, value->size);
+		if (!parameter->text)
+			return error_no_memory(err);
+	}
+	parameter->value = make(query, parameter, value, err);
 	return parameter->value ? 0 : -1;
 }
 

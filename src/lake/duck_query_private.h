@@ -68,6 +68,11 @@ int query_bind_all(struct query *query, duckdb_prepared_statement statement, str
 /* A statement failed on a conversion: where a parameter's text is what cannot be converted, *err says so. */
 void query_blame_parameter(struct query *query, struct error *err);
 
+/* duck_query_number.c: of a JSON number, for a place of that type (NULL: any): a whole one is BIGINT or HUGEINT; any
+ * other is DOUBLE where that has the same digits and the type is no exact one, else DECIMAL. Of more digits than these
+ * have it is the text, which DuckDB casts. */
+duckdb_value query_make_number(const char *text, const char *type);
+
 /* duck_query_around.c: prepares HEAD (the statement) AS q(c0, c1...) TAIL; without columns, HEAD (the statement) TAIL.
  * NULL: the statement cannot stand there. */
 duckdb_prepared_statement query_prepare_around(struct query *query, const char *head, bool columns, const char *tail,

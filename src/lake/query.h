@@ -51,6 +51,8 @@ enum query_value_kind {
 	QUERY_VALUE_DOUBLE,
 	/* DuckDB casts it to what the statement needs in its place, as it does a literal in quotes. */
 	QUERY_VALUE_TEXT,
+	/* A finite number's text, as in JSON: a value that has all of its digits. */
+	QUERY_VALUE_NUMBER,
 	/* A text, which DuckDB casts to the type when it is bound. */
 	QUERY_VALUE_DATE,
 	QUERY_VALUE_TIMESTAMP,

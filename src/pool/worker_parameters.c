@@ -1,4 +1,6 @@
 /* worker_parameters.c - a request's parameters, which are JSON, as values of the statement's. */
+#include <math.h>
+#include <stdlib.h>
 #include <string.h>
 #include <yyjson.h>
 
@@ -18,7 +20,16 @@ static void set_text(struct query_value *value, enum query_value_kind kind, yyjs
 	value->size = yyjson_get_len(json);
 }
 
-/* What JSON says of itself. A whole number that is larger than any of DuckDB's BIGINT is a DOUBLE. */
+/* As it is written: a DOUBLE has 15 digits of it that are sure. -1: it is larger than any type's. */
+static int set_number(struct query_value *value, yyjson_val *json)
+{
+	value->kind = QUERY_VALUE_NUMBER;
+	value->text = yyjson_get_raw(json);
+	value->size = yyjson_get_len(json);
+	return isfinite(strtod(value->text, NULL)) ? 0 : -1;
+}
+
+/* What JSON says of itself. */
 static int take_own(yyjson_val *json, struct query_value *value)
 {
 	if (yyjson_is_null(json)) {
@@ -28,6 +39,8 @@ static int take_own(yyjson_val *json, struct query_value *value)
 		value->boolean = yyjson_get_bool(json);
 	} else if (yyjson_is_str(json)) {
 		set_text(value, QUERY_VALUE_TEXT, json);
+	} else if (yyjson_is_raw(json)) {
+		return set_number(value, json);
 	} else if (yyjson_is_int(json) && !(yyjson_is_uint(json) && yyjson_get_uint(json) > INT64_MAX)) {
 		value->kind = QUERY_VALUE_INTEGER;
 		value->integer = yyjson_get_sint(json);
@@ -44,7 +57,7 @@ static int take_typed(const struct request_parameter *parameter, int place, yyjs
                       struct error *err)
 {
 	if (take_own(json, value))
-		return wrong(parameter, place, "a text, a number, true, false or null", err);
+		return wrong(parameter, place, "a text, a finite number, true, false or null", err);
 	if (parameter->type < 0 || value->kind == QUERY_VALUE_NULL)
 		return 0;
 	switch ((enum parameter_type)parameter->type) {
@@ -73,7 +86,9 @@ static int take_typed(const struct request_parameter *parameter, int place, yyjs
 
 static int bind_one(struct query *query, const struct request_parameter *parameter, int place, struct error *err)
 {
-	yyjson_doc *document = yyjson_read(parameter->json, strlen(parameter->json), 0);
+	/* An endpoint's parameter has a type, and its number is that type's. */
+	yyjson_doc *document = yyjson_read(parameter->json, strlen(parameter->json),
+	                                   parameter->type < 0 ? YYJSON_READ_NUMBER_AS_RAW : 0);
 	struct query_value value = {0};
 	int failed;
 

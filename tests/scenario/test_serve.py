@@ -251,6 +251,12 @@ def test_codings(service):
 def test_parameters_snapshots_and_limits(service):
     assert service.rows("SELECT $1::INTEGER + 1 AS a, $2 AS b", params=[41, "x'; DROP"]) == [{"a": 42, "b": "x'; DROP"}]
     assert service.rows("SELECT i FROM things WHERE i = $wanted", params={"wanted": 5}) == [{"i": 5}]
+    answer = service.request("POST", "/query", """{"sql": "SELECT $1::HUGEINT AS a, $1::UBIGINT AS b, $2::DECIMAL(38,2) AS c, $3 AS d, typeof($3) AS e, $4 AS f, $1 AS g",
+        "format": "json", "params": [18446744073709551615, 12345678901234567890.12, 1.5, 1e2]}""", {"Content-Type": "application/json"})
+    assert answer.body == (b'[{"a": 18446744073709551615, "b": 18446744073709551615, "c": 12345678901234567890.12, "d": 1.5, "e": "DOUBLE", '
+                           b'"f": 100.0, "g": 18446744073709551615}]\n'), answer.body
+    answer = service.request("POST", "/query", '{"sql": "SELECT $1", "params": [1e999]}', {"Content-Type": "application/json"})
+    assert (answer.status, answer.problem()["detail"]) == (422, "parameter 1 is not a text, a finite number, true, false or null"), answer.body
     assert service.rows("SELECT count(*) AS n FROM things") == [{"n": ROWS}]
     newest = int(service.query("SELECT 1 FROM things").headers["Tarn-Snapshot"])
     counts = set()
@@ -261,6 +267,7 @@ def test_parameters_snapshots_and_limits(service):
             counts.add(int(answer.body.split()[1]))
     assert counts >= {ROWS // 2, ROWS}
     assert len(service.rows("SELECT i FROM things -- a comment", limit=3)) == 3
+    assert service.query("SELECT 1 AS a, 2 AS a", limit=1).body == b"a,a_1\n1,2\n"  # docs/http.md
     answer = service.request("POST", "/query?format=json&limit=2", b"SELECT i FROM things ORDER BY i DESC", {"Content-Type": "application/sql"})
     assert json.loads(answer.body) == [{"i": ROWS - 1}, {"i": ROWS - 2}]
 

@@ -117,6 +117,64 @@ static void binds_values(void)
 	           "x\n\"\"\n");
 }
 
+/* What with() says of a parameter $x that is a number, and of its type. */
+static const char *number(const char *sql, const char *digits)
+{
+	return with(sql, "x", (struct query_value){.kind = QUERY_VALUE_NUMBER, .text = digits, .size = strlen(digits)},
+	            &csv);
+}
+
+static void numbers_keep_their_digits(void)
+{
+	static const char any[] = "SELECT $x AS x, typeof($x) AS t";
+
+	CHECK_TEXT(number(any, "1.5"), "x,t\n1.5,DOUBLE\n");
+	CHECK_TEXT(number(any, "1e2"), "x,t\n100.0,DOUBLE\n");
+	CHECK_TEXT(number(any, "-0.1"), "x,t\n-0.1,DOUBLE\n");
+	CHECK_TEXT(number(any, "0.30000000000000004"), "x,t\n0.30000000000000004,DOUBLE\n");
+	CHECK_TEXT(number(any, "0.0"), "x,t\n0.0,DOUBLE\n");
+	CHECK_TEXT(number(any, "5e-324"), "x,t\n5e-324,DOUBLE\n");
+	CHECK_TEXT(number(any, "1.7976931348623157E+308"), "x,t\n1.7976931348623157e+308,DOUBLE\n");
+	CHECK_TEXT(number(any, "-9223372036854775808"), "x,t\n-9223372036854775808,BIGINT\n");
+	CHECK_TEXT(number(any, "9223372036854775809"), "x,t\n9223372036854775809,HUGEINT\n");
+	CHECK_TEXT(number(any, "-18446744073709551615"), "x,t\n-18446744073709551615,HUGEINT\n");
+	CHECK_TEXT(number(any, "9.223372036854775809e20"), "x,t\n922337203685477580900,HUGEINT\n");
+	CHECK_TEXT(number(any, "18446744073709551616"), "x,t\n18446744073709551616,HUGEINT\n");
+	CHECK_TEXT(number(any, "1e23"), "x,t\n1e+23,DOUBLE\n");
+	CHECK_TEXT(number(any, "12345678901234567890.12"), "x,t\n12345678901234567890.12,\"DECIMAL(22,2)\"\n");
+	CHECK_TEXT(number(any, "-0.010000000000000000200"), "x,t\n-0.0100000000000000002,\"DECIMAL(20,19)\"\n");
+	CHECK_TEXT(number(any, "340282366920938463463374607431768211455"),
+	           "x,t\n340282366920938463463374607431768211455,VARCHAR\n");
+	CHECK_TEXT(number("SELECT $x::HUGEINT AS x", "18446744073709551615"), "x\n18446744073709551615\n");
+	CHECK_TEXT(number("SELECT $x::UBIGINT AS x", "18446744073709551615"), "x\n18446744073709551615\n");
+	CHECK_TEXT(number("SELECT $x::UHUGEINT AS x", "340282366920938463463374607431768211455"),
+	           "x\n340282366920938463463374607431768211455\n");
+	CHECK_TEXT(number("SELECT $x::DECIMAL(38,2) AS x", "12345678901234567890.12"), "x\n12345678901234567890.12\n");
+	CHECK_TEXT(number("SELECT $x::DECIMAL(38,10) AS x", "1234567890123.45"), "x\n1234567890123.4500000000\n");
+	CHECK_TEXT(number("SELECT $x::DECIMAL(5,2) AS x", "1.005"), "x\n1.01\n");
+	CHECK_TEXT(number("SELECT $x::HUGEINT AS x", "1e23"), "x\n100000000000000000000000\n");
+	CHECK_TEXT(number("SELECT $x::BIGINT AS x", "12345678901234567e2"), "x\n1234567890123456700\n");
+	CHECK_TEXT(number("SELECT $x::BIGNUM AS x", "100000000000000000000000000000000000000000000000000"),
+	           "x\n100000000000000000000000000000000000000000000000000\n");
+	CHECK_TEXT(number("SELECT count(*) AS n FROM t WHERE i < $x", "1.5"), "n\n2\n");
+	CHECK_TEXT(number("SELECT i FROM t ORDER BY i LIMIT $x", "1.0"), "i\n0\n");
+	CHECK_TEXT(number("SELECT $x::DECIMAL(5,2) AS x", "1e300"), "the parameter $x is no DECIMAL(5,2): 1e300");
+	CHECK_TEXT(number("SELECT $x::DOUBLE AS x", "3.141592653589793238462643383279502884197169"),
+	           "x\n3.141592653589793\n");
+	CHECK_TEXT(number("SELECT $x::DOUBLE AS x", "12345678901234567890"), "x\n1.2345678901234567e+19\n");
+	CHECK_TEXT(number("SELECT v FROM (VALUES (18446744073709551614::UBIGINT), (18446744073709551615)) t(v) "
+	                  "WHERE v = $x",
+	                  "18446744073709551615"),
+	           "v\n18446744073709551615\n");
+	CHECK_TEXT(number("SELECT v FROM (VALUES (12345678901234567890.12::DECIMAL(38,2)), (12345678901234567890.13)) "
+	                  "t(v) WHERE v < $x",
+	                  "12345678901234567890.13"),
+	           "v\n12345678901234567890.12\n");
+	CHECK_TEXT(number("SELECT count(*) AS n FROM t WHERE i < $x", "12345678901234567890"), "n\n11\n");
+	CHECK_TEXT(number("SELECT $x::BIGINT AS x", "12345678901234567890"),
+	           "the parameter $x is no BIGINT: 12345678901234567890");
+}
+
 static void casts_times(void)
 {
 	struct query_value date = {.kind = QUERY_VALUE_DATE, .text = "2024-01-05", .size = 10},
@@ -452,12 +510,13 @@ int main(int argc, char **argv)
 		printf("# %s\nnot ok duck_open\n", err.message);
 		return 1;
 	}
-	failed = CHECK_MAIN(argc, argv, TEST(binds_values), TEST(casts_times), TEST(binds_inside_another_statement),
-	                    TEST(is_not_injected), TEST(tells_what_is_wrong_with_parameters), TEST(bounds_parameters),
-	                    TEST(writes_csv), TEST(writes_json), TEST(writes_stored_json), TEST(replaces_nulls),
-	                    TEST(writes_one_object), TEST(shows_each_row_first), TEST(bounds_rows),
-	                    TEST(has_no_end_after_an_error), TEST(tells_the_reason), TEST(tells_an_interrupt),
-	                    TEST(ends_with_its_sink), TEST(puts_blocks), TEST(refuses_what_has_no_rows));
+	failed = CHECK_MAIN(argc, argv, TEST(binds_values), TEST(numbers_keep_their_digits), TEST(casts_times),
+	                    TEST(binds_inside_another_statement), TEST(is_not_injected),
+	                    TEST(tells_what_is_wrong_with_parameters), TEST(bounds_parameters), TEST(writes_csv),
+	                    TEST(writes_json), TEST(writes_stored_json), TEST(replaces_nulls), TEST(writes_one_object),
+	                    TEST(shows_each_row_first), TEST(bounds_rows), TEST(has_no_end_after_an_error),
+	                    TEST(tells_the_reason), TEST(tells_an_interrupt), TEST(ends_with_its_sink),
+	                    TEST(puts_blocks), TEST(refuses_what_has_no_rows));
 	buffer_release(&taken.bytes);
 	duck_disconnect(connection);
 	duck_close(duck);
