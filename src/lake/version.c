@@ -20,7 +20,8 @@ struct version {
 	enum backend_type backend;
 	struct version_sqlite *sqlite;
 	struct version_postgres *postgres;
-	int64_t inlined; /* as of the last version_now */
+	struct version_seen seen; /* by the last version_now; lake "": nothing yet */
+	int64_t lineage;
 	struct known known[KNOWN_MAX];
 	int known_count, next_known;
 };
@@ -47,27 +48,32 @@ struct version *version_open(const struct spec_catalog *catalog, struct error *e
 	return version;
 }
 
+static void forget(struct version *version)
+{
+	for (int i = 0; i < version->known_count; i++)
+		free(version->known[i].name);
+	version->known_count = version->next_known = 0;
+}
+
 void version_close(struct version *version)
 {
 	if (!version)
 		return;
 	version_sqlite_free(version->sqlite);
 	version_postgres_free(version->postgres);
-	for (int i = 0; i < version->known_count; i++)
-		free(version->known[i].name);
+	forget(version);
 	pthread_mutex_destroy(&version->lock);
 	free(version);
 }
 
 /* ---- the catalogs */
 
-static int newest(struct version *version, int64_t *ret_snapshot, struct error *err)
+static int newest(struct version *version, struct version_seen *ret_seen, struct error *err)
 {
 	if (version->sqlite)
-		return version_sqlite_newest(version->sqlite, ret_snapshot, &version->inlined, err);
+		return version_sqlite_newest(version->sqlite, ret_seen, err);
 	if (version->postgres)
-		return version_postgres_newest(version->postgres, ret_snapshot, &version->inlined, err);
-	*ret_snapshot = 0;
+		return version_postgres_newest(version->postgres, ret_seen, err);
 	return 0;
 }
 
@@ -87,14 +93,79 @@ static int read_changes(struct version *version, int64_t after, int64_t until, v
 	return version_postgres_changes(version->postgres, after, until, take, context, err);
 }
 
+/* "" where it is not there, or cannot be asked. */
+static void time_of(struct version *version, int64_t snapshot, char ret_time[VERSION_TIME_SIZE])
+{
+	struct error ignored = {0};
+	int failed = 0;
+
+	*ret_time = 0;
+	if (version->sqlite)
+		failed = version_sqlite_time(version->sqlite, snapshot, ret_time, &ignored);
+	else if (version->postgres)
+		failed = version_postgres_time(version->postgres, snapshot, ret_time, &ignored);
+	if (failed)
+		*ret_time = 0;
+}
+
+/* Where there is a new snapshot the one that was the newest is looked at again; if it expired meanwhile it says
+ * nothing. */
+static bool is_another(struct version *version, const struct version_seen *is)
+{
+	const struct version_seen *was = &version->seen;
+	char time[VERSION_TIME_SIZE];
+
+	if (!*was->lake)
+		return false;
+	if (strcmp(was->lake, is->lake) != 0 || is->snapshot < was->snapshot)
+		return true;
+	if (is->snapshot == was->snapshot)
+		return strcmp(is->time, was->time) != 0;
+	time_of(version, was->snapshot, time);
+	return *time && strcmp(time, was->time) != 0;
+}
+
 int version_now(struct version *version, int64_t *ret_snapshot, struct error *err)
 {
+	struct version_seen seen = {0};
 	int failed;
 
 	pthread_mutex_lock(&version->lock);
-	failed = newest(version, ret_snapshot, err);
+	failed = newest(version, &seen, err);
+	if (!failed && is_another(version, &seen)) {
+		version->lineage++;
+		forget(version);
+	}
+	if (!failed) {
+		version->seen = seen;
+		*ret_snapshot = seen.snapshot;
+	}
 	pthread_mutex_unlock(&version->lock);
 	return failed;
+}
+
+int64_t version_lineage(struct version *version)
+{
+	int64_t lineage;
+
+	pthread_mutex_lock(&version->lock);
+	lineage = version->lineage;
+	pthread_mutex_unlock(&version->lock);
+	return lineage;
+}
+
+void version_lake(struct version *version, char ret_lake[VERSION_LAKE_SIZE])
+{
+	pthread_mutex_lock(&version->lock);
+	snprintf(ret_lake, VERSION_LAKE_SIZE, "%s", version->seen.lake);
+	pthread_mutex_unlock(&version->lock);
+}
+
+void version_time(struct version *version, int64_t snapshot, char ret_time[VERSION_TIME_SIZE])
+{
+	pthread_mutex_lock(&version->lock);
+	time_of(version, snapshot, ret_time);
+	pthread_mutex_unlock(&version->lock);
 }
 
 int64_t version_inlined(struct version *version)
@@ -102,7 +173,7 @@ int64_t version_inlined(struct version *version)
 	int64_t inlined;
 
 	pthread_mutex_lock(&version->lock);
-	inlined = version->inlined;
+	inlined = version->seen.inlined;
 	pthread_mutex_unlock(&version->lock);
 	return inlined;
 }

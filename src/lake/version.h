@@ -14,6 +14,11 @@
  *
  * An `err` may be NULL: who asks before an answer can do without.
  *
+ * A lake may be made anew at the same place, or be brought back from a copy: its snapshots have the old numbers then
+ * and other content. It is another lake where its first schema has another UUID, where its newest snapshot is an older
+ * one than before, or where the one that was the newest has another time. What is remembered of the old one is
+ * forgotten, and who keeps something asks version_lineage. Of catalogs that one process holds alone nothing is told.
+ *
  * Threads: any; a version has a lock of its own. Life cycle: version_open -> version_now... -> version_close.
  */
 #ifndef TARN_LAKE_VERSION_H
@@ -26,6 +31,8 @@
 #include "spec/spec.h"
 
 #define VERSION_PATIENCE_MS 2000
+#define VERSION_LAKE_SIZE 48
+#define VERSION_TIME_SIZE 48
 
 struct version;
 
@@ -36,6 +43,14 @@ void version_close(struct version *version);
 /* The newest snapshot's id (0 for backend file). TRANSIENT: the catalog does not answer; it is asked again next time.
  */
 int version_now(struct version *version, int64_t *ret_snapshot, struct error *err);
+/* Another number where the last version_now found another lake than the one before; whoever kept anything under the
+ * last number drops it. */
+int64_t version_lineage(struct version *version);
+/* Which lake it is, also to another process, as of the last version_now; "" before, and of other catalogs. */
+void version_lake(struct version *version, char ret_lake[VERSION_LAKE_SIZE]);
+/* When the snapshot was committed, as the catalog writes it: of two lakes' snapshots of one number another one. ""
+ * where it is not there any more, or the catalog does not answer. */
+void version_time(struct version *version, int64_t snapshot, char ret_time[VERSION_TIME_SIZE]);
 /* The newest schema that has rows inlined in the catalog, as of the last version_now or later; 0: none has. */
 int64_t version_inlined(struct version *version);
 /*

@@ -156,20 +156,38 @@ static PGresult *ask(struct version_postgres *postgres, const char *sql, int cou
 	return ask_once(postgres, sql, count, values, err);
 }
 
-int version_postgres_newest(struct version_postgres *postgres, int64_t *ret_snapshot, int64_t *ret_inlined,
-                            struct error *err)
+int version_postgres_newest(struct version_postgres *postgres, struct version_seen *ret_seen, struct error *err)
 {
 	PGresult *result = ask(postgres, VERSION_NEWEST_SQL, 0, NULL, err);
-	bool got = result && PQntuples(result) == 1 && !PQgetisnull(result, 0, 0);
+	bool got = result && PQntuples(result) == 1;
 
 	if (got) {
-		*ret_snapshot = strtoll(PQgetvalue(result, 0, 0), NULL, 10);
-		*ret_inlined = strtoll(PQgetvalue(result, 0, 1), NULL, 10);
+		ret_seen->snapshot = strtoll(PQgetvalue(result, 0, 0), NULL, 10);
+		ret_seen->inlined = strtoll(PQgetvalue(result, 0, 1), NULL, 10);
+		/* NULL is an empty text here. */
+		snprintf(ret_seen->lake, sizeof ret_seen->lake, "%s", PQgetvalue(result, 0, 2));
+		snprintf(ret_seen->time, sizeof ret_seen->time, "%s", PQgetvalue(result, 0, 3));
 	} else if (result) {
 		error_set(err, ERROR_TRANSIENT, 0, "there is no lake yet");
 	}
 	PQclear(result);
 	return got ? 0 : -1;
+}
+
+int version_postgres_time(struct version_postgres *postgres, int64_t snapshot, char ret_time[VERSION_TIME_SIZE],
+                          struct error *err)
+{
+	char number[24];
+	const char *values[] = {number};
+	PGresult *result;
+
+	snprintf(number, sizeof number, "%lld", (long long)snapshot);
+	result = ask(postgres, VERSION_TIME_SQL, COUNT_OF(values), values, err);
+	if (!result)
+		return -1;
+	snprintf(ret_time, VERSION_TIME_SIZE, "%s", PQntuples(result) > 0 ? PQgetvalue(result, 0, 0) : "");
+	PQclear(result);
+	return 0;
 }
 
 int version_postgres_table(struct version_postgres *postgres, const char *schema, const char *table, int64_t snapshot,

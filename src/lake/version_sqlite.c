@@ -10,13 +10,11 @@
 
 #define BUSY_MS 200
 
-enum question { NEWEST, DATA_VERSION, TABLE, CHANGES, QUESTIONS };
+enum question { NEWEST, DATA_VERSION, TIME, TABLE, CHANGES, QUESTIONS };
 
 static const char *const questions[QUESTIONS] = {
-        [NEWEST] = VERSION_NEWEST_SQL,
-        [DATA_VERSION] = "PRAGMA data_version",
-        [TABLE] = VERSION_TABLE_SQL,
-        [CHANGES] = VERSION_CHANGES_SQL,
+        [NEWEST] = VERSION_NEWEST_SQL, [DATA_VERSION] = "PRAGMA data_version", [TIME] = VERSION_TIME_SQL,
+        [TABLE] = VERSION_TABLE_SQL,   [CHANGES] = VERSION_CHANGES_SQL,
 };
 
 struct version_sqlite {
@@ -26,7 +24,8 @@ struct version_sqlite {
 	struct stat is, shared_is; /* the files, when they were opened */
 	bool has_shared;
 	bool knows;
-	int64_t data_version, newest, inlined;
+	int64_t data_version;
+	struct version_seen seen;
 };
 
 struct version_sqlite *version_sqlite_new(const char *path, struct error *err)
@@ -105,8 +104,11 @@ static int open_database(struct version_sqlite *sqlite, struct error *err)
 		sqlite3_busy_timeout(sqlite->database, BUSY_MS);
 		/* With the first read it opens the other files. */
 		code = sqlite3_prepare_v2(sqlite->database, VERSION_NEWEST_SQL, -1, &first, NULL);
-		if (code == SQLITE_OK && sqlite3_step(first) != SQLITE_ROW)
-			code = SQLITE_ERROR;
+		if (code == SQLITE_OK) {
+			int stepped = sqlite3_step(first);
+
+			code = stepped == SQLITE_ROW || stepped == SQLITE_DONE ? SQLITE_OK : SQLITE_ERROR;
+		}
 	}
 	sqlite3_finalize(first);
 	if (code != SQLITE_OK) {
@@ -139,41 +141,84 @@ static int ready(struct version_sqlite *sqlite, enum question question, sqlite3_
 	return 0;
 }
 
-/* ret_second may be NULL. */
-static int ask_numbers(struct version_sqlite *sqlite, enum question question, int64_t *ret_number, int64_t *ret_second,
-                       struct error *err)
+static int ask_data_version(struct version_sqlite *sqlite, int64_t *ret_number, struct error *err)
 {
 	sqlite3_stmt *statement = NULL;
 	bool got;
 
-	if (ready(sqlite, question, &statement, err))
+	if (ready(sqlite, DATA_VERSION, &statement, err))
 		return -1;
-	got = sqlite3_step(statement) == SQLITE_ROW && sqlite3_column_type(statement, 0) != SQLITE_NULL;
+	got = sqlite3_step(statement) == SQLITE_ROW;
 	if (got)
 		*ret_number = sqlite3_column_int64(statement, 0);
-	if (got && ret_second)
-		*ret_second = sqlite3_column_int64(statement, 1);
-	if (!got)
+	else
 		fail(sqlite, err);
 	sqlite3_reset(statement);
 	return got ? 0 : -1;
 }
 
-int version_sqlite_newest(struct version_sqlite *sqlite, int64_t *ret_snapshot, int64_t *ret_inlined, struct error *err)
+static void take_text(sqlite3_stmt *statement, int column, char text[VERSION_TIME_SIZE])
+{
+	const unsigned char *found = sqlite3_column_text(statement, column);
+
+	snprintf(text, VERSION_TIME_SIZE, "%s", found ? (const char *)found : "");
+}
+
+static int ask_newest(struct version_sqlite *sqlite, struct error *err)
+{
+	struct version_seen *seen = &sqlite->seen;
+	sqlite3_stmt *statement = NULL;
+	bool got;
+
+	if (ready(sqlite, NEWEST, &statement, err))
+		return -1;
+	got = sqlite3_step(statement) == SQLITE_ROW;
+	if (got) {
+		seen->snapshot = sqlite3_column_int64(statement, 0);
+		seen->inlined = sqlite3_column_int64(statement, 1);
+		take_text(statement, 2, seen->lake);
+		take_text(statement, 3, seen->time);
+	} else {
+		fail(sqlite, err);
+	}
+	sqlite3_reset(statement);
+	return got ? 0 : -1;
+}
+
+int version_sqlite_newest(struct version_sqlite *sqlite, struct version_seen *ret_seen, struct error *err)
 {
 	int64_t data_version = 0;
 
-	if (make_current(sqlite, err) || ask_numbers(sqlite, DATA_VERSION, &data_version, NULL, err))
+	if (make_current(sqlite, err) || ask_data_version(sqlite, &data_version, err))
 		return -1;
 	if (!sqlite->knows || sqlite->data_version != data_version) {
-		if (ask_numbers(sqlite, NEWEST, &sqlite->newest, &sqlite->inlined, err))
+		sqlite->knows = false;
+		if (ask_newest(sqlite, err))
 			return -1;
 		sqlite->knows = true;
 		sqlite->data_version = data_version;
 	}
-	*ret_snapshot = sqlite->newest;
-	*ret_inlined = sqlite->inlined;
+	*ret_seen = sqlite->seen;
 	return 0;
+}
+
+int version_sqlite_time(struct version_sqlite *sqlite, int64_t snapshot, char ret_time[VERSION_TIME_SIZE],
+                        struct error *err)
+{
+	sqlite3_stmt *statement = NULL;
+	int code;
+
+	if (make_current(sqlite, err) || ready(sqlite, TIME, &statement, err))
+		return -1;
+	sqlite3_bind_int64(statement, 1, snapshot);
+	*ret_time = 0;
+	code = sqlite3_step(statement);
+	if (code == SQLITE_ROW)
+		take_text(statement, 0, ret_time);
+	else if (code != SQLITE_DONE)
+		fail(sqlite, err);
+	sqlite3_reset(statement);
+	return code == SQLITE_ROW || code == SQLITE_DONE ? 0 : -1;
 }
 
 int version_sqlite_table(struct version_sqlite *sqlite, const char *schema, const char *table, int64_t snapshot,

@@ -311,12 +311,8 @@ bool machine_request_gone(struct machine *machine, int64_t request, int64_t now_
 	return true;
 }
 
-void machine_drain_all(struct machine *machine, int64_t now_ms)
+static void part_with_all(struct machine *machine)
 {
-	at(machine, now_ms);
-	machine->stopping = true;
-	machine->target = 0;
-	machine_queue_refuse_all(machine);
 	for (int i = 0; i < machine->seat_count; i++) {
 		struct seat *seat = &machine->seats[i];
 
@@ -325,6 +321,24 @@ void machine_drain_all(struct machine *machine, int64_t now_ms)
 		else if (seat->state == WORKER_ACQUIRING || seat->state == WORKER_BUSY)
 			machine_move(machine, seat, WORKER_DRAINING);
 	}
+}
+
+void machine_renew(struct machine *machine, int64_t now_ms)
+{
+	at(machine, now_ms);
+	if (machine->stopping)
+		return;
+	part_with_all(machine);
+	machine_settle(machine);
+}
+
+void machine_drain_all(struct machine *machine, int64_t now_ms)
+{
+	at(machine, now_ms);
+	machine->stopping = true;
+	machine->target = 0;
+	machine_queue_refuse_all(machine);
+	part_with_all(machine);
 }
 
 struct machine_facts machine_facts(const struct machine *machine)

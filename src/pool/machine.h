@@ -103,6 +103,8 @@ void machine_died(struct machine *machine, int64_t worker, int64_t now_ms); /* a
 int machine_request(struct machine *machine, int64_t request, const char *holder, int64_t wait_ms, int64_t now_ms);
 /* Whoever waited went away. False: it has a worker already, which it must release. */
 bool machine_request_gone(struct machine *machine, int64_t request, int64_t now_ms);
+/* No worker of now is to be handed out any more: idle ones stop, busy ones are through first, others start. */
+void machine_renew(struct machine *machine, int64_t now_ms);
 /* The server ends: whoever waits is refused, idle workers stop, busy ones are through first. */
 void machine_drain_all(struct machine *machine, int64_t now_ms);
 

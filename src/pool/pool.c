@@ -383,6 +383,15 @@ static void wait_for_members(struct pool *pool, int64_t until_ms)
 	}
 }
 
+void pool_renew(struct pool *pool)
+{
+	pthread_mutex_lock(&pool->lock);
+	machine_renew(pool->machine, clock_monotonic_ms());
+	pool_do_actions(pool);
+	pool_wake_manager(pool);
+	pthread_mutex_unlock(&pool->lock);
+}
+
 void pool_stop(struct pool *pool, int64_t patience_ms)
 {
 	pthread_mutex_lock(&pool->lock);

@@ -50,6 +50,8 @@ struct pool_driver {
 
 /* spec and driver are borrowed until pool_free. */
 struct pool *pool_new(const struct spec_pool *spec, const struct pool_driver *driver, struct error *err);
+/* The lake is another one: a lease from here on is one of a worker that starts from here on. */
+void pool_renew(struct pool *pool);
 /* No lease is given any more; those that wait are refused, those that run may end until the time, then are killed. */
 void pool_stop(struct pool *pool, int64_t patience_ms);
 void pool_free(struct pool *pool);

@@ -206,6 +206,22 @@ static int take_lease(struct answer *answer, const struct pool_ask *ask, struct 
 	return 0;
 }
 
+/* Workers of a lake that was here before know nothing of this one. Returns the lineage that leases from here on see. */
+static int64_t follow_lake(struct served *served)
+{
+	int64_t now = version_lineage(served->version), was = served->lineage;
+
+	if (was >= now)
+		return was;
+	log_event(EVENT_ANOTHER_LAKE, FIELDS(LOG_TEXT("catalog", served->catalog->name)),
+	          "catalog %s holds another lake than before: its workers are replaced", served->catalog->name);
+	/* Before others believe that it was done; that two do it does no harm. */
+	pool_renew(served->pool);
+	while (was < now && !atomic_compare_exchange_weak(&served->lineage, &was, now))
+		;
+	return now;
+}
+
 /* Up to START; 1: the worker was lost before. */
 static int ask_one(struct answer *answer, const struct pool_ask *ask, const struct request *request,
                    struct service_refusal *refusal)
@@ -213,6 +229,7 @@ static int ask_one(struct answer *answer, const struct pool_ask *ask, const stru
 	OWNED_FREE int64_t *changed = calloc((size_t)answer->served->spec->hot_table_count + 1, sizeof *changed);
 	struct request sent = *request; /* its texts are the request's */
 	struct error err = {0};
+	int64_t lineage = follow_lake(answer->served);
 
 	if (!changed) {
 		refuse_as(refusal, REFUSAL_INTERNAL, "The server has no memory left.");
@@ -221,6 +238,10 @@ static int ask_one(struct answer *answer, const struct pool_ask *ask, const stru
 	if (take_lease(answer, ask, refusal))
 		return -1;
 	tell_lake(answer, &sent, changed);
+	if (follow_lake(answer->served) != lineage) {
+		refuse_as(refusal, REFUSAL_LATER, "The lake is another one since a moment ago.");
+		return 1;
+	}
 	if (lease_send(answer->lease, &sent, &err) == 0)
 		return await_start(answer, refusal);
 	if (err.kind == ERROR_INVALID) {

@@ -29,6 +29,7 @@ struct kept { /* not changed once others know it */
 	int64_t version, snapshot, rows;
 	struct buffer body;
 	char *content_type;
+	char at[48]; /* when the version came to be, in whatever words; the caller's */
 	char *next; /* the cursor of the next page; NULL: there is none */
 };
 

@@ -248,6 +248,7 @@ void route_console_overview(struct call *call)
 	}
 	buffer_init(&key, 1 << 20);
 	write_key(call, catalog, &key);
+	buffer_printf(&key, " %lld", (long long)version_lineage(service_version(call->serving->service, catalog)));
 	pthread_mutex_lock(&call->serving->console->overviews->mutex);
 	answer_with(call, catalog, buffer_string(&key), snapshot);
 	pthread_mutex_unlock(&call->serving->console->overviews->mutex);

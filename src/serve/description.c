@@ -124,9 +124,11 @@ int descriptions_get(struct descriptions *descriptions, struct service *service,
 	make_key(ask, &key);
 	if (ask->catalog->backend.type != BACKEND_SQLITE && ask->catalog->backend.type != BACKEND_POSTGRES)
 		version = NULL;
-	if (version && buffer_ok(&key) && !version_now(version, &newest, &ignored) &&
-	    take(descriptions, &key, newest, out))
-		return 0;
+	if (version && !version_now(version, &newest, &ignored)) {
+		buffer_printf(&key, " %lld", (long long)version_lineage(version));
+		if (buffer_ok(&key) && take(descriptions, &key, newest, out))
+			return 0;
+	}
 	answer = service_run(service, ask, refusal);
 	if (!answer || answer_collect(answer, out, WORKER_BYTES_MAX, &facts, refusal))
 		return -1;

@@ -248,7 +248,7 @@ static bool has_tag(const char *list, const char *tag)
 	return false;
 }
 
-static void add_caching(const struct asked *asked, int64_t version)
+static void add_caching(const struct asked *asked, int64_t version, const char *at)
 {
 	const struct spec_endpoint *spec = asked->endpoint->spec;
 	struct http_response *response = asked->call->response;
@@ -257,7 +257,7 @@ static void add_caching(const struct asked *asked, int64_t version)
 
 	if (!asked->version.keeps)
 		return;
-	endpoint_etag(asked, version, etag);
+	endpoint_etag(asked, version, at, etag);
 	http_add(response, "ETag", "%s", etag);
 	if (spec->cache_age_ms >= 1000)
 		http_add(response, "Cache-Control", "%s, max-age=%lld", who, (long long)spec->cache_age_ms / 1000);
@@ -273,10 +273,10 @@ static bool is_unchanged(struct asked *asked)
 
 	if (!list || !asked->version.keeps)
 		return false;
-	endpoint_etag(asked, asked->version.version, etag);
+	endpoint_etag(asked, asked->version.version, asked->version.at, etag);
 	if (!*etag || !has_tag(list, etag))
 		return false;
-	add_caching(asked, asked->version.version);
+	add_caching(asked, asked->version.version, asked->version.at);
 	metric_add(asked->endpoint->metrics, METRIC_CACHE_HITS, 1);
 	asked->call->response->status = 304;
 	return true;
@@ -334,7 +334,7 @@ static void reply_kept(struct asked *asked, const struct kept *kept, const struc
 		return;
 	}
 	add_form(asked, kept->content_type, facts ? "fwd=miss" : "hit");
-	add_caching(asked, kept->version);
+	add_caching(asked, kept->version, kept->at);
 	if (kept->next)
 		add_next(asked, kept->next);
 	if (facts) {

@@ -24,6 +24,8 @@ struct endpoint {
 	pthread_mutex_t lock;
 	int64_t looked_at,
 	        changed; /* `changed` is what endpoint_version found at snapshot `looked_at`; -1: nothing yet */
+	char changed_at[VERSION_TIME_SIZE]; /* when `changed` was committed */
+	int64_t lineage; /* of the lake (lake/version.h) that all of this was found in */
 	bool tables_known;
 	char *columns; /* FRAME_START's, a JSON list; NULL: not known yet */
 };
@@ -42,7 +44,8 @@ struct endpoint_version {
 	int64_t snapshot;
 	int64_t version; /* the newest snapshot in which one of the tables changed */
 	bool keeps; /* false: it may differ from one request to the next, or the catalog does not answer */
-	char stamp[33]; /* of the files beside the lake that it is made of, too */
+	char at[VERSION_TIME_SIZE]; /* when that was committed (version_time) */
+	char stamp[33]; /* of the lake, and of the files beside it that it is made of, too */
 };
 
 /* snapshot -1: the newest. */
@@ -66,8 +69,9 @@ struct asked {
 	int64_t snapshot; /* to be read; -1: the newest */
 };
 
-/* "VERSION-HASH" in quotes. */
-void endpoint_etag(const struct asked *asked, int64_t version, char ret_etag[ETAG_SIZE]);
+/* "VERSION-HASH" in quotes; at: when the version was committed. A lake that was made anew, or brought back from a copy,
+ * has another one at the same number. */
+void endpoint_etag(const struct asked *asked, int64_t version, const char *at, char ret_etag[ETAG_SIZE]);
 
 /* ---- endpoint_run.c */
 

@@ -1,4 +1,5 @@
 /* endpoint_run.c - an endpoint's SELECT through a worker (service.h). */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/owned.h"
@@ -173,6 +174,7 @@ static int finish(struct asked *asked, const struct answer_facts *facts, struct 
 		return 0;
 	endpoint_version(asked->endpoint, facts->snapshot, &version);
 	kept->version = version.version;
+	snprintf(kept->at, sizeof kept->at, "%s", version.at);
 	if (!version.keeps || strcmp(version.stamp, asked->version.stamp) != 0)
 		asked->version.keeps = false;
 	return 0;

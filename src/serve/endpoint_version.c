@@ -11,7 +11,7 @@
 
 #define REPRESENTATION 1 /* another number where the bytes of answers become others by a change of this program */
 
-/* ---- files beside the lake */
+/* ---- the lake, and files beside it */
 
 static void append_file(struct buffer *out, const char *path)
 {
@@ -35,17 +35,18 @@ static void append_files(const struct endpoint *endpoint, struct buffer *out)
 			append_file(out, manifest->pipelines[i].model.file);
 }
 
-static void stamp_files(const struct endpoint *endpoint, struct endpoint_version *version)
+static void stamp(const struct endpoint *endpoint, struct version *lake, int64_t lineage,
+                  struct endpoint_version *version)
 {
-	OWNED_BUFFER struct buffer files = {0};
-	char digits[HASH_HEX_SIZE];
+	OWNED_BUFFER struct buffer all = {0};
+	char digits[HASH_HEX_SIZE], name[VERSION_LAKE_SIZE];
 
 	version->stamp[0] = 0;
-	buffer_init(&files, BUFFER_DEFAULT_MAXIMUM);
-	append_files(endpoint, &files);
-	if (!files.size)
-		return;
-	if (!buffer_ok(&files) || !hash_whole(buffer_string(&files), files.size, digits))
+	buffer_init(&all, BUFFER_DEFAULT_MAXIMUM);
+	version_lake(lake, name);
+	buffer_printf(&all, "%s.%" PRId64 ";", name, lineage);
+	append_files(endpoint, &all);
+	if (!buffer_ok(&all) || !hash_whole(buffer_string(&all), all.size, digits))
 		version->keeps = false;
 	else
 		snprintf(version->stamp, sizeof version->stamp, "%.32s", digits);
@@ -76,9 +77,21 @@ static bool is_file(const struct endpoint *endpoint)
 	return type == BACKEND_FILE || type == BACKEND_DUCKDB;
 }
 
+/* The endpoint's lock is held. */
+static void look_at(struct endpoint *endpoint, struct version *version, int64_t snapshot, int64_t lineage)
+{
+	if (endpoint->looked_at == snapshot && endpoint->lineage == lineage)
+		return;
+	endpoint->tables_known = tables_changed(endpoint, version, snapshot, &endpoint->changed);
+	version_time(version, endpoint->changed, endpoint->changed_at);
+	endpoint->looked_at = snapshot;
+	endpoint->lineage = lineage;
+}
+
 void endpoint_version(struct endpoint *endpoint, int64_t snapshot, struct endpoint_version *ret_version)
 {
 	struct version *version = service_version(endpoint->all->service, endpoint->spec->catalog);
+	int64_t lineage;
 
 	*ret_version = (struct endpoint_version){.snapshot = snapshot};
 	if (snapshot < 0 && (!version || version_now(version, &ret_version->snapshot, NULL))) {
@@ -86,16 +99,15 @@ void endpoint_version(struct endpoint *endpoint, int64_t snapshot, struct endpoi
 		return;
 	}
 	ret_version->keeps = !endpoint->reads.is_volatile && !is_file(endpoint);
-	stamp_files(endpoint, ret_version);
 	if (!ret_version->keeps)
 		return;
+	lineage = version_lineage(version);
+	stamp(endpoint, version, lineage, ret_version);
 	pthread_mutex_lock(&endpoint->lock);
-	if (endpoint->looked_at != ret_version->snapshot) {
-		endpoint->tables_known = tables_changed(endpoint, version, ret_version->snapshot, &endpoint->changed);
-		endpoint->looked_at = ret_version->snapshot;
-	}
-	ret_version->keeps = endpoint->tables_known;
+	look_at(endpoint, version, ret_version->snapshot, lineage);
+	ret_version->keeps &= endpoint->tables_known;
 	ret_version->version = endpoint->changed;
+	memcpy(ret_version->at, endpoint->changed_at, sizeof ret_version->at);
 	pthread_mutex_unlock(&endpoint->lock);
 }
 
@@ -123,13 +135,14 @@ bool endpoint_lacks_model(const struct endpoint *endpoint)
 	return false;
 }
 
-void endpoint_etag(const struct asked *asked, int64_t version, char ret_etag[ETAG_SIZE])
+void endpoint_etag(const struct asked *asked, int64_t version, const char *at, char ret_etag[ETAG_SIZE])
 {
 	OWNED_BUFFER struct buffer all = {0};
 	char digits[HASH_HEX_SIZE];
 
 	buffer_init(&all, BUFFER_DEFAULT_MAXIMUM);
-	buffer_printf(&all, "%d\n%s\n%s", REPRESENTATION, asked->endpoint->definition, buffer_string(&asked->key));
+	buffer_printf(&all, "%d\n%s\n%s\n%s", REPRESENTATION, asked->endpoint->definition, at,
+	              buffer_string(&asked->key));
 	ret_etag[0] = 0;
 	if (buffer_ok(&all) && hash_whole(buffer_string(&all), all.size, digits))
 		snprintf(ret_etag, ETAG_SIZE, "\"%" PRId64 "-%.16s\"", version, digits);

@@ -75,6 +75,9 @@ static int serve(struct served *served, const struct service_options *options, c
 		return 0;
 	}
 	served->version = version_open(catalog, err);
+	/* So that it is known which lake the first workers see. */
+	if (served->version)
+		version_now(served->version, &(int64_t){0}, &(struct error){0});
 	served->processes =
 	        served->version ? processes_new(options->manifest->file, named ? named->name : NULL, catalog->name, err)
 	                        : NULL;

@@ -2,6 +2,8 @@
 #ifndef TARN_SERVE_SERVICE_PRIVATE_H
 #define TARN_SERVE_SERVICE_PRIVATE_H
 
+#include <stdatomic.h>
+
 #include "base/metrics.h"
 #include "pool/process.h"
 #include "serve/audit.h"
@@ -15,6 +17,7 @@ struct served { /* a catalog */
 	struct processes *processes;
 	struct pool *pool; /* NULL: why_not */
 	struct version *version;
+	atomic_int_fast64_t lineage; /* of the lake (version.h) that the pool's workers read */
 	const char *why_not;
 	struct metrics *metrics;
 };

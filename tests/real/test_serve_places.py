@@ -71,6 +71,34 @@ def test_a_cut_connection_to_the_catalog_is_made_anew(kafka, make_lake, postgres
     server.drain()
 
 
+def test_another_lake_in_a_server(postgres, folder):
+    """Made anew in the same database, with the same snapshots' numbers: nothing of the old one is answered, and its workers go."""
+    database = postgres.database()
+
+    def make(value):
+        con = support.attach(f"ducklake:postgres:{postgres.connection(database)}", f"(DATA_PATH '{folder}/data/')")
+        con.execute(f"CREATE TABLE lake.t AS SELECT {value} AS v")
+        con.close()
+
+    make(1)
+    catalog = document("DuckLakeCatalog", "main", {"backend": {"type": "postgres", "connection": "${TARN_TEST_CONNECTION}"}, "dataPath": "data"})
+    endpoint = document("DuckLakeEndpoint", "v", {"path": "/v", "sql": "SELECT v FROM t", "result": "object"})
+    (folder / "serve.yaml").write_text("---\n".join(json.dumps(one) + "\n" for one in [catalog, POOL, endpoint]))
+    process = support.Process(["serve", "serve.yaml", "--listen", "127.0.0.1:0", "--anyone"], folder,
+                              environment={"TARN_TEST_CONNECTION": postgres.connection(database)})
+    address = process.address()
+    first = ask(address, "/v")
+    assert (first.status, first.json()) == (200, {"v": 1}), first.body
+    assert ask(address, "/v").cache == "hit"
+    postgres.psql("ALTER SCHEMA public RENAME TO old; CREATE SCHEMA public", database)  # a DROP would wait for the worker
+    make(2)
+    second = ask(address, "/v", If_None_Match=first.headers["ETag"])
+    assert (second.status, second.json()) == (200, {"v": 2}), (second.status, second.body, process.tail(5))
+    assert second.headers["ETag"] != first.headers["ETag"] and len(process.events("another_lake")) == 1
+    assert ask(address, "/v").cache == "hit"
+    process.end()
+
+
 def rows_of(address):
     """Of the table, as the console shows it."""
     answer = ask(address, "/console/overview")

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import math
+import shutil
 import socket
 import threading
 import urllib.parse
@@ -427,6 +428,60 @@ def test_rows_of_one_key_on_both_sides_of_a_pages_end_are_told(served):
     assert answer.status == 422 and "two rows have one key" in answer.detail
     # Ten rows have each plan: here no page's end is between two of them.
     assert [len(page) for page in pages(served, "/twins?limit=10")] == [10] * 5
+
+
+# ---- another lake
+
+
+def test_another_lake_in_its_place(folder):
+    """Made anew, with the same snapshots' numbers, and brought back from a copy: nothing of the old one is answered, and its workers go."""
+    served = Served(folder, {"t": "SELECT 1 AS v"}, {"v": {"path": "/v", "sql": "SELECT v FROM t", "result": "object"}}, pool={"hotTables": ["t"]})
+    served.start()
+
+    def ask_sql(sql):
+        answer = served.ask("/query?format=json", method="POST", body=sql, Content_Type="application/sql")
+        assert answer.status == 200, (answer.status, answer.body, served.process.tail(5))
+        return answer.json()
+
+    def close():
+        served.writer.close()
+        served.writer = None
+
+    def expect(value, cache):
+        answer = served.ask("/v")
+        assert (answer.status, answer.json(), answer.cache) == (200, {"v": value}, cache), (answer.status, answer.body, answer.headers.items())
+        assert ask_sql("SELECT v FROM t") == [{"v": value}]
+        return answer.headers["ETag"], answer.headers["Tarn-Snapshot"]
+
+    tag, snapshot = expect(1, "fwd=miss")
+    assert expect(1, "hit") == (tag, snapshot)
+    assert served.ask("/v", If_None_Match=tag).status == 304
+    close()
+    (folder / "lake").rename(folder / "old")
+    (folder / "lake").mkdir()
+    served.write("CREATE TABLE lake.t AS SELECT 2 AS v")
+    other, number = expect(2, "fwd=miss")
+    assert number == snapshot and other != tag
+    assert served.ask("/v", If_None_Match=tag).status == 200 and served.ask("/v", If_None_Match=other).status == 304
+    assert expect(2, "hit") == (other, number)
+
+    close()
+    shutil.copytree(folder / "lake", folder / "copy")
+    served.write("UPDATE lake.t SET v = 3")
+    third = expect(3, "fwd=miss")
+    close()
+    shutil.rmtree(folder / "lake")
+    (folder / "copy").rename(folder / "lake")
+    served.write("UPDATE lake.t SET v = 4")
+    fourth = expect(4, "fwd=miss")
+    assert fourth[1] == third[1] and fourth[0] != third[0]
+
+    served.process.end()
+    served.start()
+    for old in tag, third[0]:
+        assert served.ask("/v", If_None_Match=old).status == 200
+    expect(4, "hit")
+    served.end()
 
 
 # ---- before the server answers

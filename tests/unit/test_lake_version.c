@@ -34,22 +34,22 @@ static void open_writer(void)
 static void make_lake(void)
 {
 	open_writer();
-	run("CREATE TABLE ducklake_snapshot (snapshot_id BIGINT PRIMARY KEY)");
+	run("CREATE TABLE ducklake_snapshot (snapshot_id BIGINT PRIMARY KEY, snapshot_time VARCHAR)");
 	run("CREATE TABLE ducklake_inlined_data_tables (table_id BIGINT, table_name VARCHAR, schema_version BIGINT)");
-	run("CREATE TABLE ducklake_schema (schema_id BIGINT, begin_snapshot BIGINT, end_snapshot BIGINT, schema_name "
-	    "VARCHAR)");
+	run("CREATE TABLE ducklake_schema (schema_id BIGINT, schema_uuid VARCHAR, begin_snapshot BIGINT, end_snapshot "
+	    "BIGINT, schema_name VARCHAR)");
 	run("CREATE TABLE ducklake_table (table_id BIGINT, begin_snapshot BIGINT, end_snapshot BIGINT, schema_id "
 	    "BIGINT, "
 	    "table_name VARCHAR)");
 	run("CREATE TABLE ducklake_snapshot_changes (snapshot_id BIGINT PRIMARY KEY, changes_made VARCHAR)");
-	run("INSERT INTO ducklake_schema VALUES (0, 0, NULL, 'main')");
+	run("INSERT INTO ducklake_schema VALUES (0, 'lake ' || random(), 0, NULL, 'main')");
 }
 
 static void snapshot(int id, const char *changes)
 {
 	char sql[256];
 
-	snprintf(sql, sizeof sql, "INSERT INTO ducklake_snapshot VALUES (%d)", id);
+	snprintf(sql, sizeof sql, "INSERT INTO ducklake_snapshot VALUES (%d, 'at ' || random())", id);
 	run(sql);
 	snprintf(sql, sizeof sql, "INSERT INTO ducklake_snapshot_changes VALUES (%d, '%s')", id, changes);
 	run(sql);
@@ -228,6 +228,64 @@ static void expiry_hides_no_change(void)
 	end();
 }
 
+/* A second lake in the place of the first, and snapshots that were and were not. */
+static void knows_another_lake(void)
+{
+	char was[VERSION_LAKE_SIZE], is[VERSION_LAKE_SIZE], then[VERSION_TIME_SIZE], later[VERSION_TIME_SIZE];
+
+	begin();
+	make_lake();
+	run("INSERT INTO ducklake_table VALUES (1, 1, NULL, 0, 't')");
+	snapshot(1, "inserted_into_table:1");
+	snapshot(2, "");
+	CHECK_INT(now(), 2);
+	snapshot(3, "");
+	CHECK_INT(now(), 3);
+	CHECK_INT(now(), 3);
+	run("DELETE FROM ducklake_snapshot WHERE snapshot_id = 2");
+	snapshot(4, "");
+	CHECK_INT(now(), 4);
+	run("BEGIN; DELETE FROM ducklake_snapshot WHERE snapshot_id = 4");
+	snapshot(5, ""); /* 4 expired: nothing is said of it */
+	run("COMMIT");
+	CHECK_INT(now(), 5);
+	CHECK_INT(version_lineage(version), 0);
+	CHECK_INT(changed("t", 5), 1);
+	version_lake(version, was);
+	version_time(version, 5, then);
+	CHECK(*was && *then);
+	version_time(version, 4, later);
+	CHECK_TEXT(later, "");
+	/* made anew, with as many snapshots */
+	sqlite3_close(writer);
+	unlink(path);
+	make_lake();
+	run("INSERT INTO ducklake_table VALUES (1, 1, NULL, 0, 't')");
+	for (int i = 1; i < 6; i++)
+		snapshot(i, i == 4 ? "inserted_into_table:1" : "");
+	CHECK_INT(now(), 5);
+	CHECK_INT(version_lineage(version), 1);
+	CHECK_INT(changed("t", 5), 4);
+	version_lake(version, is);
+	version_time(version, 5, later);
+	CHECK(strcmp(was, is) != 0 && strcmp(then, later) != 0);
+	/* brought back to what it was before, and further on from there: in one look, or in two */
+	run("BEGIN; DELETE FROM ducklake_snapshot WHERE snapshot_id = 5; DELETE FROM ducklake_snapshot_changes WHERE "
+	    "snapshot_id = 5");
+	snapshot(5, "");
+	snapshot(6, "");
+	run("COMMIT");
+	CHECK_INT(now(), 6);
+	CHECK_INT(version_lineage(version), 2);
+	run("DELETE FROM ducklake_snapshot WHERE snapshot_id = 6");
+	CHECK_INT(now(), 5);
+	CHECK_INT(version_lineage(version), 3);
+	snapshot(7, "");
+	CHECK_INT(now(), 7);
+	CHECK_INT(version_lineage(version), 3);
+	end();
+}
+
 static void reads_what_ducklake_says(void)
 {
 	CHECK(version_changes_touch("inserted_into_table:4", 4));
@@ -261,6 +319,6 @@ int main(int argc, char **argv)
 	if (argc == 4 && !strcmp(argv[1], "write"))
 		return be_writer(argv);
 	return CHECK_MAIN(argc, argv, TEST(tells_the_newest), TEST(follows_a_lake_that_was_closed),
-	                  TEST(finds_changes_of_a_table), TEST(expiry_hides_no_change), TEST(reads_what_ducklake_says),
-	                  TEST(constant_for_others));
+	                  TEST(knows_another_lake), TEST(finds_changes_of_a_table), TEST(expiry_hides_no_change),
+	                  TEST(reads_what_ducklake_says), TEST(constant_for_others));
 }

@@ -467,6 +467,45 @@ static void drains(void)
 	machine_free(machine);
 }
 
+/* Idle ones stop at once, busy ones are through first, and who waits gets one that starts now. */
+static void all_are_renewed(void)
+{
+	struct machine_limits limits = plain;
+	struct machine *machine;
+
+	limits.min_size = limits.max_size = 2;
+	machine = new_machine(&limits);
+	tick(machine, 0);
+	ready(machine, 1, 1);
+	ready(machine, 2, 1);
+	ask(machine, 10, "a", 2);
+	CHECK_INT(machine_facts(machine).acquired, 1);
+	machine_began(machine, done[0].worker, 2);
+	machine_renew(machine, 3);
+	take(machine);
+	CHECK_INT(machine_facts(machine).workers[WORKER_IDLE], 0);
+	CHECK_INT(machine_facts(machine).workers[WORKER_DRAINING], 1);
+	CHECK_INT(machine_facts(machine).workers[WORKER_TERMINATING], 1);
+	CHECK_INT(machine_facts(machine).workers[WORKER_STARTING], 1);
+	ask(machine, 11, "a", 4);
+	CHECK_INT(machine_facts(machine).waiting, 1);
+	answer(machine, 1, 5);
+	answer(machine, 2, 5);
+	CHECK_INT(machine_facts(machine).waiting, 1);
+	CHECK_INT(machine_facts(machine).workers[WORKER_TERMINATING], 2);
+	CHECK_INT(machine_facts(machine).workers[WORKER_STARTING], 2);
+	ready(machine, 3, 6);
+	CHECK(did(0, ACTION_HAND, 3, 11) && done_count == 1);
+	/* the ones that start may have seen what was before, too */
+	machine_renew(machine, 7);
+	take(machine);
+	CHECK_INT(machine_facts(machine).workers[WORKER_TERMINATING], 3);
+	ready(machine, 4, 8);
+	CHECK_INT(machine_facts(machine).workers[WORKER_IDLE], 0);
+	CHECK_INT(machine->failures, 0);
+	machine_free(machine);
+}
+
 static void no_queue_at_all(void)
 {
 	struct machine_limits limits = plain;
@@ -625,5 +664,5 @@ int main(int argc, char **argv)
 	                  TEST(grows_to_its_target_at_its_rate), TEST(shrinks_after_the_window_at_its_rate),
 	                  TEST(ends_the_idle), TEST(replaces_the_old_when_the_new_is_warm), TEST(opens_the_circuit),
 	                  TEST(one_shot_where_nothing_starts), TEST(death_in_every_state), TEST(kills_what_hangs),
-	                  TEST(drains), TEST(no_queue_at_all), TEST(sees_what_is_broken));
+	                  TEST(drains), TEST(all_are_renewed), TEST(no_queue_at_all), TEST(sees_what_is_broken));
 }

@@ -428,6 +428,12 @@ static void one_event(int i)
 		w.now += (int64_t)draw(draw(20) ? 50 : 20000);
 		tick();
 		break;
+	case 5:
+		if (draw(500) == 0)
+			machine_renew(w.machine, w.now);
+		else
+			move_one(bad_times);
+		break;
 	default: move_one(bad_times);
 	}
 }
