@@ -152,7 +152,8 @@ struct refresh {
 
 int run_sql(struct refresh *r, const struct buffer *sql, int64_t *ret_changed);
 int query_sql(struct refresh *r, const struct buffer *sql, struct duck_rows *ret_rows);
-/* The same of Tarn's own small tables: not optimized, which takes longer than they do. */
+/* The same of Tarn's own small tables: not optimized, which takes longer than they do. No UPDATE: not optimized,
+ * DuckLake fails where its row lies in a file. */
 int run_own(struct refresh *r, const struct buffer *sql, int64_t *ret_changed);
 int query_own(struct refresh *r, const struct buffer *sql, struct duck_rows *ret_rows);
 #define OPTIMIZE "PRAGMA enable_optimizer"

@@ -20,7 +20,8 @@ int query_sql(struct refresh *r, const struct buffer *sql, struct duck_rows *ret
 }
 
 /* DuckDB's optimizer has DuckLake ask its catalog for what each column of a table holds: as long as to read one of
- * Tarn's own, which are small, and 3 ms a column of an empty one, of which nobody knows. */
+ * Tarn's own, which are small, and 3 ms a column of an empty one, of which nobody knows. For this connection alone, as
+ * disabled_optimizers would not be. */
 static int plan_as_it_stands(struct refresh *r)
 {
 	return duck_exec(r->connection, "PRAGMA disable_optimizer", NULL, r->err);

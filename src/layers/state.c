@@ -179,7 +179,9 @@ int state_raise_turn(struct refresh *r)
 		buffer_sql_text(&sql, pipeline->by);
 		buffer_printf(&sql, ", %" PRId64 ", now()", r->snapshot);
 	}
-	if (run_own(r, &sql, &changed))
+	/* Not optimized, DuckLake cannot UPDATE a row that lies in a file: CHECKPOINT and a flush of inlined rows put
+	 * it there. */
+	if (r->turn ? run_sql(r, &sql, &changed) : run_own(r, &sql, &changed))
 		return -1;
 	return changed == 1 ? 0
 	                    : error_set(r->err, ERROR_CONFLICT, 0,
