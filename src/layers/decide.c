@@ -37,9 +37,10 @@ static int append_mark(struct refresh *r, const struct reference *read, struct b
 	if (r->snapshots || read->model >= 0)
 		return 0;
 	buffer_init(&sql, SQL_MAXIMUM_BYTES);
-	buffer_text(&sql, "SELECT count(*) || ':' || coalesce(sum(CAST(hash(t) AS HUGEINT)), 0) FROM ");
+	/* The alias is no column's name, which would go before it. */
+	buffer_text(&sql, "SELECT count(*) || ':' || coalesce(sum(CAST(hash(\"tarn t\") AS HUGEINT)), 0) FROM ");
 	append_table(&sql, read->schema, read->table);
-	buffer_text(&sql, " t");
+	buffer_text(&sql, " \"tarn t\"");
 	if (query_sql(r, &sql, &rows))
 		return -1;
 	buffer_text(out, duck_cell(&rows, 0, 0));

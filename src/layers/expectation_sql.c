@@ -267,11 +267,13 @@ void expectation_examples(const struct expectation *e, const char *broken, struc
 	bool whole_rows = e->spec->check == CHECK_NOT_NULL || e->spec->check == CHECK_ACCEPTED_VALUES ||
 	                  e->spec->check == CHECK_RANGE || e->spec->check == CHECK_RELATIONSHIP;
 
-	/* to_json writes NaN and Infinity, which JSON does not have: such a row is a text. */
+	/* to_json writes NaN and Infinity, which JSON does not have: such a row is a text. "tarn e" is no column's
+	 * name, which would go before it. */
 	buffer_printf(out,
 	              "SELECT CASE WHEN length(j) > %d THEN CAST(to_json(left(j, %d)) AS VARCHAR) WHEN "
 	              "regexp_matches(j, '[:,\\[]-?(NaN|Infinity)[,}\\]]') THEN CAST(to_json(v) AS VARCHAR) ELSE j END "
-	              "FROM (SELECT CAST(to_json(e) AS VARCHAR) AS j, CAST(e AS VARCHAR) AS v FROM (SELECT ",
+	              "FROM (SELECT CAST(to_json(\"tarn e\") AS VARCHAR) AS j, CAST(\"tarn e\" AS VARCHAR) AS v FROM "
+	              "(SELECT ",
 	              EXAMPLE_CHARACTERS, EXAMPLE_CHARACTERS);
 	if (whole_rows && append_front(e, "b.", out)) {
 		buffer_text(out, ", b.* EXCLUDE (");
@@ -280,5 +282,5 @@ void expectation_examples(const struct expectation *e, const char *broken, struc
 	} else {
 		buffer_text(out, "b.*");
 	}
-	buffer_printf(out, " FROM (%s\n) b LIMIT %d) e)", broken, EXAMPLES);
+	buffer_printf(out, " FROM (%s\n) b LIMIT %d) \"tarn e\")", broken, EXAMPLES);
 }
