@@ -49,7 +49,7 @@ static bool changes_within(const struct refresh *r, const struct reference *read
 static int lake_table_change(struct refresh *r, const struct reference *read, int64_t since, enum change *ret_change)
 {
 	int64_t gone = 0, new = 0;
-	bool valid = false;
+	const struct fed *feed = NULL;
 
 	*ret_change = CHANGE_UNKNOWN;
 	if (!r->snapshots || since < 0 || changes_within(r, read))
@@ -57,9 +57,9 @@ static int lake_table_change(struct refresh *r, const struct reference *read, in
 	*ret_change = CHANGE_NONE;
 	if (since >= r->snapshot)
 		return 0;
-	if (feed_read(r, read->schema, read->table, since, &valid))
+	if (feed_read(r, read->schema, read->table, since, &feed))
 		return -1;
-	if (!valid) {
+	if (feed->why) {
 		*ret_change = CHANGE_UNKNOWN;
 		return 0;
 	}

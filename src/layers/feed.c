@@ -11,48 +11,100 @@
 
 #include "layers/layers_private.h"
 
+#define CATALOG "__ducklake_metadata_lake.ducklake_"
 /* What snapshots say of a table that lost no rows by it: all else may have taken some. */
 #define LOSES_NOTHING "(^|,)(inserted_into_table|inlined_insert|altered_table):[0-9]+"
 
 /* What can be said of a table's changes without reading them. */
 struct outline {
-	bool valid; /* the snapshot is still there, and the table was the same one then, with all columns that it had */
+	const char *why; /* they are not known; NULL: they are */
 	int64_t rows; /* that it got since, in files; 0: nobody says */
+	bool touched; /* a snapshot since then names it */
 	bool loses; /* it may have lost some */
 };
+
+/* In the order of read_outline's columns. */
+static const char *const doubts[] = {
+        /* Of a snapshot that has expired nobody knows any more what it did. */
+        "snapshots since then have expired",
+        /* The feed is of what now has the name. */
+        "it was another table then, or had another name",
+        "a column that it had is gone, or another one now",
+        /* Rows that a DELETE had taken while they were inlined are in the feed once more. */
+        "its files were rewritten without rows that were deleted",
+        "deleted rows of it were flushed into files",
+};
+
+/* The snapshots c since then that name the table. */
+static void append_changes(struct buffer *sql, int64_t since, int64_t until, const char *condition)
+{
+	buffer_printf(sql,
+	              "(SELECT count(*) FROM (SELECT ',' || changes_made || ',' AS made FROM " CATALOG
+	              "snapshot_changes WHERE snapshot_id > %" PRId64 " AND snapshot_id <= %" PRId64 ") c WHERE %s)",
+	              since, until, condition);
+}
+
+static void append_outline(struct buffer *sql, int64_t since, int64_t until)
+{
+	/* Numbers have no gaps but where snapshots have expired. */
+	buffer_printf(sql,
+	              "SELECT (SELECT count(*) FROM " CATALOG "snapshot WHERE snapshot_id >= %" PRId64
+	              " AND snapshot_id <= %" PRId64 ") < greatest(%" PRId64 ", 1), ",
+	              since, until, until - since + 1);
+	buffer_printf(sql,
+	              "NOT EXISTS (SELECT 1 FROM " CATALOG
+	              "table p WHERE p.table_id = t.table_id AND p.schema_id = t.schema_id AND lower(p.table_name) = "
+	              "lower(t.table_name) AND p.begin_snapshot <= %" PRId64
+	              " AND (p.end_snapshot IS NULL OR p.end_snapshot > %" PRId64 ")), ",
+	              since, since);
+	buffer_printf(sql,
+	              "EXISTS (SELECT 1 FROM " CATALOG
+	              "column l WHERE l.table_id = t.table_id AND l.end_snapshot > %" PRId64 "), ",
+	              since);
+	append_changes(sql, since, until, "contains(c.made, ',rewrite_delete:' || t.table_id || ',')");
+	buffer_text(sql, " > 0, ");
+	append_changes(sql, since, until,
+	               "contains(c.made, ',deleted_from_table:' || t.table_id || ',') AND regexp_matches(c.made, "
+	               "',(inline_flush|flushed_inlined[a-z_]*):' || t.table_id || ',')");
+	buffer_printf(sql,
+	              " > 0, (SELECT sum(f.record_count) FROM " CATALOG
+	              "data_file f WHERE f.table_id = t.table_id AND f.begin_snapshot > %" PRId64 "), ",
+	              since);
+	append_changes(sql, since, until, "contains(c.made, ':' || t.table_id || ',')");
+	buffer_text(sql, ", ");
+	append_changes(sql, since, until,
+	               "contains(regexp_replace(c.made, '" LOSES_NOTHING
+	               "', '', 'g') || ',', ':' || t.table_id || ',')");
+	buffer_text(sql,
+	            " FROM " CATALOG "table t JOIN " CATALOG
+	            "schema s ON s.schema_id = t.schema_id AND s.end_snapshot IS NULL WHERE t.end_snapshot IS NULL");
+}
 
 static int read_outline(struct refresh *r, const char *schema, const char *table, int64_t since,
                         struct outline *ret_outline)
 {
 	OWNED_BUFFER struct buffer sql = {0};
 	OWNED_DUCK_ROWS struct duck_rows rows = {0};
+	int column = 0;
 
 	buffer_init(&sql, SQL_MAXIMUM_BYTES);
-	buffer_printf(
-	        &sql,
-	        "SELECT (SELECT sum(f.record_count) FROM __ducklake_metadata_lake.ducklake_data_file f WHERE "
-	        "f.table_id = t.table_id AND f.begin_snapshot > %" PRId64
-	        "), (SELECT count(*) FROM __ducklake_metadata_lake.ducklake_snapshot_changes c WHERE c.snapshot_id > "
-	        "%" PRId64 " AND contains(regexp_replace(c.changes_made, '" LOSES_NOTHING
-	        "', '', 'g') || ',', ':' || t.table_id || ',')) FROM __ducklake_metadata_lake.ducklake_table t JOIN "
-	        "__ducklake_metadata_lake.ducklake_schema s ON s.schema_id = t.schema_id AND s.end_snapshot IS NULL "
-	        "WHERE t.end_snapshot IS NULL AND (SELECT min(p.begin_snapshot) FROM "
-	        "__ducklake_metadata_lake.ducklake_table p WHERE p.table_id = t.table_id) <= %" PRId64
-	        " AND EXISTS (SELECT 1 FROM __ducklake_metadata_lake.ducklake_snapshot WHERE snapshot_id = %" PRId64
-	        ") AND NOT EXISTS (SELECT 1 FROM __ducklake_metadata_lake.ducklake_column c WHERE c.table_id = "
-	        "t.table_id AND c.end_snapshot > %" PRId64 ") AND lower(s.schema_name) = lower(",
-	        since, since, since, since, since);
+	append_outline(&sql, since, r->snapshot);
+	buffer_text(&sql, " AND lower(s.schema_name) = lower(");
 	buffer_sql_text(&sql, schema);
 	buffer_text(&sql, ") AND lower(t.table_name) = lower(");
 	buffer_sql_text(&sql, table);
 	buffer_text(&sql, ")");
 	if (query_sql(r, &sql, &rows))
 		return -1;
-	*ret_outline = (struct outline){.valid = rows.row_count > 0};
-	if (!ret_outline->valid)
+	*ret_outline = (struct outline){.why = rows.row_count ? NULL : "it is no table"};
+	for (; rows.row_count && column < (int)COUNT_OF(doubts); column++)
+		if (!ret_outline->why && !strcmp(duck_cell(&rows, 0, column), "true"))
+			ret_outline->why = doubts[column];
+	if (ret_outline->why)
 		return 0;
-	ret_outline->rows = duck_cell_int(&rows, 0, 0);
-	ret_outline->loses = duck_cell_int(&rows, 0, 1) > 0;
+	ret_outline->rows = duck_cell_int(&rows, 0, column);
+	ret_outline->touched = duck_cell_int(&rows, 0, column + 1) > 0;
+	ret_outline->loses = duck_cell_int(&rows, 0, column + 2) > 0;
 	return 0;
 }
 
@@ -118,10 +170,11 @@ static int read_both(struct refresh *r, struct fed *feed, int64_t since)
 	feed->since = feed->rows[DELTA_GONE] = feed->rows[DELTA_NEW] = -1;
 	if (read_outline(r, feed->schema, feed->table, since, &outline))
 		return -1;
-	feed->valid = outline.valid;
-	if (feed->valid && (use_threads_for(r, local && !outline.loses ? 0 : outline.rows) ||
-	                    read_one(r, feed->schema, feed->table, since, DELTA_GONE, same || !outline.loses) ||
-	                    read_one(r, feed->schema, feed->table, since, DELTA_NEW, same) || use_threads_for(r, 0)))
+	feed->why = outline.why;
+	feed->touched = outline.touched;
+	if (!feed->why && (use_threads_for(r, local && !outline.loses ? 0 : outline.rows) ||
+	                   read_one(r, feed->schema, feed->table, since, DELTA_GONE, same || !outline.loses) ||
+	                   read_one(r, feed->schema, feed->table, since, DELTA_NEW, same) || use_threads_for(r, 0)))
 		return -1;
 	if (same || !outline.loses)
 		feed->rows[DELTA_GONE] = 0;
@@ -131,19 +184,16 @@ static int read_both(struct refresh *r, struct fed *feed, int64_t since)
 	return 0;
 }
 
-int feed_read(struct refresh *r, const char *schema, const char *table, int64_t since, bool *ret_valid)
+int feed_read(struct refresh *r, const char *schema, const char *table, int64_t since, const struct fed **ret_feed)
 {
 	struct fed *feed;
 
-	*ret_valid = false;
-	if (!r->snapshots)
-		return 0;
 	feed = find_feed(r, schema, table);
 	if (!feed)
 		return error_no_memory(r->err);
 	if (feed->since != since && read_both(r, feed, since))
 		return -1;
-	*ret_valid = feed->valid;
+	*ret_feed = feed;
 	return 0;
 }
 

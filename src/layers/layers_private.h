@@ -118,7 +118,8 @@ struct fed {
 	char *schema, *table; /* owned */
 	int64_t since;
 	int64_t rows[2]; /* by enum delta; -1: not counted */
-	bool valid;
+	const char *why; /* what changed is not known; NULL: it is */
+	bool touched; /* a snapshot since then names the table */
 };
 
 struct refresh {
@@ -239,9 +240,10 @@ int state_outcome(struct pipeline *pipeline, int64_t turn, bool *ret_mine, struc
 
 /* ---- feed.c */
 
-/* Temporary tables or views of what the table lost and got since the snapshot; ret_valid: false where that cannot be
- * told. What was read already is not read again. */
-int feed_read(struct refresh *r, const char *schema, const char *table, int64_t since, bool *ret_valid);
+/* Temporary tables or views of what the table lost and got since the snapshot; there are none where ret_feed's why says
+ * that it cannot be told. What was read already is not read again. Not on backend file. ret_feed: borrowed, until the
+ * next feed_read. */
+int feed_read(struct refresh *r, const char *schema, const char *table, int64_t since, const struct fed **ret_feed);
 /* Makes the temporary table of what the model's own table lost or got, of the same columns, with the rows of a SELECT.
  */
 int feed_write(struct refresh *r, struct model_run *run, enum delta delta, const struct buffer *rows);
