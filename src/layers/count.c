@@ -196,11 +196,13 @@ static int quarantine_rows(struct refresh *r, struct model_run *run, const char 
 	if (sign > 0 ? quarantined_insert(r, run, buffer_string(&refused), &found)
 	             : take_out_of_quarantine(r, run, buffer_string(&refused), &found))
 		return -1;
-	return found == count ? 0
-	                      : error_set(r->err, ERROR_FATAL, 0,
-	                                  "%.200s: the counts do not add up, and nothing was committed: %" PRId64
-	                                  " rows were not kept, and a CAST refused %" PRId64,
-	                                  run->model->file, count, found);
+	if (found == count)
+		return 0;
+	r->miscounted = true;
+	return error_set(r->err, ERROR_FATAL, 0,
+	                 "%.200s: the counts do not add up, and nothing was committed: %" PRId64
+	                 " rows were not kept, and a CAST refused %" PRId64,
+	                 run->model->file, count, found);
 }
 
 /* ---- counting */
@@ -272,6 +274,7 @@ int check_counts(struct refresh *r, const struct model_run *run)
 
 	if (report->rows_in == kept + rows + report->filtered)
 		return 0;
+	r->miscounted = true;
 	return error_set(r->err, ERROR_FATAL, 0,
 	                 "%.200s: the counts do not add up, and nothing was committed: %" PRId64 " rows in, %" PRId64
 	                 " %s, %" PRId64 " quarantined, %" PRId64 " filtered; make it anew with --full",

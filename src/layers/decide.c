@@ -428,6 +428,8 @@ static int look_at_itself(struct refresh *r, struct model_run *run, bool follows
 		because(run, "its file changed");
 	else if (r->options->full)
 		because(run, "--full");
+	else if (*r->doubts[run - r->runs])
+		because(run, "%s", r->doubts[run - r->runs]);
 	else if (!sources_fit(before->sources, run->sources))
 		because(run, "what it reads has other columns, or is made otherwise");
 	else if ((before->quarantined || run->met || !follows) && !sources_fit(run->sources, before->sources))

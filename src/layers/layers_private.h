@@ -142,6 +142,8 @@ struct refresh {
 	struct fed *feeds; /* owned */
 	int feed_count;
 	struct refresh_report *report;
+	char (*doubts)[160]; /* by model: why its changes failed, so that it is made anew; "": they did not; owned */
+	bool miscounted; /* the counts of the model that failed did not add up */
 	int failed; /* the model whose statement failed; -1: none */
 	int suspect; /* looked at instead of made; -1: none */
 	struct culprit culprit; /* of the suspect */

@@ -471,6 +471,7 @@ static int prepare(struct refresh *r, struct refresh_report *report)
 	return 0;
 }
 
+/* What may be done again from the start. */
 static void release_runs(struct refresh *r)
 {
 	for (int i = 0; r->runs && i < r->pipeline->models->count; i++) {
@@ -482,12 +483,23 @@ static void release_runs(struct refresh *r)
 		partials_free(r->runs[i].parts);
 	}
 	free(r->runs);
+	r->runs = NULL;
 	buffer_release(&r->drops);
 	expect_release(r);
 	feed_release(r);
 }
 
-/* The transaction is over, and what it made for the model to read is gone: all is made again up to the model. */
+/* After a transaction that was rolled back: all from the start, in another one. */
+static int run_again(struct refresh *r)
+{
+	release_runs(r);
+	refresh_report_release(r->report);
+	r->quarantine_known = r->miscounted = r->held_back = r->expectations_dropped = false;
+	r->failed = -1;
+	return prepare(r, r->report) || run_transaction(r) ? -1 : 0;
+}
+
+/* What it made for the model to read is gone: all is made again up to the model. */
 static void tell_culprit(struct refresh *r)
 {
 	const struct model *model = &r->pipeline->models->models[r->failed];
@@ -500,18 +512,48 @@ static void tell_culprit(struct refresh *r)
 	    strncmp(err->message + strlen(model->file), ": ", 2) != 0 || model->shape.kind == SHAPE_WHOLE)
 		return;
 	snprintf(told, sizeof told, "%s", err->message + prefix);
-	release_runs(r);
-	refresh_report_release(r->report);
-	r->runs = NULL;
 	r->suspect = r->failed;
 	r->err = &second;
-	if (!prepare(r, r->report))
-		run_transaction(r);
+	run_again(r);
 	r->err = err;
 	if (!*r->culprit.what)
 		return;
 	error_set(err, ERROR_INVALID, err->code, "%.200s%s%.0d: %.200s (%.80s, of the row %s)", model->file,
 	          r->culprit.line ? ":" : "", r->culprit.line, told, r->culprit.what, r->culprit.row);
+}
+
+/* Of what the model reads, did the refresh see rows go? Where none went a row that it refuses is still there. */
+static bool lost_rows(const struct refresh *r, const struct model_run *run)
+{
+	for (int i = 0; i < run->read_count; i++) {
+		const struct reference *read = run->reads[i];
+
+		if (read->model >= 0 && r->runs[read->model].delta_rows[DELTA_GONE] != 0)
+			return true;
+		for (int k = 0; read->model < 0 && k < r->feed_count; k++)
+			if (!strcasecmp(r->feeds[k].schema, read->schema) &&
+			    !strcasecmp(r->feeds[k].table, read->table) && r->feeds[k].rows[DELTA_GONE] != 0)
+				return true;
+	}
+	return false;
+}
+
+/*
+ * A model whose changes could not be applied may be made anew all the same: a row that it refuses came and went since,
+ * and is among what is new and what is gone; or the counts do not add up, since something was not followed that should
+ * be. Each model is doubted once, and then what it says is so.
+ */
+static bool doubt_changes(struct refresh *r)
+{
+	const struct model_run *run = r->failed >= 0 ? &r->runs[r->failed] : NULL;
+
+	if (!run || run->report->how != REFRESH_INCREMENTAL || *r->doubts[r->failed])
+		return false;
+	if (!r->miscounted && (r->err->kind != ERROR_INVALID || !lost_rows(r, run)))
+		return false;
+	snprintf(r->doubts[r->failed], sizeof *r->doubts, "%s",
+	         r->miscounted ? "the counts of its changes did not add up" : "a row that came and went fails in it");
+	return true;
 }
 
 int pipeline_refresh(struct pipeline *pipeline, const struct refresh_options *options,
@@ -521,14 +563,19 @@ int pipeline_refresh(struct pipeline *pipeline, const struct refresh_options *op
 	struct refresh r = {
 	        .pipeline = pipeline, .options = options, .report = &report, .failed = -1, .suspect = -1, .err = err};
 	int64_t started_ms = clock_monotonic_ms();
-	int failed = prepare(&r, &report);
+	int failed;
 
+	r.doubts = calloc((size_t)pipeline->models->count + 1, sizeof *r.doubts);
+	failed = r.doubts ? prepare(&r, &report) : error_no_memory(err);
 	if (!failed)
 		failed = transaction_open(&r) || run_transaction(&r);
+	while (failed && doubt_changes(&r))
+		failed = run_again(&r);
 	if (failed && err->kind == ERROR_INVALID && r.failed >= 0)
 		tell_culprit(&r);
 	transaction_close(&r);
 	release_runs(&r);
+	free(r.doubts);
 	report.ms = clock_monotonic_ms() - started_ms;
 	if (failed) {
 		pipeline->scored_stamp = 0;
