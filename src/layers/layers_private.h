@@ -2,7 +2,7 @@
 #ifndef TARN_LAYERS_PRIVATE_H
 #define TARN_LAYERS_PRIVATE_H
 
-#include <stdatomic.h>
+#include <pthread.h>
 
 #include "lake/apart.h"
 #include "lake/duck.h"
@@ -32,7 +32,8 @@ struct pipeline {
 	int result_count;
 	char by[96]; /* of this process and no other */
 	int64_t attempts;
-	_Atomic(struct duck_connection *) running; /* what pipeline_interrupt interrupts */
+	pthread_mutex_t running_lock;
+	struct duck_connection *running; /* what pipeline_interrupt interrupts; under the lock */
 };
 
 /* What tarn.models knows of a model. */

@@ -189,7 +189,7 @@ static int mark(struct refresh *r)
 	struct discarding *d = (struct discarding *)r;
 	OWNED_BUFFER struct buffer sql = {0};
 
-	if (state_read_turn(r))
+	if (state_read_turn(r) || lake_snapshot(r->session, &r->snapshot, r->err))
 		return -1;
 	buffer_init(&sql, SQL_MAXIMUM_BYTES);
 	buffer_text(&sql, "UPDATE " QUARANTINED_ROWS " SET discarded_at = now(), because = ");

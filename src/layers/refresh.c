@@ -58,6 +58,7 @@ struct pipeline *pipeline_open(const struct spec_pipeline *spec, const struct ma
 		error_no_memory(err);
 		return NULL;
 	}
+	pthread_mutex_init(&pipeline->running_lock, NULL);
 	pipeline->spec = spec;
 	pipeline->manifest = manifest;
 	pipeline->lake = lake;
@@ -87,6 +88,7 @@ void pipeline_close(struct pipeline *pipeline)
 	models_free(pipeline->models);
 	score_models_free(pipeline->scores);
 	lake_session_free(pipeline->session);
+	pthread_mutex_destroy(&pipeline->running_lock);
 	free(pipeline);
 }
 
@@ -599,8 +601,8 @@ int pipeline_refresh_patiently(struct pipeline *pipeline, const struct refresh_o
 
 void pipeline_interrupt(struct pipeline *pipeline)
 {
-	struct duck_connection *connection = atomic_load(&pipeline->running);
-
-	if (connection)
-		query_interrupt(connection);
+	pthread_mutex_lock(&pipeline->running_lock);
+	if (pipeline->running)
+		query_interrupt(pipeline->running);
+	pthread_mutex_unlock(&pipeline->running_lock);
 }

@@ -47,6 +47,14 @@ int prepare_session(struct pipeline *pipeline, struct lake_session *session, str
 	               : 0;
 }
 
+/* Until the lock is released nobody interrupts a connection that is to be closed. */
+static void set_running(struct pipeline *pipeline, struct duck_connection *connection)
+{
+	pthread_mutex_lock(&pipeline->running_lock);
+	pipeline->running = connection;
+	pthread_mutex_unlock(&pipeline->running_lock);
+}
+
 int transaction_open(struct refresh *r)
 {
 	struct pipeline *pipeline = r->pipeline;
@@ -58,14 +66,14 @@ int transaction_open(struct refresh *r)
 		return -1;
 	r->session = r->apart.session;
 	r->connection = lake_connection(r->session);
-	atomic_store(&pipeline->running, r->connection);
+	set_running(pipeline, r->connection);
 	return r->apart.lake ? prepare_session(pipeline, r->session, r->err)
 	                     : duck_exec(r->connection, OPTIMIZE, NULL, r->err);
 }
 
 void transaction_close(struct refresh *r)
 {
-	atomic_store(&r->pipeline->running, NULL);
+	set_running(r->pipeline, NULL);
 	r->threads = 0;
 	if (r->apart.session)
 		apart_close(&r->apart);
