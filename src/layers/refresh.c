@@ -49,6 +49,33 @@ static void look_at_scoring(struct pipeline *pipeline)
 	references_release(reads, count);
 }
 
+/* Is it the table of spec.model.scores? */
+static bool names_scores(const struct spec_pipeline *spec, const char *schema, const char *table)
+{
+	const char *scores = spec->model.scores, *dot = scores ? strchr(scores, '.') : NULL;
+	const char *own = dot ? scores : "main";
+	size_t size = dot ? (size_t)(dot - scores) : strlen(own);
+
+	return scores && !strcasecmp(table, dot ? dot + 1 : scores) && strlen(schema) == size &&
+	       !strncasecmp(schema, own, size);
+}
+
+/* The scores would replace the model's rows. */
+static int check_scores(const struct pipeline *pipeline, struct error *err)
+{
+	for (int i = 0; i < pipeline->models->count; i++) {
+		const struct model *model = &pipeline->models->models[i];
+
+		if (names_scores(pipeline->spec, "main", model->name))
+			return error_set(
+			        err, ERROR_INVALID, 0,
+			        "%.200s:1: makes the table %.63s, which spec.model.scores of pipeline %.63s names "
+			        "as well; give one of the two another name",
+			        model->file, model->name, pipeline->spec->name);
+	}
+	return 0;
+}
+
 struct pipeline *pipeline_open(const struct spec_pipeline *spec, const struct manifest *manifest, struct lake *lake,
                                struct error *err)
 {
@@ -66,7 +93,7 @@ struct pipeline *pipeline_open(const struct spec_pipeline *spec, const struct ma
 	if (!pipeline->session)
 		return NULL;
 	pipeline->models = models_load(spec->models, spec->models, err);
-	if (!pipeline->models)
+	if (!pipeline->models || check_scores(pipeline, err))
 		return NULL;
 	pipeline->expectations = expectations_load(pipeline->models, spec, manifest, err);
 	if (!pipeline->expectations)
@@ -324,12 +351,7 @@ static int64_t stamp_model_file(const char *path)
 
 bool is_of_scores(const struct refresh *r, const struct reference *read)
 {
-	const char *scores = r->pipeline->spec->model.scores, *dot = scores ? strchr(scores, '.') : NULL;
-	const char *schema = dot ? scores : "main", *table = dot ? dot + 1 : scores;
-	size_t size = dot ? (size_t)(dot - scores) : strlen(schema);
-
-	return scores && !strcasecmp(read->table, table) && strlen(read->schema) == size &&
-	       !strncasecmp(read->schema, schema, size);
+	return names_scores(r->pipeline->spec, read->schema, read->table);
 }
 
 /* Has nothing of what the scores are made of changed since this process made them? */

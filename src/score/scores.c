@@ -205,24 +205,81 @@ static int check_keys(struct target *target)
 	                 "scoring gives a row with a NULL in its key: leave such rows out");
 }
 
-/* Whether the table is there, with the columns that the new rows have. */
-static int find_table(struct target *target, bool *ret_fits)
+static void append_where_table(const struct target *target, struct buffer *sql)
 {
-	OWNED_DUCK_ROWS struct duck_rows rows = {0};
+	buffer_text(sql, "_catalog = 'lake' AND lower(table_schema) = lower(");
+	buffer_sql_text(sql, target->schema);
+	buffer_text(sql, ") AND lower(table_name) = lower(");
+	buffer_sql_text(sql, target->table);
+	buffer_char(sql, ')');
+}
+
+#define COLUMNS_OF(what, from)                                                                                         \
+	"(SELECT list(" what " ORDER BY ordinal_position) FROM information_schema.columns WHERE " from
+#define NAME_AND_TYPE "(column_name, data_type)"
+#define OF_FRESH "table_catalog = 'temp' AND table_name = 'tarn_new_scores')"
+
+/* What stands in the place of the table: is there anything, has it the columns that the new rows have, the same names,
+ * the last four of them; is it a view? */
+static int describe(struct target *target, struct duck_rows *ret_rows)
+{
 	struct buffer *sql = &target->sql;
 
 	buffer_text(sql,
-	            "SELECT (SELECT list((column_name, data_type) ORDER BY column_index) FROM duckdb_columns() WHERE "
-	            "database_name = 'lake' AND schema_name = ");
-	buffer_sql_text(sql, target->schema);
-	buffer_text(sql, " AND table_name = ");
-	buffer_sql_text(sql, target->table);
-	buffer_text(sql, ") IS NOT DISTINCT FROM (SELECT list((column_name, data_type) ORDER BY column_index) FROM "
-	                 "duckdb_columns() WHERE database_name = 'temp' AND table_name = 'tarn_new_scores')");
+	            "SELECT kind IS NOT NULL, old IS NOT DISTINCT FROM new, list_transform(old, lambda c: c[1]) IS "
+	            "NOT DISTINCT FROM list_transform(new, lambda c: c[1]), len(old) > 4 AND old[-4:] = "
+	            "new[-4:], kind = 'VIEW' FROM (SELECT " COLUMNS_OF(NAME_AND_TYPE, "table"));
+	append_where_table(target, sql);
+	buffer_text(sql, ") AS old, " COLUMNS_OF(NAME_AND_TYPE, OF_FRESH) " AS new, (SELECT any_value(table_type) FROM "
+	                                                                  "information_schema.tables WHERE table");
+	append_where_table(target, sql);
+	buffer_text(sql, ") AS kind)");
+	return ask(target, ret_rows);
+}
+
+/* Of a table of scores with another key: are they scores of this model? */
+static int has_others(struct target *target, bool *ret_others)
+{
+	OWNED_DUCK_ROWS struct duck_rows rows = {0};
+
+	buffer_printf(&target->sql, "SELECT EXISTS (FROM %s WHERE model IS DISTINCT FROM ",
+	              buffer_string(&target->name));
+	buffer_sql_text(&target->sql, target->pipeline->model.name);
+	buffer_char(&target->sql, ')');
 	if (ask(target, &rows))
 		return -1;
-	*ret_fits = !strcmp(duck_cell(&rows, 0, 0), "true");
+	*ret_others = !strcmp(duck_cell(&rows, 0, 0), "true");
 	return 0;
+}
+
+static bool is_true(const struct duck_rows *rows, int column)
+{
+	return duck_cell(rows, 0, column) && !strcmp(duck_cell(rows, 0, column), "true");
+}
+
+/* INVARIANT 4. ret_fits: the table is there, with the columns that the new rows have. */
+static int find_table(struct target *target, bool *ret_fits)
+{
+	OWNED_DUCK_ROWS struct duck_rows rows = {0};
+	bool others = true;
+
+	if (describe(target, &rows))
+		return -1;
+	*ret_fits = is_true(&rows, 1) && !is_true(&rows, 4);
+	if (!is_true(&rows, 0) || *ret_fits)
+		return 0;
+	if (!is_true(&rows, 4) && (is_true(&rows, 2) || is_true(&rows, 3))) {
+		others = false;
+		if (!is_true(&rows, 2) && has_others(target, &others))
+			return -1;
+	}
+	if (!others)
+		return 0;
+	return error_set(
+	        target->err, ERROR_INVALID, 0,
+	        "spec.model.scores is %.130s, and there is a %s of that name already that is no table of these "
+	        "scores; give them another name, or drop it",
+	        target->pipeline->model.scores, is_true(&rows, 4) ? "view" : "table");
 }
 
 /* As many rows, and none of the new ones is not among the old. */

@@ -9,6 +9,8 @@
  *     finds nothing new makes no snapshot, and `snapshot` is the one with which the scores last changed.
  *  2. Each row of the table was scored by the file whose hash it names, also where the file was written anew meanwhile.
  *  3. Memory is DuckDB's, within the lake's bound: rows are scored and compared as they stream, and spilled.
+ *  4. Nothing else is replaced: a view, or a table with columns of other names, is refused, but for one with another
+ * key that has scores of this model alone.
  *
  * Life cycle: none. The session has the lake in use (lake_use), and its lake the functions (score_register).
  */
@@ -38,11 +40,11 @@ struct score_written {
 };
 
 /*
- * Makes or replaces the rows of the pipeline's table in the session's transaction, which is the caller's to commit. A
- * table with other columns is made anew. `snapshot` is what the new rows say.
- * Errors: INVALID - the pipeline has no table of scores; its model has no file yet; the scoring SELECT is refused, or
- * gives a key twice or with a NULL in it. Others as the lake gives them. After any of them the transaction must be
- * rolled back.
+ * Makes or replaces the rows of the pipeline's table in the session's transaction, which is the caller's to commit. One
+ * whose key has changed, or its type, is made anew. `snapshot` is what the new rows say.
+ * Errors: INVALID - the pipeline has no table of scores, or another table is in its place; its model has no file yet;
+ * the scoring SELECT is refused, or gives a key twice or with a NULL in it. Others as the lake gives them. After any of
+ * them the transaction must be rolled back.
  */
 int score_write(struct lake_session *session, struct score_models *models, const struct spec_pipeline *pipeline,
                 int64_t snapshot, struct score_written *ret_written, struct error *err);

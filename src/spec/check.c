@@ -399,6 +399,44 @@ static int check_share(const struct checking *c, const struct document *document
 	               "is not between 0 and 1; would be a share such as 0.2");
 }
 
+/* The schema of "TABLE" or "SCHEMA.TABLE"; ret_table: what stands behind it. */
+static bool is_in_schema(const char *scores, const char *schema, const char **ret_table)
+{
+	const char *point = strchr(scores, '.');
+	size_t size = point ? (size_t)(point - scores) : 0;
+
+	*ret_table = point ? point + 1 : scores;
+	return point ? strlen(schema) == size && !strncasecmp(scores, schema, size) : !strcasecmp(schema, "main");
+}
+
+/* The table of scores is written anew: it must not be one that has other rows. A stream may stand behind the pipeline
+ * in the file. */
+static int check_scores(const struct checking *c, int at)
+{
+	const struct spec_pipeline *pipeline = &c->manifest->pipelines[c->documents[at].index];
+	const struct yaml_node *node = check_place(&c->documents[at], "spec.model.scores");
+	const char *scores = pipeline->model.scores, *table;
+
+	if (!scores)
+		return 0;
+	if (is_in_schema(scores, "tarn", &table) || is_in_schema(scores, "tarn_layers", &table))
+		return mistake(c->reading, node->line, node->column, "spec.model.scores",
+		               "is in a schema that Tarn keeps for itself; would be a table of another schema");
+	for (int i = 0; i < c->count; i++) {
+		const struct spec_stream *stream;
+
+		if (c->documents[i].kind != KIND_STREAM)
+			continue;
+		stream = &c->manifest->streams[c->documents[i].index];
+		if (stream->catalog == pipeline->catalog && is_in_schema(scores, stream->schema, &table) &&
+		    !strcasecmp(stream->table, table))
+			return mistake(c->reading, node->line, node->column, "spec.model.scores",
+			               "is the table of stream '%s' at line %d already; would be another table",
+			               stream->name, line_of(&c->documents[i], "metadata.name"));
+	}
+	return 0;
+}
+
 static int check_pipeline(const struct checking *c, int at)
 {
 	const struct document *document = &c->documents[at];
@@ -440,5 +478,8 @@ int check_manifest(const struct reading *reading, struct manifest *manifest, con
 		if (documents[i].kind == KIND_ASSISTANT && check_assistant(&c, i))
 			return -1;
 	}
+	for (int i = 0; i < count; i++)
+		if (documents[i].kind == KIND_PIPELINE && check_scores(&c, i))
+			return -1;
 	return 0;
 }

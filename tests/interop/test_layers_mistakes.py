@@ -1,7 +1,8 @@
 """Bad pipelines: each is told with the file, the line where there is one, and what would be right; and changes nothing."""
 
 import pytest
-from layers import Pipeline
+import yaml
+from layers import API, Pipeline
 
 INCREMENTAL = "materialized: incremental"  # line 1 of each file, so the SQL begins in line 2
 CASES = {
@@ -71,3 +72,42 @@ def test_a_folder_that_is_not_there(session_folder):
     p.write("CREATE TABLE bronze AS SELECT 1 AS id")
     p.models.rmdir()
     assert "models" in p.refused()
+
+
+# ---- the table of scores
+
+
+def scoring(p, scores, *streams):
+    """The pipeline's manifest, with a model whose scores are to be that table, and streams behind it."""
+    documents = [d for d in yaml.safe_load_all(p.manifest.read_text()) if d["kind"] != "DuckLakeStream"]
+    documents[-1]["spec"]["model"] = {"name": "m", "file": "m.json", "training": "SELECT id, k FROM bronze", "key": ["id"], "label": "k", "scores": scores}
+    documents += [{"apiVersion": API, "kind": "DuckLakeStream", "metadata": {"name": table.lower().replace(".", "-")},
+                   "spec": {"table": table, "format": "json", "source": {"files": "in/*.json"}}} for table in streams]
+    p.manifest.write_text(yaml.safe_dump_all(documents))
+    line = next(i for i, text in enumerate(p.manifest.read_text().splitlines(), 1) if "scores:" in text)
+    return f"tarn.yaml:{line}:"
+
+
+@pytest.mark.parametrize("scores, streams, told", [
+    ("tarn.models", [], "is in a schema that Tarn keeps for itself"), ("TARN_layers.x", [], "is in a schema that Tarn keeps for itself"),
+    ("events", ["other", "Events"], "is the table of stream 'events' at line"), ("raw.events", ["raw.events"], "is the table of stream 'raw-events' at line"),
+    ("main.events", ["events"], "is the table of stream 'events' at line")])
+def test_scores_in_the_place_of_another_table(session_folder, scores, streams, told):
+    p = Pipeline(session_folder)
+    p.write("CREATE TABLE bronze AS SELECT 1 AS id, 1 AS k")
+    p.model("good", "SELECT id FROM bronze")
+    place = scoring(p, scores, *streams)
+    message = p.refused()
+    assert place in message and "spec.model.scores: " + told in message, message
+
+
+@pytest.mark.parametrize("scores", ["good", "main.GOOD"])
+def test_scores_in_the_place_of_a_model(session_folder, scores):
+    p = Pipeline(session_folder)
+    p.write("CREATE TABLE bronze AS SELECT 1 AS id, 1 AS k")
+    p.model("good", "SELECT id FROM bronze")
+    scoring(p, scores)
+    message = p.refused()
+    assert "silver/good.sql:1: makes the table good, which spec.model.scores of pipeline p names as well" in message, message
+    scoring(p, "gold.good")
+    assert p.refresh()["good"]["rows_out"] == 1

@@ -575,6 +575,49 @@ static void tables_of_other_columns(void)
 	CHECK_HAS(err.message, "the model other has no file");
 }
 
+/* INVARIANT 4 (score/scores.h). */
+static void other_tables_are_left_alone(void)
+{
+	static const struct {
+		const char *sql, *scores, *told;
+	} cases[] = {
+	        {"CREATE TABLE gold.precious AS SELECT id, churned AS label FROM people", "gold.precious",
+	         "spec.model.scores is gold.precious, and there is a table of that name already"},
+	        {"CREATE TABLE gold.\"Four\" AS SELECT score, model, model_hash, snapshot FROM gold.scores",
+	         "GOLD.four", "there is a table of that name already"},
+	        {"CREATE TABLE gold.of_another AS SELECT id AS who, * EXCLUDE (id) REPLACE ('m' AS model) FROM "
+	         "gold.scores",
+	         "gold.of_another", "there is a table of that name already"},
+	        {"CREATE VIEW gold.shown AS FROM gold.scores", "gold.shown", "there is a view of that name already"},
+	};
+	struct spec_pipeline other = pipeline;
+	struct score_written written = {0};
+	char *two[] = {(char *)"id", (char *)"signup"};
+	char ask_rows[200], before[64];
+
+	CHECK_INT(write_scores(&pipeline, 96, &written), 0);
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		CHECK_INT(execute(cases[i].sql), 0);
+		snprintf(ask_rows, sizeof ask_rows, "SELECT count(*) || ' ' || sum(hash(x)) FROM %s x",
+		         cases[i].scores);
+		snprintf(before, sizeof before, "%s", ask(ask_rows));
+		other.model.scores = (char *)cases[i].scores;
+		CHECK_INT(write_scores(&other, 97, &written), -1);
+		CHECK_INT(err.kind, ERROR_INVALID);
+		CHECK_HAS(err.message, cases[i].told);
+		CHECK_TEXT(ask(ask_rows), before);
+	}
+	/* Their own is known whatever the case of its name, also when the key changes. */
+	other.model.scores = (char *)"GOLD.Scores";
+	CHECK_INT(write_scores(&other, 98, &written), 0);
+	CHECK(!written.changed);
+	other.model.key = two;
+	other.model.key_count = 2;
+	other.model.scoring = (char *)"SELECT * FROM people";
+	CHECK_INT(write_scores(&other, 99, &written), 0);
+	CHECK(written.changed);
+}
+
 /* A plain DuckDB file has no snapshots, and the same scores. */
 static int score_file(struct lake_session *own, struct score_written *ret_written)
 {
@@ -648,6 +691,7 @@ int main(int argc, char **argv)
 	                  TEST(rows_are_scored), TEST(scores_are_explained), TEST(hashes_are_told),
 	                  TEST(a_lake_gets_the_functions_once), TEST(a_new_file_is_seen_by_the_next_statement),
 	                  TEST(many_threads_at_once), TEST(scores_are_a_table), TEST(scores_follow_the_rows),
-	                  TEST(scores_follow_the_model), TEST(tables_of_other_columns), TEST(scores_in_a_plain_file),
-	                  TEST(selects_for_people), TEST(everything_is_given_back));
+	                  TEST(scores_follow_the_model), TEST(tables_of_other_columns),
+	                  TEST(other_tables_are_left_alone), TEST(scores_in_a_plain_file), TEST(selects_for_people),
+	                  TEST(everything_is_given_back));
 }
