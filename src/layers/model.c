@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lake/duck.h"
@@ -123,12 +124,18 @@ mistake_in(const struct model *model, int line, struct error *err, const char *f
 
 /* ---- one file */
 
+#define NO_FILE (-1)
+
 static int read_file(const char *path, struct buffer *text)
 {
-	OWNED_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
+	/* A pipe of that name must not be waited for. */
+	OWNED_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct stat stat_;
 
-	if (fd < 0)
-		return errno;
+	if (fd < 0 || fstat(fd, &stat_))
+		return errno == ENXIO ? NO_FILE : errno;
+	if (!S_ISREG(stat_.st_mode))
+		return NO_FILE;
 	while (text->size <= FILE_MAXIMUM_BYTES) {
 		char *to = buffer_reserve(text, 65536);
 		ssize_t got = to ? read(fd, to, 65536) : 0;
@@ -223,7 +230,7 @@ static int read_model(struct duck_connection *connection, const struct functions
 	failed = read_file(path, &text);
 	if (failed)
 		return mistake_in(model, 0, err, "cannot be read: %s; would be a file of SQL of at most 1 MiB",
-		                  strerror(failed));
+		                  failed == NO_FILE ? "it is no file" : strerror(failed));
 	if (memchr(buffer_string(&text), 0, text.size))
 		return mistake_in(model, 0, err, "has a byte 0 in it; would be a text of SQL");
 	model->sql = strdup(buffer_string(&text));

@@ -1,5 +1,7 @@
 """Bad pipelines: each is told with the file, the line where there is one, and what would be right; and changes nothing."""
 
+import os
+
 import pytest
 import yaml
 from layers import API, Pipeline
@@ -111,3 +113,18 @@ def test_scores_in_the_place_of_a_model(session_folder, scores):
     assert "silver/good.sql:1: makes the table good, which spec.model.scores of pipeline p names as well" in message, message
     scoring(p, "gold.good")
     assert p.refresh()["good"]["rows_out"] == 1
+
+
+# ---- files that are none, or begin with something else
+
+
+def test_a_pipe_among_the_models(session_folder):
+    p = Pipeline(session_folder)
+    p.write("CREATE TABLE bronze AS SELECT 1 AS id")
+    p.model("good", "SELECT id FROM bronze")
+    p.refresh()
+    os.mkfifo(p.models / "silver" / "pipe.sql")
+    assert "silver/pipe.sql: cannot be read: it is no file" in p.refused()
+    (p.models / "silver" / "pipe.sql").unlink()
+    (p.models / "silver" / "pipe.sql").mkdir()
+    assert "silver/pipe.sql: cannot be read: it is no file" in p.refused()
