@@ -11,6 +11,8 @@
 #include "spec/spec.h"
 #include "spec/yaml_tree.h"
 
+#define BYTE_ORDER_MARK "\xEF\xBB\xBF" /* with which some editors begin a text; DuckDB skips it */
+
 static bool is_word(char c)
 {
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
@@ -36,16 +38,58 @@ static bool begins_options(const char *comment, const char *end)
 	return word > comment && word < end && *word == ':' && (word + 1 == end || strchr(" \r\t", word[1]));
 }
 
+/* A carriage return ends a line of its own, as it ends a comment of DuckDB's. */
+static const char *end_of_line(const char *line, const char *end)
+{
+	while (line < end && *line != '\n' && (*line != '\r' || (line + 1 < end && line[1] == '\n')))
+		line++;
+	return line;
+}
+
+/* Behind the comment, in which others may stand; the end where it has none. */
+static const char *behind_block(const char *comment, const char *end)
+{
+	int depth = 0;
+
+	for (const char *c = comment; end - c >= 2; c++) {
+		int step = c[0] == '/' && c[1] == '*' ? 1 : c[0] == '*' && c[1] == '/' ? -1 : 0;
+
+		depth += step;
+		c += step != 0;
+		if (!depth)
+			return c + 1;
+	}
+	return end;
+}
+
+/* Comments between slashes and stars are as blank as what stands between them. */
+static const char *skip_blocks(const char *text, const char *end, struct buffer *yaml)
+{
+	const char *block = text;
+
+	while (block < end && strchr(" \t\r\n", *block))
+		block++;
+	if (end - block < 2 || block[0] != '/' || block[1] != '*')
+		return text;
+	block = behind_block(block, end);
+	for (; text < block; text++)
+		if (((unsigned char)*text & 0xC0) != 0x80)
+			buffer_char(yaml, *text == '\n' || *text == '\r' ? *text : ' ');
+	return skip_blocks(block, end, yaml);
+}
+
 static void append_options(const char *text, size_t size, struct buffer *yaml)
 {
 	const char *end = text + size, *next;
 	bool options = false;
 
+	if (size >= strlen(BYTE_ORDER_MARK) && !memcmp(text, BYTE_ORDER_MARK, strlen(BYTE_ORDER_MARK)))
+		text += strlen(BYTE_ORDER_MARK);
 	for (const char *line = text; line < end; line = next) {
-		const char *stop = memchr(line, '\n', (size_t)(end - line));
-		const char *comment;
+		const char *stop, *comment;
 
-		stop = stop ? stop : end;
+		line = options ? line : skip_blocks(line, end, yaml);
+		stop = end_of_line(line, end);
 		next = stop + (stop < end);
 		comment = comment_of(line, stop);
 		if (!comment && (options || line + strspn(line, " \t\r\n") < stop))

@@ -128,3 +128,39 @@ def test_a_pipe_among_the_models(session_folder):
     (p.models / "silver" / "pipe.sql").unlink()
     (p.models / "silver" / "pipe.sql").mkdir()
     assert "silver/pipe.sql: cannot be read: it is no file" in p.refused()
+
+
+BEGINNINGS = {"byte_order_mark": "\ufeff", "comment": "/* (c) 2026\n   -- key: [nope]\n*/\n\n", "comment_in_a_comment": "/* a /* b */ -- materialized: view\n é */\n",
+              "comments": "-- people's\n/* one */ /* two */  \n/**/\n", "all": "\ufeff  /* one */\r\n"}
+
+
+@pytest.mark.parametrize("name", BEGINNINGS)
+def test_options_behind_what_is_not_of_them(session_folder, name):
+    """They count, and their mistakes are told with their line."""
+    p = Pipeline(session_folder)
+    p.write("CREATE TABLE bronze AS SELECT 1 AS id, 'a' AS k")
+    before = BEGINNINGS[name]
+    for model, sql in (("rows", "SELECT id FROM bronze"), ("whole", "SELECT DISTINCT id FROM bronze")):
+        p.model(model, (before + "-- materialized: table\n-- key: [id]\n" + sql).encode())
+    p.refresh()
+    assert p.read('SELECT table_name, "check" FROM tarn.expectations ORDER BY ALL') == [
+        (model, check) for model in ("rows", "whole") for check in ("not_null", "unique")]
+    p.model("rows", (before + "-- materialized: table\n-- key: [nope]\nSELECT id FROM bronze").encode())
+    assert f"silver/rows.sql:{before.count(chr(10)) + 2}: expectation key (not_null): there is no column nope" in p.refused()
+    p.model("rows", (before + "-- materialised: table\nSELECT id FROM bronze").encode())
+    assert f"silver/rows.sql:{before.count(chr(10)) + 1}:4: materialised: is not a field of Model" in p.refused()
+
+
+def test_options_behind_a_comment_on_their_line(session_folder):
+    p = Pipeline(session_folder)
+    p.write("CREATE TABLE bronze AS SELECT 1 AS id")
+    p.model("a", "SELECT 2 AS id")
+    p.refresh()
+    p.model("a", b"/* one */ -- key: [nope]\nSELECT id FROM bronze")
+    assert "silver/a.sql:1: expectation key (not_null)" in p.refused()
+    p.model("a", b"-- materialized: view\rSELECT id FROM bronze")
+    assert p.refresh()["a"]["how"] == "view"
+    p.model("a", b"/* one\nSELECT id FROM bronze")
+    assert "silver/a.sql:" in p.refused() and "unterminated /* comment" in p.refused()
+    p.model("a", b"SELECT id FROM bronze /* one */\n-- materialized: view\n")
+    assert p.refresh()["a"]["how"] == "anew"
