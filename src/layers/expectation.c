@@ -32,7 +32,7 @@ static void release_expectation(struct expectation *e)
 	free(e->name);
 	free(e->table);
 	free(e->sql);
-	free(e->as_text);
+	free(e->comparisons);
 }
 
 void expectations_free(struct expectation_set *set)
@@ -388,8 +388,8 @@ static int read_one(struct loading *l, struct expectation *e)
 	if (spec->check == CHECK_RELATIONSHIP && add_table(l, e, spec->to))
 		return -1;
 	e->varies |= spec->check == CHECK_FRESHNESS;
-	e->as_text = calloc((size_t)spec->column_count + 1, sizeof *e->as_text);
-	if (!e->as_text)
+	e->comparisons = calloc((size_t)spec->column_count + 1, sizeof *e->comparisons);
+	if (!e->comparisons)
 		return error_no_memory(l->err);
 	return name_table(l, e) || tell_apart(l, e) ? -1 : 0;
 }

@@ -16,6 +16,20 @@
 
 #include "layers/model.h"
 
+/* How a value of a relationship is compared with one of another type. None of these can fail in the midst of the rows.
+ */
+enum compared {
+	COMPARED_AS_IS,
+	COMPARED_AS_TEXT,
+	COMPARED_AS_TIMESTAMP, /* dates and coarser timestamps; null where it has no such, and so is equal to none */
+	COMPARED_WITHOUT_ZONE,
+	COMPARED_WITHOUT_NANOSECONDS, /* null where it has some */
+};
+
+struct comparison {
+	enum compared own, field; /* of the column's value; of that of the other table */
+};
+
 struct expectation {
 	const struct spec_expectation *spec; /* borrowed; of a key: &made */
 	struct spec_expectation made; /* borrows the key's columns */
@@ -32,7 +46,7 @@ struct expectation {
 	bool varies; /* its result may change while the tables stay as they are */
 	bool by_rowid; /* its SQL asks for rowid, which only a table has */
 	bool bound; /* its columns are there, and of the right types */
-	bool *as_text; /* of relationship, by column: values are compared as texts; owned; set by binding */
+	struct comparison *comparisons; /* of relationship, by column; owned; set by binding */
 };
 
 struct expectation_set {

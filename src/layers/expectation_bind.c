@@ -71,11 +71,31 @@ static int check_type(struct refresh *r, const struct expectation *e, const stru
 	return 0;
 }
 
-/* Numbers are compared with numbers; what has another type with its likes, or as texts: a CAST of one to the other's
- * could fail in the midst of the rows. */
-static bool is_compared_as_text(const char *a, const char *b)
+/* Of a date or a timestamp, as TIMESTAMP in UTC. */
+static enum compared compare_time(const char *type)
 {
-	return strcmp(a, b) != 0 && !(type_is_number(a) && type_is_number(b));
+	if (!strcmp(type, "TIMESTAMP"))
+		return COMPARED_AS_IS;
+	if (!strcmp(type, "TIMESTAMP_NS"))
+		return COMPARED_WITHOUT_NANOSECONDS;
+	if (!strcmp(type, "TIMESTAMP WITH TIME ZONE"))
+		return COMPARED_WITHOUT_ZONE;
+	return !strcmp(type, "DATE") || !strcmp(type, "TIMESTAMP_S") || !strcmp(type, "TIMESTAMP_MS")
+	               ? COMPARED_AS_TIMESTAMP
+	               : COMPARED_AS_TEXT;
+}
+
+/* Numbers are compared with numbers, times with times; what has another type with its likes, or as texts: a CAST of one
+ * to the other's could fail in the midst of the rows. */
+static struct comparison compare_types(const char *own, const char *field)
+{
+	struct comparison times = {.own = compare_time(own), .field = compare_time(field)};
+
+	if (!strcmp(own, field) || (type_is_number(own) && type_is_number(field)))
+		return (struct comparison){0};
+	if (times.own == COMPARED_AS_TEXT || times.field == COMPARED_AS_TEXT)
+		return (struct comparison){.own = COMPARED_AS_TEXT, .field = COMPARED_AS_TEXT};
+	return times;
 }
 
 /* of: the table's columns; to: of relationship those of the other one. */
@@ -94,7 +114,8 @@ static int bind_columns(struct refresh *r, struct expectation *e, const struct d
 			return no_column(r, e, &e->reads[0], of, spec->columns[i]);
 		if (check_type(r, e, column))
 			return -1;
-		e->as_text[i] = field && is_compared_as_text(column->type, field->type);
+		if (field)
+			e->comparisons[i] = compare_types(column->type, field->type);
 	}
 	e->bound = true;
 	return 0;

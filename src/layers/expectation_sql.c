@@ -61,14 +61,33 @@ static void append_out_of_range(const struct expectation *e, int column, struct 
 	}
 }
 
-static void append_is_there(const struct expectation *e, int column, const char *value, struct buffer *out)
+static void append_compared(enum compared compared, const char *value, struct buffer *out)
 {
+	switch (compared) {
+	case COMPARED_AS_IS: buffer_text(out, value); break;
+	case COMPARED_AS_TEXT: buffer_printf(out, "CAST(%s AS VARCHAR)", value); break;
+	case COMPARED_AS_TIMESTAMP: buffer_printf(out, "TRY_CAST(%s AS TIMESTAMP)", value); break;
+	case COMPARED_WITHOUT_ZONE: buffer_printf(out, "timezone('UTC', %s)", value); break;
+	case COMPARED_WITHOUT_NANOSECONDS:
+		buffer_printf(out, "CASE WHEN epoch_ns(%s) %% 1000 = 0 THEN CAST(%s AS TIMESTAMP) END", value, value);
+		break;
+	}
+}
+
+static void append_is_there(const struct expectation *e, int column, enum compared compared, const char *value,
+                            struct buffer *out)
+{
+	OWNED_BUFFER struct buffer field = {0};
+
+	buffer_init(&field, 4096);
+	append_column(&field, "f", e->spec->field);
 	buffer_text(out, "EXISTS (SELECT 1 FROM ");
 	append_table(out, e->reads[1].schema, e->reads[1].table);
-	buffer_printf(out, " f WHERE %s", e->as_text[column] ? "CAST(" : "");
-	append_column(out, "f", e->spec->field);
-	buffer_printf(out, "%s = %s%s%s)", e->as_text[column] ? " AS VARCHAR)" : "", e->as_text[column] ? "CAST(" : "",
-	              value, e->as_text[column] ? " AS VARCHAR)" : "");
+	buffer_text(out, " f WHERE ");
+	append_compared(e->comparisons[column].field, buffer_string(&field), out);
+	buffer_text(out, " = ");
+	append_compared(compared, value, out);
+	buffer_char(out, ')');
 }
 
 static void append_unrelated(const struct expectation *e, int column, struct buffer *out)
@@ -78,7 +97,7 @@ static void append_unrelated(const struct expectation *e, int column, struct buf
 	buffer_init(&value, 4096);
 	append_column(&value, "t", e->spec->columns[column]);
 	buffer_printf(out, "%s IS NOT NULL AND NOT ", buffer_string(&value));
-	append_is_there(e, column, buffer_string(&value), out);
+	append_is_there(e, column, e->comparisons[column].own, buffer_string(&value), out);
 }
 
 static void append_rows(const struct expectation *e, const char *rows,
@@ -198,7 +217,7 @@ void expectation_lost(const struct expectation *e, const char *gone, struct buff
 	buffer_printf(out, "SELECT g.* FROM %s g WHERE %s IS NOT NULL AND NOT (", gone, buffer_string(&value));
 	for (int i = 0; i < e->spec->column_count; i++) {
 		buffer_text(out, i ? " AND " : "");
-		append_is_there(e, i, buffer_string(&value), out);
+		append_is_there(e, i, e->comparisons[i].field, buffer_string(&value), out);
 	}
 	buffer_char(out, ')');
 }

@@ -431,6 +431,22 @@ def test_a_run_tells(make, processes):
     assert p.read("SELECT count(*) FROM lake.silver_events") == [(2,)]
 
 
+def test_times_of_different_types_are_related(make):
+    """As they are in UTC; a value that the other type does not have is not there, and no error."""
+    p = make()
+    types = {"day": "DATE", "t": "TIMESTAMP", "s": "TIMESTAMP_S", "ms": "TIMESTAMP_MS", "ns": "TIMESTAMP_NS", "tz": "TIMESTAMP WITH TIME ZONE"}
+    row = ", ".join(f"CAST('2024-01-01' AS {type}) AS {name}" for name, type in types.items())
+    beyond = {"day": "5000000-01-01", "ns": "2024-01-01 00:00:00.000000001", "tz": "290000-01-01 00:00:00+00"}
+    other = ", ".join(f"CAST('{beyond.get(name, '290000-01-01')}' AS {type})" for name, type in types.items())
+    p.write("SET TimeZone = 'UTC'", f"CREATE TABLE lake.main.few AS SELECT {row}", f"CREATE TABLE lake.main.more AS FROM lake.main.few UNION ALL SELECT {other}")
+    p.model("a", "SELECT 1 AS id")
+    p.expect([{"check": "relationship", "name": f"{own} in {field}", "table": table, "columns": [own], "to": to, "field": field, "severity": "warn"}
+              for table, to in (("few", "more"), ("more", "few")) for own in types for field in types])
+    said = p.refresh()
+    assert {key: e["failed_rows"] for key, e in said.items()} == {
+        (table, f"{own} in {field}"): rows for table, rows in (("few", 0), ("more", 1)) for own in types for field in types}
+
+
 # ---- cost follows change
 
 
