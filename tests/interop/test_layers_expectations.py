@@ -431,6 +431,27 @@ def test_a_run_tells(make, processes):
     assert p.read("SELECT count(*) FROM lake.silver_events") == [(2,)]
 
 
+def test_row_counts_are_those_of_the_refresh_before(make):
+    """Of a table that no model reads, too; and one that broke it waits until somebody lets it through."""
+    p = make()
+    p.write("CREATE TABLE lake.main.t AS SELECT range AS x FROM range(10)")
+    p.model("a", "SELECT 1 AS id")
+    check = {"check": "row_count_change", "table": "t", "maximum": 150, "severity": "error"}
+    p.expect([check])
+    assert p.refresh()["t", "row_count_change"]["passed"]
+    for rows in (13, 16, 20, 30):
+        p.write(f"INSERT INTO lake.main.t SELECT range FROM range({rows} - (SELECT count(*) FROM lake.main.t))")
+        assert p.refresh()["t", "row_count_change"]["passed"]
+        assert p.noted("row_count") == {("t", "row_count_change"): rows}
+    p.write("INSERT INTO lake.main.t FROM range(70)")
+    for _ in range(2):
+        assert '"rows":100,"rows_before":30' in p.held_back()
+    p.expect([check | {"severity": "warn"}])
+    assert not p.refresh()["t", "row_count_change"]["passed"]
+    p.expect([check])
+    assert p.refresh()["t", "row_count_change"]["passed"] and p.noted("row_count") == {("t", "row_count_change"): 100}
+
+
 def test_times_of_different_types_are_related(make):
     """As they are in UTC; a value that the other type does not have is not there, and no error."""
     p = make()
@@ -477,7 +498,8 @@ def test_only_what_is_touched_is_looked_at(make):
     assert touched("INSERT INTO lake.main.lonely VALUES (2)") == {"lonely", "two"}
     assert p.snapshots() == snapshots + 3 and p.noted()["lonely", "unique(x)"] == (False, 2)
     assert touched("INSERT INTO lake.raw.t VALUES (2)") == {"raw.t", "two"} and p.noted()["raw.t", "row_count_change"] == (True, 0)
-    assert touched("INSERT INTO lake.raw.t VALUES (3)") == {"raw.t", "two"} and p.noted()["raw.t", "row_count_change"] == (False, 1)
+    assert touched("INSERT INTO lake.raw.t VALUES (3)") == {"raw.t", "two"} and p.noted()["raw.t", "row_count_change"] == (True, 0)
+    assert touched("INSERT INTO lake.raw.t FROM range(4, 8)") == {"raw.t", "two"} and p.noted()["raw.t", "row_count_change"] == (False, 1)
     assert touched("INSERT INTO lake.main.parents VALUES (8, 'x')") >= {"raw.t"} and p.noted()["raw.t", "row_count_change"] == (True, 0)
     assert {table or name for (table, name), e in p.refresh("--full").items() if e["evaluated"]} == {t or n for t, n in all_of_them}
 
