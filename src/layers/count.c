@@ -226,6 +226,16 @@ static int count_by_fate(struct refresh *r, const char *rows, bool with_failed, 
 	return query_sql(r, &sql, ret_counts);
 }
 
+/* No CAST refused them: a second look kept other rows than the first. */
+static int tell_varying(struct refresh *r, const struct model_run *run)
+{
+	return error_set(
+	        r->err, ERROR_INVALID, 0,
+	        "%.200s: which rows it keeps changes each time that it is computed, so that they cannot be counted; "
+	        "would be a condition on a column of another model, which computes it once",
+	        run->model->file);
+}
+
 int count_rows(struct refresh *r, struct model_run *run, const char *rows, enum level level, int sign, int64_t *kept)
 {
 	OWNED_DUCK_ROWS struct duck_rows counts = {0};
@@ -248,6 +258,8 @@ int count_rows(struct refresh *r, struct model_run *run, const char *rows, enum 
 		*kept = passed;
 	else
 		failed = passed - *kept;
+	if (failed < 0 || (failed && !run->model->shape.sites.count))
+		return tell_varying(r, run);
 	if (level == LEVEL_ROWS)
 		run->report->rows_in += sign * all;
 	else

@@ -14,7 +14,8 @@ static int insert_kept(struct refresh *r, struct model_run *run, const char *row
 	return run_sql(r, &sql, ret_inserted);
 }
 
-/* Of a source of so many rows their fates are kept until they are counted, rather than computed again. */
+/* Of a source of so many rows their fates are kept until they are counted, rather than computed again; and of every one
+ * whose rows would have others a second time. */
 #define FATES_ROWS 200000
 
 /* -1: it has no table that could be counted. */
@@ -73,7 +74,7 @@ int rows_anew(struct refresh *r, struct model_run *run)
 	append_rows_of(run, buffer_string(&source), &rows);
 	if (forget_counts(r, run) || empty_table(r, run) || count_source(r, run, &count) || use_threads_for(r, count))
 		return -1;
-	few = may_drop(run, LEVEL_ROWS) && count >= 0 && count <= FATES_ROWS;
+	few = may_drop(run, LEVEL_ROWS) && (run->model->shape.varies || (count >= 0 && count <= FATES_ROWS));
 	if (few ? insert_by_fates(r, run, buffer_string(&rows), &inserted)
 	        : insert_all(r, run, buffer_string(&rows), count, &inserted))
 		return -1;

@@ -30,3 +30,18 @@ def test_a_large_table_made_anew(session_folder, arranged):
     done = p.refresh()
     assert [done[m]["how"] for m in ("s", "g")] == ["incremental", "incremental"]
     assert p.read("SELECT count(*), min(id) FROM s") == [(ROWS, -1)] and p.read("SELECT sum(n) FROM g") == [(ROWS,)]
+
+
+def test_rows_that_chance_chooses(session_folder):
+    """Computed once, whatever their number: a second time others would be chosen."""
+    p = Pipeline(session_folder)
+    p.write("CREATE TABLE bronze AS SELECT range AS id, CASE WHEN range % 1000 = 0 THEN 'x' ELSE '1' END AS t FROM range(210000)")
+    p.model("s", "SELECT id FROM bronze WHERE random() < 0.1", options="materialized: table")
+    p.model("c", "SELECT id, CAST(t AS INTEGER) AS n FROM bronze WHERE random() < 0.5", options="materialized: table")
+    done = p.refresh()
+    for model in ("s", "c"):
+        assert done[model]["rows_in"] == 210000 == done[model]["rows_out"] + done[model]["filtered"] + done[model]["quarantined"]
+        assert p.read(f"SELECT count(*) FROM {model}") == [(done[model]["rows_out"],)]
+    assert p.read("SELECT count(*) FROM tarn.quarantined_rows") == [(done["c"]["quarantined"],)]
+    p.model("g", "SELECT id, count(*) AS n FROM bronze GROUP BY id HAVING random() < 0.5", options="materialized: table")
+    assert "silver/g.sql: which rows it keeps changes each time that it is computed" in p.refused()
