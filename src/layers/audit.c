@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "layers/audit_private.h"
+#include "layers/compose.h"
 
 int audit_query(struct auditing *a, const struct buffer *sql, struct duck_rows *ret_rows)
 {
@@ -211,12 +212,23 @@ static int count_read_table(struct auditing *a, struct audited_model *model, con
 	return count_table(a, read->schema, read->table, model->snapshot, &model->source_rows);
 }
 
+/* A SELECT whose parts do not make its columns (decide.c) ran as it is written: then no row was grouped, or counted
+ * under a condition of it, and the rows in are those that came out. */
+static bool ran_as_written(const struct audited_model *model)
+{
+	const struct shape *shape = &model->model->shape;
+	bool grouped = model->grouped || model->quarantined || model->filtered;
+
+	return model->condition_count < compose_condition_count(shape) + shape->result.condition_count ||
+	       (shape->kind == SHAPE_GROUPS && model->rows_in && !grouped);
+}
+
 /* Only where the rows in are those of one table, and the file says which. */
 static int count_source(struct auditing *a, struct audited_model *model)
 {
 	const struct model *file = model->model;
 
-	if (!file || model->stale || !file->shape.table)
+	if (!file || model->stale || !file->shape.table || ran_as_written(model))
 		return 0;
 	for (int i = 0; i < file->read_count; i++) {
 		const struct reference *read = &file->reads[i];

@@ -10,6 +10,8 @@
  * Backend file keeps no snapshots: rows in are compared with what was noted of the table when it was read, and with the
  * table as it is now where that is the same.
  *
+ * Where a model ran as it is written, its rows in are those that came out, and compared with nothing.
+ *
  * Invariants:
  *  1. Nothing is written. All figures are of one snapshot (one transaction).
  *  2. A figure that cannot be told is -1, and no problem.

@@ -416,6 +416,8 @@ static enum answer check_query(struct reading *r, const struct node *query, cons
 		if (node_is(node_at(items, i), "class", "STAR") ? node_true(node_at(items, i), "columns")
 		                                                : shape_find_class(node_at(items, i), "STAR") != NULL)
 			return shape_whole(r, "it has COLUMNS()");
+	if (shape_multiplies(items) || shape_multiplies(node_get(query, "group_expressions")))
+		return shape_whole(r, "it makes several rows of one");
 	if (shape_find_class(items, "SUBQUERY") || shape_find_class(node_get(query, "where_clause"), "SUBQUERY") ||
 	    shape_find_class(node_get(query, "group_expressions"), "SUBQUERY") ||
 	    shape_find_class(node_get(query, "having"), "SUBQUERY")) {

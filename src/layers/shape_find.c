@@ -18,6 +18,22 @@ const struct node *shape_find_class(const struct node *node, const char *class)
 	return found;
 }
 
+/* unnest(), and DuckDB's macros that call it. In a subquery it makes no rows of these. */
+bool shape_multiplies(const struct node *node)
+{
+	static const char *const functions[] = {"unnest", "unlist", "generate_subscripts", "regexp_split_to_table"};
+
+	if (node_is(node, "class", "SUBQUERY"))
+		return false;
+	for (size_t i = 0; node_is(node, "class", "FUNCTION") && i < COUNT_OF(functions); i++)
+		if (!strcasecmp(node_text(node, "function_name"), functions[i]))
+			return true;
+	for (int i = 0; i < node_count(node); i++)
+		if (shape_multiplies(node_at(node, i)))
+			return true;
+	return false;
+}
+
 /* Not in subqueries, which aggregate for themselves. */
 const struct node *shape_find_aggregate(const struct reading *r, const struct node *node)
 {

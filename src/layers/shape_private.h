@@ -43,6 +43,8 @@ const char *shape_varying_name(const struct node *varying);
 bool shape_names_column(const struct node *node, const char *name);
 /* May the SELECT read a row as one value? */
 bool shape_reads_rows(const struct node *root);
+/* Does it make several rows of one, or none? */
+bool shape_multiplies(const struct node *node);
 /* Which items of a select list have a CAST, themselves or by the alias of one before; not within what is_column says
  * that it is a column already (NULL: nothing is). Owned; NULL: no memory. */
 bool *shape_find_casts(const struct node *items, bool (*is_column)(const void *context, const struct node *node),

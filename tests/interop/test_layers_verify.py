@@ -287,6 +287,24 @@ def test_joins_views_and_what_runs_as_it_is(folder):
     assert status(lake)[1]["models"]["silver_of_view"]["behind_snapshots"] == 1, "through the view"
 
 
+def test_what_runs_as_it_is_though_it_reads_one_table(folder):
+    """Its rows in are those that came out: they are compared with nothing."""
+    models = {"silver/silver_alias": "SELECT CAST(id AS INTEGER) AS n, n + 1 AS m FROM bronze_events WHERE id > 5",
+              "silver/silver_parts": "SELECT id, unnest(['a', who]) AS part FROM bronze_events WHERE who IS NOT NULL",
+              "gold/gold_kinds": "SELECT upper(kind) AS kind, count(*) AS n FROM bronze_events GROUP BY kind",
+              "gold/gold_often": "SELECT upper(kind) AS kind, count(*) AS n FROM bronze_events GROUP BY kind HAVING count(*) > 1",
+              "gold/gold_apart": "SELECT kind, count(*) AS n FROM bronze_events GROUP BY kind"}
+    lake = LayeredLake("sqlite", folder, models={name: "-- materialized: incremental\n" + sql for name, sql in models.items()})
+    for taken in (200, 240):
+        lake.take(200 if taken == 200 else 40)
+        lake.transform()
+        models = verify(lake)["models"]
+        assert {n: figures(m, "rows_in", "rows_out", "in_source", "in_table") for n, m in models.items()} == {
+            "silver_alias": (taken - 5, taken - 5, None, taken - 5), "silver_parts": (taken * 19 // 10, taken * 19 // 10, None, taken * 19 // 10),
+            "gold_kinds": (2, 2, None, 2), "gold_often": (2, 2, None, 2), "gold_apart": (taken, 2, taken, 2)}
+    assert broken(lake, "gold_kinds", "DELETE FROM lake.main.gold_kinds WHERE kind = 'BUY'") == "rows out are 2, and its table has 1"
+
+
 def test_manifests_without_streams_and_with_two_pipelines(sqlite):
     documents = sqlite.documents()
     second = support.yaml.safe_load(support.yaml.safe_dump(documents[2]))
