@@ -87,7 +87,7 @@ static void relations_are_followed(void)
 	expectation_lost(&set->items[0], "gone", &out);
 	CHECK_TEXT(buffer_string(&out), "SELECT g.* FROM gone g WHERE g.\"k\" IS NOT NULL AND NOT (EXISTS (SELECT 1 "
 	                                "FROM lake.\"main\".\"dim\" f WHERE f.\"k\" = g.\"k\"))");
-	set->items[0].as_text[0] = true;
+	set->items[0].comparisons[0] = (struct comparison){COMPARED_AS_TEXT, COMPARED_AS_TEXT};
 	CHECK_HAS(broken(set), "WHERE CAST(f.\"k\" AS VARCHAR) = CAST(t.\"id\" AS VARCHAR))");
 	buffer_release(&out);
 	expectations_free(set);
