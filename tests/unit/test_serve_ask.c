@@ -76,6 +76,11 @@ int version_now(struct version *version, int64_t *ret_snapshot, struct error *er
 	return 0;
 }
 
+int64_t version_lineage(struct version *version)
+{
+	return 1;
+}
+
 struct audit *service_audit(const struct service *service)
 {
 	return NULL;
