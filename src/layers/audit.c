@@ -266,7 +266,7 @@ static void judge_sums(struct audited_model *model)
 static void judge(struct auditing *a, struct audited_model *model, const char *kind)
 {
 	if (model->stale)
-		add_problem(model, "stale: its file changed since it was made; `tarn transform` makes it anew");
+		add_problem(model, "stale: %s since it was made; `tarn transform` makes it anew", model->stale);
 	if (!*kind && model->model)
 		add_problem(model, "its %s is not there; `tarn transform --full` makes it anew",
 		            model->view ? "view" : "table");

@@ -38,7 +38,7 @@ struct audited_model {
 	const struct model *model; /* borrowed; NULL: its file is gone */
 	bool made; /* tarn.models knows it; else the figures are 0 */
 	bool view; /* which has no figures */
-	bool stale; /* its file is not the one that made it */
+	const char *stale; /* why what made it is not what would make it now; NULL: it is */
 	const char *how, *why;
 	int64_t snapshot, turn, changed_turn;
 	int64_t rows_in, rows_out, grouped, groups, quarantined, filtered; /* filtered: rows, not groups */

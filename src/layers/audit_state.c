@@ -131,7 +131,7 @@ static int take_model(struct auditing *a, const struct duck_rows *rows, int64_t 
 	model->discarded = duck_cell_int(rows, row, DISCARDED);
 	model->ms = duck_cell_int(rows, row, MS);
 	model->refreshed_ms = duck_cell_int(rows, row, REFRESHED);
-	model->stale = model->model && strcmp(model->model->hash, a->hashes[index]) != 0;
+	model->stale = model->model ? model_outdated(model->model, a->hashes[index]) : NULL;
 	return a->audit->arena.failed ? error_no_memory(a->err) : 0;
 }
 

@@ -265,14 +265,15 @@ static int append_sql(struct checking *c, const struct node *node, struct buffer
 	return 0;
 }
 
-/* COALESCE, AND, OR: an operand is reached while what stands before it does not decide. Side by side and not one within
- * the other, for there may be more of them than DuckDB lets expressions be nested. */
+/* COALESCE, AND, OR: an operand is reached while what stands before it does not decide, which AND and OR take as a
+ * BOOLEAN. Side by side and not one within the other, for there may be more of them than DuckDB lets expressions be
+ * nested. */
 static int append_lazy(struct checking *c, const struct node *operands, enum context context, const char *decided,
                        struct buffer *out)
 {
 	OWNED_BUFFER struct buffer all = {0};
 	int count = node_count(operands);
-	bool any = false;
+	bool choice = context == CONTEXT_CHOICE, any = false;
 
 	buffer_init(&all, c->failure_maximum);
 	buffer_text(&all, "CASE ");
@@ -290,7 +291,8 @@ static int append_lazy(struct checking *c, const struct node *operands, enum con
 			buffer_printf(&all, "WHEN coalesce(%s) IS NOT NULL THEN coalesce(%s) ", buffer_string(&failure),
 			              buffer_string(&failure));
 		if (i + 1 < count)
-			buffer_printf(&all, "WHEN %s%s THEN NULL ", buffer_string(&condition), decided);
+			buffer_printf(&all, choice ? "WHEN CAST(%s AS BOOLEAN)%s THEN NULL " : "WHEN %s%s THEN NULL ",
+			              buffer_string(&condition), decided);
 	}
 	buffer_text(&all, "END");
 	if (any)

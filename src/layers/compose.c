@@ -4,6 +4,8 @@
 #include <string.h>
 
 #define SQL_MAXIMUM_BYTES ((size_t)64 << 20)
+/* A condition is of any type: WHERE and HAVING make it a BOOLEAN. Compared with true as it is, 5 would be none. */
+#define NOT_TRUE "CAST((%s) AS BOOLEAN) IS DISTINCT FROM true"
 
 static void append_column(struct buffer *out, const char *alias, const char *column)
 {
@@ -34,7 +36,7 @@ static void append_failed(const struct stage *stage, bool further, struct buffer
 
 		if (sql->failure)
 			buffer_printf(out, "WHEN %s IS NOT NULL THEN %s ", sql->failure, sql->failure);
-		buffer_printf(out, "WHEN (%s) IS DISTINCT FROM true THEN NULL ", sql->value);
+		buffer_printf(out, "WHEN " NOT_TRUE " THEN NULL ", sql->value);
 	}
 	if (!further && !stage->condition_count)
 		buffer_text(out, "WHEN false THEN NULL ");
@@ -65,7 +67,7 @@ static void append_filtered(const struct stage *stage, bool further, int before,
 
 		if (sql->failure)
 			buffer_printf(out, "WHEN %s IS NOT NULL THEN NULL ", sql->failure);
-		buffer_printf(out, "WHEN (%s) IS DISTINCT FROM true THEN %d ", sql->value, before + i + 1);
+		buffer_printf(out, "WHEN " NOT_TRUE " THEN %d ", sql->value, before + i + 1);
 	}
 	if (!further && !stage->condition_count)
 		buffer_text(out, "WHEN false THEN 0 ");

@@ -424,7 +424,9 @@ static int look_at_itself(struct refresh *r, struct model_run *run, bool follows
 
 	if (!before->known)
 		because(run, "it is new");
-	else if (strcmp(before->hash, run->model->hash) != 0 || strcmp(before->name, run->model->name) != 0)
+	else if (model_outdated(run->model, before->hash))
+		because(run, "%s", model_outdated(run->model, before->hash));
+	else if (strcmp(before->name, run->model->name) != 0)
 		because(run, "its file changed");
 	else if (r->options->full)
 		because(run, "--full");

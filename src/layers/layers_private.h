@@ -40,7 +40,7 @@ struct pipeline {
 struct model_state {
 	bool known;
 	char name[64]; /* as its file was called */
-	char hash[65];
+	char hash[MODEL_HASH_SIZE];
 	int64_t snapshot; /* of its sources that it holds */
 	int64_t turn; /* of the refresh that last looked at it */
 	int64_t changed_turn, anew_turn; /* that last changed it; that last made it anew */

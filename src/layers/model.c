@@ -152,6 +152,11 @@ static int read_file(const char *path, struct buffer *text)
 	return EFBIG;
 }
 
+#define SHA256_DIGITS 64
+/* To be raised where compose.c, casts.c or partial.c make other rows of the same text: what was made before is made
+ * anew, for changes do not mend it. */
+#define COMPOSED "-2"
+
 static int hash_text(struct duck_connection *connection, struct model *model, struct error *err)
 {
 	OWNED_BUFFER struct buffer sql = {0};
@@ -163,8 +168,15 @@ static int hash_text(struct duck_connection *connection, struct model *model, st
 	buffer_text(&sql, ")");
 	if (duck_query(connection, buffer_string(&sql), &rows, err))
 		return -1;
-	snprintf(model->hash, sizeof model->hash, "%s", duck_cell(&rows, 0, 0));
+	snprintf(model->hash, sizeof model->hash, "%.*s" COMPOSED, SHA256_DIGITS, duck_cell(&rows, 0, 0));
 	return 0;
+}
+
+const char *model_outdated(const struct model *model, const char *hash)
+{
+	if (!strcmp(model->hash, hash))
+		return NULL;
+	return strncmp(model->hash, hash, SHA256_DIGITS) != 0 ? "its file changed" : "Tarn changed how it makes models";
 }
 
 /* Tarn's own functions are for the SQL that it writes: some calls of them would not be safe (lake/exact_sql.h). */

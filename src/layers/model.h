@@ -24,6 +24,8 @@ struct duck_connection;
 enum layer { LAYER_BRONZE, LAYER_SILVER, LAYER_GOLD, LAYER_COUNT };
 extern const char *const layer_names[LAYER_COUNT];
 
+#define MODEL_HASH_SIZE 80
+
 /* One table that a model reads. */
 struct reference {
 	char *schema, *table; /* owned; schema "main" unless written */
@@ -37,12 +39,15 @@ struct model {
 	char *name; /* of the table, in schema main */
 	char *file; /* as errors name it */
 	char *sql; /* the file's text: DuckDB skips the comments, and its lines are the file's */
-	char hash[65]; /* SHA-256 of the text, in hex */
+	char hash[MODEL_HASH_SIZE]; /* SHA-256 of the text, in hex, and which version of Tarn's composing made it */
 	struct spec_model options;
 	struct shape shape;
 	struct reference *reads; /* each table once, in the order of the text */
 	int read_count;
 };
+
+/* Why a table of that hash is not what the model would make; NULL: it is. */
+const char *model_outdated(const struct model *model, const char *hash);
 
 struct model_set {
 	struct model *models; /* in order */

@@ -17,8 +17,9 @@ def p(session_folder):
 
 
 def same(p, **models):
-    for name, sql in models.items():
-        assert sorted(p.read(f"FROM {name}"), key=repr) == sorted(p.read(sql), key=repr), name
+    with p.connection(read_only=True) as con:
+        for name, sql in models.items():
+            assert sorted(con.execute(f"FROM {name}").fetchall(), key=repr) == sorted(con.execute(sql).fetchall(), key=repr), name
 
 
 def follow(p, *changes, **models):
@@ -168,6 +169,71 @@ def test_a_model_is_the_same_on_every_machine(p):
     done = p.transform(environment={"TZ": "Africa/Lusaka"})
     assert done.returncode == support.DONE, done.stderr
     assert p.read("SELECT epoch_ms(day), t FROM m WHERE id = 1") == [(1767225600000, "2026-01-01 00:00:00+00")]
+
+
+# ---- values and types are DuckDB's
+
+
+NUMBERS = ("CREATE TABLE numbers AS SELECT * FROM (VALUES (1, 'a', 5, 'abc', '5'), (2, 'a', 1, 'c', '1'), (3, 'b', 0, 'x', '0'), (4, 'b', 13, 'cc', '13'), (5, 'c', 0, 'C', '0'), "
+           "(6, 'd', NULL, NULL, NULL)) t(id, k, n, s, num)")
+MORE = "INSERT INTO numbers VALUES (7, 'c', 4, 'Abc', '4'), (8, 'e', 7, 'cab', '7'), (9, 'e', 0, 'B', '0'), (10, 'a', 0, 'ABC', '0')"
+LESS = "DELETE FROM numbers WHERE id IN (1, 8)"
+FOLLOWED = ("incremental", "")
+
+
+def followed(p, models):
+    """[(sql, how it follows changes)]: after each change as plain DuckDB has it, and then made anew."""
+    names = {f"m{i}": sql for i, (sql, _) in enumerate(models)}
+    p.write(NUMBERS)
+    for name, sql in names.items():
+        p.model(name, sql)
+    p.refresh()
+    same(p, **names)
+    for change in (MORE, LESS):
+        p.write(change)
+        found = how(p)
+        assert {sql: found[name] for name, sql in names.items()} == dict(models)
+        same(p, **names)
+    p.refresh("--full")
+    same(p, **names)
+
+
+def test_a_condition_is_of_any_type(p):
+    followed(p, [(sql, FOLLOWED) for sql in (
+        "SELECT id, n FROM numbers WHERE n",
+        "SELECT id, s FROM numbers WHERE strpos(s, 'c')",
+        "SELECT id FROM numbers WHERE length(s) AND n & 4",
+        "SELECT id FROM numbers WHERE n OR s = 'x'",
+        "SELECT id, CAST(num AS INTEGER) AS i FROM numbers WHERE n & 5",
+        "SELECT id FROM (SELECT * FROM numbers WHERE id) WHERE n",
+        "SELECT id FROM numbers WHERE CAST(num AS INTEGER)",
+        "SELECT id FROM numbers WHERE n OR CAST(num AS INTEGER)",
+        "SELECT k, count(*) AS c FROM numbers WHERE n GROUP BY k",
+        "SELECT k, count(*) AS c FROM numbers GROUP BY k HAVING sum(n)",
+        "SELECT k, count(*) AS c FROM numbers GROUP BY k HAVING max(CAST(num AS INTEGER)) OR k = 'd'")])
+
+
+def test_a_cast_behind_what_decides_is_not_reached(p):
+    """A number that is not 0 decides as true does, and 0 as false."""
+    p.write("CREATE TABLE texts AS SELECT * FROM (VALUES (1, 5, 'x'), (2, 0, '0'), (3, 0, '7'), (4, 0, 'y')) t(id, n, s)")
+    p.model("either", "SELECT id FROM texts WHERE n OR CAST(s AS INTEGER)")
+    p.model("neither", "SELECT id FROM texts WHERE NOT id OR (n AND CAST(s AS INTEGER))")
+    p.refresh()
+    assert p.read("SELECT id FROM either ORDER BY id") == [(1,), (3,)]
+    assert p.read("SELECT id FROM neither") == []
+    assert sorted(p.read("SELECT model, \"text\" FROM tarn.quarantined_rows")) == [("either", "y"), ("neither", "x")]
+
+
+def test_what_another_version_of_tarn_made_is_made_anew(p):
+    p.model("m", "SELECT id FROM bronze")
+    p.refresh()
+    assert how(p)["m"] == ("nothing", "")
+    p.write("UPDATE tarn.models SET hash = hash[:64]", "DELETE FROM m WHERE id = 1")
+    done = support.tarn("verify", str(p.manifest), folder=p.folder)
+    assert "stale: Tarn changed how it makes models since it was made" in done.stdout
+    assert how(p)["m"] == ("anew", "Tarn changed how it makes models")
+    same(p, m="SELECT id FROM bronze")
+
 
 
 # ---- scores
