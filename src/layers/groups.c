@@ -37,12 +37,32 @@ static void append_same_keys(struct buffer *sql, const char *a, const char *b, i
 
 /* ---- what is kept */
 
+/* ret_kept: of each result the type that the lake keeps it as; owned, with all that is in it. */
+static int read_kept(struct refresh *r, const struct described *results, char ***ret_kept)
+{
+	*ret_kept = calloc((size_t)results->count + 1, sizeof **ret_kept);
+	for (int i = 0; *ret_kept && i < results->count; i++) {
+		(*ret_kept)[i] = kept_type(r, results->items[i].type);
+		if (!(*ret_kept)[i])
+			return error_no_memory(r->err);
+	}
+	return *ret_kept ? 0 : error_no_memory(r->err);
+}
+
+static void free_kept(char ***kept)
+{
+	for (int i = 0; *kept && (*kept)[i]; i++)
+		free((*kept)[i]);
+	free(*kept);
+}
+
 /* Once: they are run->parts afterwards, and run->parts_why. */
 static int read_partials(struct refresh *r, struct model_run *run)
 {
 	OWNED_BUFFER struct buffer source = {0}, rows = {0}, groups = {0};
 	OWNED_BY(described_release) struct described arguments = {0};
 	OWNED_BY(described_release) struct described results = {0};
+	OWNED_BY(free_kept) char **kept = NULL;
 
 	if (run->parts)
 		return 0;
@@ -52,13 +72,14 @@ static int read_partials(struct refresh *r, struct model_run *run)
 	append_from(run, &source);
 	append_rows_of(run, buffer_string(&source), &rows);
 	compose_groups(&run->model->shape, buffer_string(&rows), &groups);
-	if (describe_sql(r, buffer_string(&rows), &arguments) || describe_sql(r, buffer_string(&groups), &results))
+	if (describe_own(r, buffer_string(&rows), &arguments) || describe_own(r, buffer_string(&groups), &results) ||
+	    read_kept(r, &results, &kept))
 		return -1;
 	run->parts = calloc(1, sizeof *run->parts);
 	if (!run->parts)
 		return error_no_memory(r->err);
-	if (partials_init(&run->model->shape, &arguments, &results, run->parts, run->parts_why, sizeof run->parts_why,
-	                  r->err))
+	if (partials_init(&run->model->shape, &arguments, &results, kept, run->parts, run->parts_why,
+	                  sizeof run->parts_why, r->err))
 		return -1;
 	if (inexact_type(&results))
 		snprintf(run->parts_why, sizeof run->parts_why,
@@ -93,7 +114,8 @@ static void append_finals(const struct shape *shape, const struct partials *part
                           struct buffer *sql)
 {
 	buffer_text(sql, "SELECT ");
-	append_keys(sql, "", shape->key_count);
+	for (int i = 0; i < shape->key_count; i++)
+		buffer_printf(sql, "%s%s AS \"tarn k%d\"", i ? ", " : "", partials->key_finals[i], i);
 	for (int i = 0; i < partials->final_count; i++)
 		buffer_printf(sql, ", %s AS \"tarn g%d\"", partials->finals[i], i);
 	buffer_printf(sql, " FROM %s", from);

@@ -164,7 +164,11 @@ int query_own(struct refresh *r, const struct buffer *sql, struct duck_rows *ret
 /* The first cell as a number; 0 where there is none. */
 int count_sql(struct refresh *r, const struct buffer *sql, int64_t *ret_count);
 int describe_table(struct refresh *r, const char *table, struct described *ret_columns);
+/* What a SELECT gives: the types as DuckDB has them, and as a table of the lake keeps them. */
+int describe_own(struct refresh *r, const char *sql, struct described *ret_columns);
 int describe_sql(struct refresh *r, const char *sql, struct described *ret_columns);
+/* What the lake keeps values of that type as. Owned; NULL: no memory. */
+char *kept_type(const struct refresh *r, const char *type);
 void described_release(struct described *columns);
 /* The first type of which a lake does not keep each value as it is; NULL: none. */
 const char *inexact_type(const struct described *columns);

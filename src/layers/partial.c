@@ -9,6 +9,7 @@
 struct making {
 	const struct shape *shape;
 	const struct described *arguments;
+	const char *kept; /* of the aggregate at hand: the type that the lake keeps it as */
 	struct partials *partials;
 	struct error *err;
 };
@@ -21,8 +22,11 @@ void partials_release(struct partials *partials)
 		free(partials->finals[i]);
 	for (int i = 0; i < partials->key_count; i++)
 		free(partials->keys[i]);
+	for (int i = 0; i < partials->key_final_count; i++)
+		free(partials->key_finals[i]);
 	free(partials->items);
 	free(partials->keys);
+	free(partials->key_finals);
 	free(partials->finals);
 	*partials = (struct partials){0};
 }
@@ -136,7 +140,7 @@ static bool is_decimal(const char *type, int *ret_width, int *ret_scale)
 static int add_again(struct making *m, int i, const char *type)
 {
 	m->partials->always_again = true;
-	if (add(m, i, "value", NULL, NULL, "CAST(%s AS %s)", m->shape->aggregates[i].call, type))
+	if (add(m, i, "value", NULL, NULL, "CAST(%s AS %s)", m->shape->aggregates[i].call, m->kept))
 		return -1;
 	return finish(m, type, "\"tarn p%d value\"", i);
 }
@@ -147,7 +151,7 @@ static int add_extreme(struct making *m, int i, const char *type)
 
 	m->partials->again_when_gone = true;
 	if (add(m, i, "value", !strcasecmp(a->function, "min") ? &least : &greatest, NULL, "CAST(%s AS %s)", a->call,
-	        type))
+	        m->kept))
 		return -1;
 	return finish(m, type, "\"tarn p%d value\"", i);
 }
@@ -260,28 +264,41 @@ static bool has_twins(const char *type)
 	return !is_floating(type) && (strstr(type, "DOUBLE") || strstr(type, "FLOAT") || strstr(type, "INTERVAL"));
 }
 
-static int add_keys(struct making *m, char *ret_why, size_t size)
+static int add_key(struct making *m, int i, const char *type, const char *kept)
 {
 	struct partials *partials = m->partials;
+	char quoted[40];
 
-	partials->keys = calloc((size_t)m->shape->key_count + 1, sizeof *partials->keys);
-	if (!partials->keys)
+	snprintf(quoted, sizeof quoted, "\"tarn k%d\"", i);
+	if (is_floating(type))
+		partials->keys[i] = one_zero(quoted, type);
+	else if (asprintf(&partials->keys[i], "CAST(%s AS %s)", quoted, kept) < 0)
+		partials->keys[i] = NULL;
+	if (!partials->keys[i])
 		return error_no_memory(m->err);
-	for (int i = 0; i < m->shape->key_count; i++) {
-		char name[32], quoted[40];
-		const char *type;
+	partials->key_count++;
+	if (asprintf(&partials->key_finals[i], "CAST(%s AS %s)", quoted, type) < 0) {
+		partials->key_finals[i] = NULL;
+		return error_no_memory(m->err);
+	}
+	partials->key_final_count++;
+	return 0;
+}
 
-		snprintf(name, sizeof name, "tarn k%d", i);
-		snprintf(quoted, sizeof quoted, "\"%s\"", name);
-		type = type_of(m->arguments, name);
-		/* A key's type is what the lake keeps it as. */
-		if (is_floating(type))
-			partials->keys[i] = one_zero(quoted, type);
-		else if (asprintf(&partials->keys[i], "CAST(%s AS %s)", quoted, type) < 0)
-			partials->keys[i] = NULL;
-		if (!partials->keys[i])
-			return error_no_memory(m->err);
-		partials->key_count++;
+/* The keys are the first of compose_groups' columns. */
+static int add_keys(struct making *m, const struct described *results, char *const *kept, char *ret_why, size_t size)
+{
+	int count = m->shape->key_count;
+
+	m->partials->keys = calloc((size_t)count + 1, sizeof *m->partials->keys);
+	m->partials->key_finals = calloc((size_t)count + 1, sizeof *m->partials->key_finals);
+	if (!m->partials->keys || !m->partials->key_finals)
+		return error_no_memory(m->err);
+	for (int i = 0; i < count; i++) {
+		const char *type = results->items[i].type;
+
+		if (add_key(m, i, type, kept[i]))
+			return -1;
 		if (has_twins(type))
 			snprintf(ret_why, size, "of keys of type %.80s several may be equal and not the same", type);
 	}
@@ -289,7 +306,7 @@ static int add_keys(struct making *m, char *ret_why, size_t size)
 }
 
 int partials_init(const struct shape *shape, const struct described *arguments, const struct described *results,
-                  struct partials *ret_partials, char *ret_why, size_t size, struct error *err)
+                  char *const *kept, struct partials *ret_partials, char *ret_why, size_t size, struct error *err)
 {
 	struct making m = {.shape = shape, .arguments = arguments, .partials = ret_partials, .err = err};
 
@@ -298,7 +315,7 @@ int partials_init(const struct shape *shape, const struct described *arguments, 
 	ret_partials->finals = calloc((size_t)shape->aggregate_count + 1, sizeof *ret_partials->finals);
 	if (!ret_partials->finals)
 		return error_no_memory(err);
-	if (add_keys(&m, ret_why, size))
+	if (add_keys(&m, results, kept, ret_why, size))
 		return -1;
 	for (int i = 0; i < shape->aggregate_count; i++) {
 		const struct aggregate *a = &shape->aggregates[i];
@@ -306,7 +323,8 @@ int partials_init(const struct shape *shape, const struct described *arguments, 
 		/* Floating numbers are added in the order they come. */
 		if (a->distinct && (a->merging == MERGE_SUM || a->merging == MERGE_AVG))
 			snprintf(ret_why, size, "%s(DISTINCT ...) may depend on the order of rows", a->function);
-		if (add_aggregate(&m, i, type_of(results, a->name)))
+		m.kept = kept[shape->key_count + i];
+		if (add_aggregate(&m, i, results->items[shape->key_count + i].type))
 			return -1;
 	}
 	return 0;

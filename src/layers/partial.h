@@ -9,6 +9,9 @@
  *     bool_and, _or  how many are true, how many false      are taken away
  *     others         the value                              every changed key is computed again
  *
+ * What is kept has types that the lake keeps; what is computed of it, behind the grouping, those that DuckDB has: the
+ * sum of whole numbers is a HUGEINT, which divides otherwise than the DECIMAL(38,0) that is kept of it.
+ *
  * 0.0 and -0.0 are equal, so that either may stand for a key, or be its least value: the one that does is always 0.0.
  *
  * Life cycle: partials_init -> append... -> partials_release.
@@ -39,17 +42,20 @@ struct partial {
 struct partials {
 	struct partial *items;
 	int count;
-	char **keys; /* one a key: of equal values always the same one */
+	char **keys; /* one a key: of equal values always the same one, as the lake keeps it */
 	int key_count;
-	char **finals; /* one an aggregate of the shape: its value, of the type that it has, from the partials */
+	char **key_finals; /* one a key: of the type that DuckDB has for it */
+	int key_final_count;
+	char **finals; /* one an aggregate of the shape: its value, of that type, from the partials */
 	int final_count;
 	bool always_again; /* one of them is computed again for every changed key */
 	bool again_when_gone; /* one of them is, where rows are gone */
 };
 
-/* arguments: of `rows`; results: of compose_groups. False (and ret_why): it cannot be. */
+/* arguments: of `rows`; results: of compose_groups; both as DuckDB has them, and kept: the types of the results as the
+ * lake keeps them. False (and ret_why): it cannot be. */
 int partials_init(const struct shape *shape, const struct described *arguments, const struct described *results,
-                  struct partials *ret_partials, char *ret_why, size_t size, struct error *err);
+                  char *const *kept, struct partials *ret_partials, char *ret_why, size_t size, struct error *err);
 void partials_release(struct partials *partials);
 /* One on the heap, or NULL. */
 void partials_free(struct partials *partials);

@@ -156,19 +156,31 @@ static char *exact_type(const char *type)
 }
 
 /* By a view, which ends where the text does, whatever stands there: DESCRIBE within another SELECT stumbles over ';'.
- * Columns of one name are called as they would be in a table. Parquet has no whole numbers of 128 bits and would keep
- * them as floating ones, the sum of a BIGINT among them: they are decimals. */
-int describe_sql(struct refresh *r, const char *sql, struct described *ret_columns)
+ * Columns of one name are called as they would be in a table. */
+int describe_own(struct refresh *r, const char *sql, struct described *ret_columns)
 {
-	OWNED_BY(described_release) struct described columns = {0};
 	OWNED_BUFFER struct buffer view = {0};
 
 	buffer_init(&view, SQL_MAXIMUM_BYTES);
 	buffer_printf(&view, "CREATE OR REPLACE TEMP VIEW \"tarn described\" AS %s", sql);
-	if (run_sql(r, &view, NULL) || describe_table(r, "temp.main.\"tarn described\"", &columns))
+	return run_sql(r, &view, NULL) ? -1 : describe_table(r, "temp.main.\"tarn described\"", ret_columns);
+}
+
+/* Parquet has no whole numbers of 128 bits and would keep them as floating ones, the sum of a BIGINT among them: they
+ * are decimals. */
+char *kept_type(const struct refresh *r, const char *type)
+{
+	return r->snapshots ? exact_type(type) : strdup(type);
+}
+
+int describe_sql(struct refresh *r, const char *sql, struct described *ret_columns)
+{
+	OWNED_BY(described_release) struct described columns = {0};
+
+	if (describe_own(r, sql, &columns))
 		return -1;
-	for (int i = 0; r->snapshots && i < columns.count; i++) {
-		char *type = exact_type(columns.items[i].type);
+	for (int i = 0; i < columns.count; i++) {
+		char *type = kept_type(r, columns.items[i].type);
 
 		if (!type)
 			return error_no_memory(r->err);

@@ -235,6 +235,18 @@ def test_what_another_version_of_tarn_made_is_made_anew(p):
     same(p, m="SELECT id FROM bronze")
 
 
+def test_a_group_s_values_have_their_own_types(p):
+    """A lake keeps a sum as DECIMAL(38,0): what is computed of it has a HUGEINT, as in DuckDB."""
+    followed(p, [(sql, FOLLOWED) for sql in (
+        "SELECT k, sum(n) // 2 AS h, sum(n) & 1 AS odd, format('{}', sum(n)) AS t, hex(sum(n)) AS x, bit_count(sum(n)) AS b, typeof(sum(n)) AS type FROM numbers GROUP BY k",
+        "SELECT k, sum(n) AS s, sum(n) << 1 AS twice, gcd(sum(n), 4) AS g, xor(sum(n), 1) AS x FROM numbers GROUP BY k",
+        "SELECT k, sum(n) // 2 AS h FROM numbers GROUP BY k HAVING sum(n) & 5",
+        "SELECT h // 2 AS half, count(*) AS c FROM (SELECT CAST(n AS HUGEINT) AS h FROM numbers) GROUP BY h",
+        "SELECT pair[1] // 2 AS half, count(*) AS c FROM (SELECT [CAST(n AS HUGEINT)] AS pair FROM numbers) GROUP BY pair",
+        "SELECT k, max(CAST(n AS HUGEINT)) // 2 AS half, min(CAST(n AS UHUGEINT)) & 5 AS b FROM numbers GROUP BY k HAVING sum(n) // 2 <> 3")])
+    assert "HUGEINT" not in str(p.read("SELECT table_name, data_type FROM duckdb_columns() WHERE database_name = 'lake'"))
+
+
 
 # ---- scores
 
