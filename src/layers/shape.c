@@ -398,6 +398,17 @@ static bool orders_only(const struct node *modifiers)
 	return true;
 }
 
+/* #2 is the second column of what is read, which has Tarn's columns, too, once it is taken apart. */
+static bool counts_columns(const struct node *query)
+{
+	static const char *const parts[] = {"select_list", "from_table", "where_clause", "group_expressions", "having"};
+
+	for (size_t i = 0; i < COUNT_OF(parts); i++)
+		if (shape_find_class(node_get(query, parts[i]), "POSITIONAL_REFERENCE"))
+			return true;
+	return false;
+}
+
 static enum answer check_query(struct reading *r, const struct node *query, const struct scope *scope, bool top)
 {
 	const struct node *items = node_get(query, "select_list");
@@ -410,6 +421,8 @@ static enum answer check_query(struct reading *r, const struct node *query, cons
 		return shape_whole(r, "it has window functions");
 	if (node_get(query, "sample"))
 		return shape_whole(r, "it takes a sample");
+	if (counts_columns(query))
+		return shape_whole(r, "it names a column by its number");
 	if (is_grouped(r, query) && !top)
 		return shape_whole(r, "it aggregates below another SELECT");
 	for (int i = 0; i < node_count(items); i++)

@@ -247,6 +247,15 @@ def test_a_group_s_values_have_their_own_types(p):
     assert "HUGEINT" not in str(p.read("SELECT table_name, data_type FROM duckdb_columns() WHERE database_name = 'lake'"))
 
 
+def test_a_column_by_its_number_is_made_anew(p):
+    followed(p, [("SELECT id, k FROM numbers ORDER BY #2", FOLLOWED)] + [(sql, ("anew", "it names a column by its number")) for sql in (
+        "SELECT k, sum(#3) AS s FROM numbers GROUP BY k",
+        "SELECT #2 AS k, count(*) AS c FROM numbers GROUP BY #2",
+        "SELECT id, #3 + 1 AS more FROM numbers",
+        "SELECT id FROM numbers WHERE #3 > 1",
+        "SELECT k, count(*) AS c FROM (SELECT #2 AS k FROM numbers) GROUP BY k")])
+
+
 
 # ---- scores
 
