@@ -1,6 +1,8 @@
 #include "query/tree.h"
 
 #include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -73,6 +75,43 @@ static enum tree_fault take_root(struct tree *tree, const char *sql, int *ret_li
 	return TREE_COUNT;
 }
 
+/* A number that is 1e999 has no JSON that DuckDB takes back: CAST('inf' AS DOUBLE) is the same. */
+#define INFINITE_TYPE "{\"id\":\"DOUBLE\",\"type_info\":null}"
+#define INFINITE_TEXT                                                                                                  \
+	"{\"class\":\"CONSTANT\",\"type\":\"VALUE_CONSTANT\",\"alias\":\"\",\"value\":{\"type\":{\"id\":\"VARCHAR\","  \
+	"\"type_info\":null},\"is_null\":false,\"value\":\"%sinf\"}}"
+
+static bool spell_constant(struct tree *tree, struct node *constant, bool negative)
+{
+	char text[sizeof INFINITE_TEXT];
+	struct node *child, *type = tree_value(tree, INFINITE_TYPE), *class = tree_value(tree, "\"CAST\""),
+	                    *cast = tree_value(tree, "\"OPERATOR_CAST\""), *try_cast = tree_value(tree, "false");
+
+	snprintf(text, sizeof text, INFINITE_TEXT, negative ? "-" : "");
+	child = tree_value(tree, text);
+	yyjson_mut_obj_remove_key(value(constant), "value");
+	return child && type && class && cast && try_cast && !node_set(tree, constant, "class", class) &&
+	       !node_set(tree, constant, "type", cast) && !node_set(tree, constant, "child", child) &&
+	       !node_set(tree, constant, "cast_type", type) && !node_set(tree, constant, "try_cast", try_cast);
+}
+
+static bool spell_infinities(struct tree *tree, struct node *node)
+{
+	yyjson_mut_val *number = value(node_get(node_get(node, "value"), "value"));
+	struct node_iterator iterator;
+	struct node *member;
+	const char *key;
+
+	if (node_is(node, "class", "CONSTANT"))
+		return !yyjson_mut_is_real(number) || !isinf(yyjson_mut_get_real(number)) ||
+		       spell_constant(tree, node, yyjson_mut_get_real(number) < 0);
+	node_iterate(&iterator, node);
+	while ((member = node_next(&iterator, &key)))
+		if (!spell_infinities(tree, member))
+			return false;
+	return true;
+}
+
 enum tree_fault tree_read(struct duck_connection *connection, const char *sql, struct tree **ret_tree, int *ret_line,
                           struct error *err)
 {
@@ -89,7 +128,7 @@ enum tree_fault tree_read(struct duck_connection *connection, const char *sql, s
 	}
 	if (duck_parse(connection, sql, &json, err))
 		return TREE_FAILED;
-	/* DuckDB writes 1e999 as Infinity. */
+	/* DuckDB writes 1e999 as Infinity, which it does not read. */
 	doc = yyjson_read(buffer_string(&json), json.size, YYJSON_READ_ALLOW_INF_AND_NAN);
 	tree->doc = yyjson_doc_mut_copy(doc, NULL);
 	yyjson_doc_free(doc);
@@ -98,6 +137,11 @@ enum tree_fault tree_read(struct duck_connection *connection, const char *sql, s
 		return TREE_FAILED;
 	}
 	fault = take_root(tree, sql, ret_line, err);
+	if (fault == TREE_PARSED && strstr(buffer_string(&json), "Infinity") &&
+	    !spell_infinities(tree, tree->statement)) {
+		error_no_memory(err);
+		return TREE_FAILED;
+	}
 	if (fault == TREE_PARSED)
 		*ret_tree = TAKE(tree);
 	return fault;

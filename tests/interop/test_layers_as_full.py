@@ -256,6 +256,12 @@ def test_a_column_by_its_number_is_made_anew(p):
         "SELECT k, count(*) AS c FROM (SELECT #2 AS k FROM numbers) GROUP BY k")])
 
 
+def test_a_number_that_is_too_large_is_infinite(p):
+    followed(p, [(sql, FOLLOWED) for sql in (
+        "SELECT id, 1e999 AS top, -1e999 AS bottom FROM numbers WHERE n < 1e999",
+        "SELECT k, coalesce(max(CAST(num AS DOUBLE)), -1e999) AS top FROM numbers GROUP BY k HAVING count(*) <= 1e999")])
+
+
 
 # ---- scores
 
