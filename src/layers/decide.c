@@ -287,6 +287,8 @@ static int why_never(struct refresh *r, struct model_run *run, char *ret_why, si
 	else if (inexact_type(&run->columns))
 		snprintf(ret_why, size, "a lake does not keep each value of type %.80s as it is",
 		         inexact_type(&run->columns));
+	else if (run->model->shape.collates) /* a row that is gone is looked for by its values: 'A' is not 'a' there */
+		snprintf(ret_why, size, "a lake keeps no collations");
 	else if (run->model->shape.kind == SHAPE_GROUPS)
 		return groups_check(r, run, ret_why, size);
 	return 0;

@@ -56,6 +56,18 @@ static void free_kept(char ***kept)
 	free(*kept);
 }
 
+/* A table of the lake has no such type, nor a collation, which no type tells. */
+static void find_unkept(const struct shape *shape, const struct described *results, char *ret_why, size_t size)
+{
+	if (inexact_type(results))
+		snprintf(ret_why, size, "a lake does not keep each value of type %.80s as it is",
+		         inexact_type(results));
+	else if (unkept_type(results))
+		snprintf(ret_why, size, "a lake keeps no values of type %.80s", unkept_type(results));
+	else if (shape->collates)
+		snprintf(ret_why, size, "a lake keeps no collations");
+}
+
 /* Once: they are run->parts afterwards, and run->parts_why. */
 static int read_partials(struct refresh *r, struct model_run *run)
 {
@@ -81,9 +93,7 @@ static int read_partials(struct refresh *r, struct model_run *run)
 	if (partials_init(&run->model->shape, &arguments, &results, kept, run->parts, run->parts_why,
 	                  sizeof run->parts_why, r->err))
 		return -1;
-	if (inexact_type(&results))
-		snprintf(run->parts_why, sizeof run->parts_why,
-		         "a lake does not keep each value of type %.80s as it is", inexact_type(&results));
+	find_unkept(&run->model->shape, &results, run->parts_why, sizeof run->parts_why);
 	return 0;
 }
 

@@ -172,6 +172,8 @@ char *kept_type(const struct refresh *r, const char *type);
 void described_release(struct described *columns);
 /* The first type of which a lake does not keep each value as it is; NULL: none. */
 const char *inexact_type(const struct described *columns);
+/* The first that a table of a lake cannot have; NULL: none. */
+const char *unkept_type(const struct described *columns);
 /* " (a TYPE, b TYPE)" */
 void append_columns(struct buffer *sql, const struct described *columns);
 /* The same types, and the same names as SQL compares them. */

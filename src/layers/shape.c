@@ -488,6 +488,7 @@ int shape_read(struct tree *tree, struct duck_connection *connection, const stru
 	if (answer == WHOLE)
 		become_whole(&shape);
 	shape.varies = varying;
+	shape.collates = shape_collates(tree_root(tree));
 	shape.whole_rows = shape_reads_rows(tree_root(tree));
 	*ret_shape = shape;
 	return 0;

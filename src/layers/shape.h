@@ -76,6 +76,7 @@ struct shape {
 	struct stage result; /* outputs and HAVING over "tarn k0"... and "tarn g0"... */
 	struct cast_sites sites;
 	bool varies; /* it calls what gives another result each time */
+	bool collates; /* values or keys of it may have a collation */
 	bool whole_rows; /* it may read a row as one value, which has all columns that its table has */
 };
 

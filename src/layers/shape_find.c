@@ -72,6 +72,19 @@ static bool calls_table(const struct node *node, const char *name)
 	return false;
 }
 
+bool shape_collates(const struct node *node)
+{
+	if (node_is(node, "class", "COLLATE"))
+		return true;
+	for (int i = 0; i < node_count(node); i++) {
+		const char *key = node_key(node, i);
+
+		if ((!key || strcmp(key, "where_clause") != 0) && shape_collates(node_at(node, i)))
+			return true;
+	}
+	return false;
+}
+
 bool shape_names_column(const struct node *node, const char *name)
 {
 	const struct node *names = node_get(node, "column_names");

@@ -41,6 +41,8 @@ const struct node *shape_find_varying(const struct reading *r, const struct node
 const char *shape_varying_name(const struct node *varying);
 /* Is a column called so, or a whole row? */
 bool shape_names_column(const struct node *node, const char *name);
+/* Has what it selects a collation? What only WHERE compares by one does not count. */
+bool shape_collates(const struct node *node);
 /* May the SELECT read a row as one value? */
 bool shape_reads_rows(const struct node *root);
 /* Does it make several rows of one, or none? */

@@ -192,12 +192,29 @@ int describe_sql(struct refresh *r, const char *sql, struct described *ret_colum
 	return 0;
 }
 
-const char *inexact_type(const struct described *columns)
+static const char *find_type(const struct described *columns, const char *const *words, size_t count)
 {
 	for (int i = 0; i < columns->count; i++)
-		if (strstr(columns->items[i].type, "INTERVAL") || strstr(columns->items[i].type, "TIME WITH TIME ZONE"))
-			return columns->items[i].type;
+		for (size_t k = 0; k < count; k++)
+			if (strstr(columns->items[i].type, words[k]))
+				return columns->items[i].type;
 	return NULL;
+}
+
+const char *inexact_type(const struct described *columns)
+{
+	static const char *const words[] = {"INTERVAL", "TIME WITH TIME ZONE"};
+
+	return find_type(columns, words, COUNT_OF(words));
+}
+
+/* "[3]": an ARRAY's. */
+const char *unkept_type(const struct described *columns)
+{
+	static const char *const words[] = {"ENUM(", "BIT", "UNION(", "BIGNUM", "\"NULL\"", "[1", "[2",
+	                                    "[3",    "[4",  "[5",     "[6",     "[7",       "[8", "[9"};
+
+	return find_type(columns, words, COUNT_OF(words));
 }
 
 void append_columns(struct buffer *sql, const struct described *columns)

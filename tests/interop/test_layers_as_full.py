@@ -262,6 +262,19 @@ def test_a_number_that_is_too_large_is_infinite(p):
         "SELECT k, coalesce(max(CAST(num AS DOUBLE)), -1e999) AS top FROM numbers GROUP BY k HAVING count(*) <= 1e999")])
 
 
+def test_types_that_a_lake_has_not_within_groups(p):
+    letters = "CAST(k AS ENUM('a', 'b', 'c', 'd', 'e'))"
+    followed(p, [
+        (f"SELECT k, CAST(max({letters}) AS VARCHAR) AS top FROM numbers GROUP BY k", ("anew", "a lake keeps no values of type ENUM('a', 'b', 'c', 'd', 'e')")),
+        (f"SELECT CAST({letters} AS VARCHAR) AS key, count(*) AS c FROM numbers GROUP BY {letters}", ("anew", "a lake keeps no values of type ENUM('a', 'b', 'c', 'd', 'e')")),
+        ("SELECT k, CAST(bit_or(CAST(n AS BIT)) AS VARCHAR) AS b FROM numbers GROUP BY k", ("anew", "a lake keeps no values of type BIT")),
+        ("SELECT k, CAST(max(CAST([n, id] AS INTEGER[2])) AS VARCHAR) AS a FROM numbers GROUP BY k", ("anew", "a lake keeps no values of type INTEGER[2]")),
+        ("SELECT k, CAST(min(upper(s) COLLATE NOCASE) = 'c' AS INTEGER) AS c FROM numbers GROUP BY k", ("anew", "a lake keeps no collations")),
+        ("SELECT lower(s COLLATE NOCASE) AS l, count(*) AS c FROM numbers GROUP BY s COLLATE NOCASE", ("anew", "a lake keeps no collations")),
+        ("SELECT lower(c) AS l, sum(n) AS n FROM (SELECT s COLLATE NOCASE AS c, n FROM numbers) GROUP BY c", ("anew", "a lake keeps no collations")),
+        ("SELECT k, s COLLATE NOCASE AS s FROM numbers", ("anew", "a lake keeps no collations")),
+        ("SELECT k, count(*) AS c FROM numbers WHERE s COLLATE NOCASE = 'C' GROUP BY k", FOLLOWED)])
+
 
 # ---- scores
 
