@@ -287,6 +287,7 @@ def test_joins_views_and_what_runs_as_it_is(folder):
     assert status(lake)[1]["models"]["silver_of_view"]["behind_snapshots"] == 1, "through the view"
 
 
+@pytest.mark.timeout(300)
 def test_what_runs_as_it_is_though_it_reads_one_table(folder):
     """Its rows in are those that came out: they are compared with nothing."""
     models = {"silver/silver_alias": "SELECT CAST(id AS INTEGER) AS n, n + 1 AS m FROM bronze_events WHERE id > 5",
