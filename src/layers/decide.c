@@ -52,8 +52,7 @@ static bool is_of_word(char c)
 	return c == '_' || isalnum((unsigned char)c) || (unsigned char)c >= 0x80;
 }
 
-/* Also in a remark or a text. */
-static bool has_word(const char *sql, const char *word)
+bool has_word(const char *sql, const char *word)
 {
 	size_t size = strlen(word);
 
@@ -75,13 +74,15 @@ static int append_source(struct refresh *r, struct model_run *run, const struct 
 {
 	OWNED_BY(described_release) struct described columns = {0};
 	OWNED_BUFFER struct buffer table = {0};
+	const char *hash = definition_hash(r, run, read);
 	size_t start = out->size, known = strcspn(before, "\t\n");
 
 	buffer_init(&table, SQL_MAXIMUM_BYTES);
 	append_table(&table, read->schema, read->table);
 	if (describe_table(r, buffer_string(&table), &columns))
 		return -1;
-	buffer_printf(out, "%s%s.%s", read->model >= 0 ? MARK_MODEL : "", read->schema, read->table);
+	buffer_printf(out, "%s%s.%s%s%s", read->model >= 0 ? MARK_MODEL : "", read->schema, read->table,
+	              hash ? " " : "", hash ? hash : "");
 	for (int i = 0; i < columns.count; i++) {
 		run->met |= out->size - start >= known &&
 		            (run->model->shape.whole_rows || has_word(run->model->sql, columns.items[i].name));
@@ -99,7 +100,7 @@ static bool is_view(const struct refresh *r, int model)
 	return model >= 0 && r->runs[model].model->options.materialized == MATERIALIZED_VIEW;
 }
 
-static int add_read(struct refresh *r, struct model_run *run, const struct reference *read)
+int add_read(struct refresh *r, struct model_run *run, const struct reference *read)
 {
 	const struct reference **more;
 
@@ -120,6 +121,8 @@ static int find_reads(struct refresh *r, struct model_run *run)
 	for (int i = 0; i < run->model->read_count; i++)
 		if (add_read(r, run, &run->model->reads[i]))
 			return -1;
+	if (definitions_called(r, run, run->model->sql))
+		return -1;
 	for (int i = 0; i < run->read_count; i++) {
 		const struct model *view =
 		        is_view(r, run->reads[i]->model) ? r->runs[run->reads[i]->model].model : NULL;
@@ -127,6 +130,8 @@ static int find_reads(struct refresh *r, struct model_run *run)
 		for (int k = 0; view && k < view->read_count; k++)
 			if (add_read(r, run, &view->reads[k]))
 				return -1;
+		if (view ? definitions_called(r, run, view->sql) : definitions_of(r, run, run->reads[i]))
+			return -1;
 	}
 	return 0;
 }
@@ -147,6 +152,7 @@ static int read_sources(struct refresh *r, struct model_run *run)
 		before += strcspn(before, "\n");
 		before += *before == '\n';
 	}
+	definitions_append(r, run, &text);
 	run->sources = strdup(buffer_string(&text));
 	if (!run->sources)
 		return error_no_memory(r->err);
@@ -239,7 +245,9 @@ static int look_at_table(struct refresh *r, struct model_run *run, const struct 
 static void look_at_model(const struct refresh *r, struct model_run *run, const struct reference *read)
 {
 	const struct model_run *other = &r->runs[read->model];
-	bool behind = other->before.changed_turn > run->before.turn;
+	/* By way of a view of the lake it may read one that is made after it. */
+	bool behind = other->before.changed_turn > run->before.turn ||
+	              (other >= run && other->before.changed_turn == run->before.turn);
 
 	if (other->anew && other->report->how != REFRESH_VIEW)
 		because(run, "%s, which it reads, was made anew", other->model->name);
@@ -258,7 +266,7 @@ static int look_at_sources(struct refresh *r, struct model_run *run, bool follow
 
 		if (read->model >= 0)
 			look_at_model(r, run, read);
-		else if (look_at_table(r, run, read, follows))
+		else if (!definition_hash(r, run, read) && look_at_table(r, run, read, follows))
 			return -1;
 	}
 	if (!r->snapshots && !marks_equal(run->before.sources, run->sources))
@@ -280,6 +288,8 @@ static bool has_rowid(const struct model_run *run)
 static int why_never(struct refresh *r, struct model_run *run, char *ret_why, size_t size)
 {
 	model_why_never(r->pipeline->models, run->model, r->snapshots, ret_why, size);
+	if (!*ret_why)
+		definitions_tell(r, run, ret_why, size);
 	if (*ret_why)
 		return 0;
 	if (has_rowid(run))

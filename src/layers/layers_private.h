@@ -63,6 +63,14 @@ struct described {
 	int count;
 };
 
+/* A view or a macro of the lake that a model reads or calls, and that none of the pipeline's models makes. */
+struct definition {
+	int64_t row; /* of the refresh's definitions */
+	bool view;
+	struct reference *reads; /* of its text; owned */
+	int read_count;
+};
+
 /* One model in one refresh. */
 struct model_run {
 	const struct model *model;
@@ -72,6 +80,8 @@ struct model_run {
 	struct described source; /* of the one table that it reads */
 	const struct reference **reads; /* what it reads, also by way of views; owned, what they point to borrowed */
 	int read_count;
+	struct definition *definitions; /* owned */
+	int definition_count;
 	char *sources; /* as in model_state, now; owned */
 	bool met; /* one of them has further columns, of which one may be what its SQL names */
 	bool whole; /* its parts do not make the same columns again: it runs as it is written */
@@ -130,6 +140,8 @@ struct refresh {
 	struct lake_session *session; /* of the transaction */
 	struct duck_connection *connection;
 	bool snapshots; /* false: backend file */
+	struct duck_rows definitions; /* the lake's views and macros, as definitions.c has them */
+	bool definitions_known;
 	int threads; /* of DuckDB, that were asked for; 0: none were */
 	bool quarantine_known;
 	int64_t quarantine_before; /* rows that the pipeline had in quarantine before the first model was made */
@@ -279,11 +291,29 @@ bool has_changes(const struct refresh *r);
 /* Is it the table of spec.model.scores? */
 bool is_of_scores(const struct refresh *r, const struct reference *read);
 
+/* The model reads that, too. */
+int add_read(struct refresh *r, struct model_run *run, const struct reference *read);
+/* Is the word in the SQL? Also in a remark or a text. */
+bool has_word(const char *sql, const char *word);
+
 enum found { FOUND_NONE, FOUND_LATER /* a stream makes it with its first rows */, FOUND };
 
 /* Is the table that is read, which is no model's, in the lake? */
 int look_for_table(struct refresh *r, const struct reference *read, enum found *ret_found);
 void wait_for(struct refresh *r, const struct reference *read);
+
+/* ---- definitions.c: views and macros of the lake */
+
+/* What those of its macros read whose names are in the SQL, and what the view reads, are read by the model. */
+int definitions_called(struct refresh *r, struct model_run *run, const char *sql);
+int definitions_of(struct refresh *r, struct model_run *run, const struct reference *read);
+/* Of the view's text; NULL: it is no view whose reads are read. */
+const char *definition_hash(const struct refresh *r, const struct model_run *run, const struct reference *read);
+/* The lines of macros, as read_sources has them. */
+void definitions_append(const struct refresh *r, const struct model_run *run, struct buffer *out);
+/* Why changes cannot be followed where there is one. */
+void definitions_tell(const struct refresh *r, const struct model_run *run, char *ret_why, size_t size);
+void definitions_release(struct model_run *run);
 
 /* ---- rows.c, groups.c, whole.c: each makes the model's table anew, or changes it */
 

@@ -504,6 +504,7 @@ static void release_runs(struct refresh *r)
 		described_release(&r->runs[i].source);
 		free(r->runs[i].sources);
 		free(r->runs[i].reads);
+		definitions_release(&r->runs[i]);
 		partials_free(r->runs[i].parts);
 	}
 	free(r->runs);
@@ -511,6 +512,8 @@ static void release_runs(struct refresh *r)
 	buffer_release(&r->drops);
 	expect_release(r);
 	feed_release(r);
+	duck_rows_release(&r->definitions);
+	r->definitions_known = false;
 }
 
 /* After a transaction that was rolled back: all from the start, in another one. */

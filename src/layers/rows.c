@@ -74,7 +74,8 @@ int rows_anew(struct refresh *r, struct model_run *run)
 	append_rows_of(run, buffer_string(&source), &rows);
 	if (forget_counts(r, run) || empty_table(r, run) || count_source(r, run, &count) || use_threads_for(r, count))
 		return -1;
-	few = may_drop(run, LEVEL_ROWS) && (run->model->shape.varies || (count >= 0 && count <= FATES_ROWS));
+	few = may_drop(run, LEVEL_ROWS) &&
+	      (run->model->shape.varies || run->definition_count || (count >= 0 && count <= FATES_ROWS));
 	if (few ? insert_by_fates(r, run, buffer_string(&rows), &inserted)
 	        : insert_all(r, run, buffer_string(&rows), count, &inserted))
 		return -1;

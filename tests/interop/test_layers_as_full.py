@@ -276,6 +276,77 @@ def test_types_that_a_lake_has_not_within_groups(p):
         ("SELECT k, count(*) AS c FROM numbers WHERE s COLLATE NOCASE = 'C' GROUP BY k", FOLLOWED)])
 
 
+# ---- views and macros of the lake
+
+
+@pytest.mark.timeout(300)
+def test_what_a_view_of_the_lake_reads_is_read(p):
+    """It is made anew when that changes, or the view is another; and else nothing is made."""
+    p.write("CREATE TABLE dim AS SELECT 1 AS id, 10 AS x", "CREATE SCHEMA raw", "CREATE TABLE raw.more AS SELECT 2 AS id, 20 AS x",
+            "CREATE VIEW raw.below AS SELECT * FROM raw.more", "CREATE VIEW v AS SELECT * FROM dim UNION ALL SELECT * FROM lake.raw.below")
+    sql = "SELECT id, x FROM v WHERE x > 0"
+    p.model("m", sql)
+    p.model("j", joined := "SELECT b.id, v.x FROM bronze b JOIN v USING (id)")
+    p.model("mv", "SELECT * FROM v", options="materialized: view")
+    p.model("of_mv", of_view := "SELECT id FROM mv")
+    p.refresh()
+    snapshots = p.snapshots()
+    assert {m: h for m, (h, _) in how(p).items()} == dict.fromkeys(("m", "j", "mv", "of_mv"), "nothing") and p.snapshots() == snapshots
+    for change in ("INSERT INTO dim VALUES (3, 30)", "DELETE FROM raw.more"):
+        p.write(change)
+        assert how(p)["m"] == ("anew", "it reads the view v of the lake"), change
+        same(p, m=sql, j=joined, of_mv=of_view)
+    p.write("CREATE OR REPLACE VIEW raw.below AS SELECT 1 AS id, 5 AS x FROM dim")
+    assert how(p)["m"] == ("anew", "what it reads has other columns, or is made otherwise")
+    same(p, m=sql, j=joined, of_mv=of_view)
+    p.write("INSERT INTO bronze VALUES (1, 'z', '7', NULL)")
+    assert {m: h for m, (h, _) in how(p).items()} == {"m": "nothing", "j": "anew", "mv": "nothing", "of_mv": "nothing"}
+    same(p, m=sql, j=joined, of_mv=of_view)
+
+
+def test_a_view_of_what_the_models_make(p):
+    p.model("a", "SELECT id, k FROM bronze")
+    p.refresh()
+    p.write("CREATE VIEW v AS SELECT id FROM a")
+    p.model("b", sql := "SELECT id FROM v", layer="gold")
+    p.model("before", sql, layer="bronze")
+    follow(p, "INSERT INTO bronze VALUES (9, 'z', '7', NULL)", b=sql)
+    p.refresh()
+    same(p, before=sql)
+    snapshots = p.snapshots()
+    assert {m: h for m, (h, _) in how(p).items()} == dict.fromkeys(("a", "b", "before"), "nothing") and p.snapshots() == snapshots
+
+
+@pytest.mark.timeout(300)
+def test_what_a_macro_of_the_lake_reads_is_read(p):
+    p.write("CREATE TABLE dim AS SELECT 1 AS id, 10 AS x", "CREATE MACRO most(a) AS (SELECT max(x) FROM dim WHERE dim.id = a)",
+            "CREATE MACRO twice(a) AS 2 * most(a)", "CREATE MACRO all_of() AS TABLE SELECT * FROM dim")
+    sql, of_table = "SELECT id, twice(id) AS x FROM bronze", "SELECT * FROM all_of()"
+    p.model("m", sql)
+    p.model("t", of_table)
+    p.refresh()
+    snapshots = p.snapshots()
+    assert {m: h for m, (h, _) in how(p).items()} == {"m": "nothing", "t": "nothing"} and p.snapshots() == snapshots
+    for change in ("INSERT INTO dim VALUES (1, 11), (2, 20)", "DELETE FROM dim WHERE x = 11"):
+        p.write(change)
+        assert {m: h for m, (h, _) in how(p).items()} == {"m": "anew", "t": "anew"}, change
+        same(p, m=sql, t=of_table)
+    p.write("DELETE FROM bronze WHERE id = 1")
+    assert how(p) == {"m": ("anew", "it calls the macro twice of the lake"), "t": ("nothing", "")}
+    same(p, m=sql, t=of_table)
+    p.write("CREATE OR REPLACE MACRO most(a) AS (SELECT min(x) + 1 FROM dim WHERE dim.id = a)")
+    assert how(p) == {"m": ("anew", "what it reads has other columns, or is made otherwise"), "t": ("nothing", "")}
+    same(p, m=sql, t=of_table)
+
+
+def test_a_macro_on_backend_file(session_folder):
+    p = Pipeline(session_folder, "file")
+    p.write(BRONZE, "CREATE TABLE dim AS SELECT 1 AS id, 10 AS x", "CREATE MACRO most(a) AS (SELECT max(x) FROM dim WHERE dim.id = a)")
+    p.model("m", sql := "SELECT id, most(id) AS x FROM bronze")
+    follow(p, "INSERT INTO dim VALUES (1, 11)", "CREATE OR REPLACE MACRO most(a) AS (SELECT -max(x) FROM dim WHERE dim.id = a)", m=sql)
+    assert how(p)["m"] == ("nothing", "")
+
+
 # ---- scores
 
 
