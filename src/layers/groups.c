@@ -35,76 +35,6 @@ static void append_same_keys(struct buffer *sql, const char *a, const char *b, i
 		              i);
 }
 
-/* ---- what is kept */
-
-/* ret_kept: of each result the type that the lake keeps it as; owned, with all that is in it. */
-static int read_kept(struct refresh *r, const struct described *results, char ***ret_kept)
-{
-	*ret_kept = calloc((size_t)results->count + 1, sizeof **ret_kept);
-	for (int i = 0; *ret_kept && i < results->count; i++) {
-		(*ret_kept)[i] = kept_type(r, results->items[i].type);
-		if (!(*ret_kept)[i])
-			return error_no_memory(r->err);
-	}
-	return *ret_kept ? 0 : error_no_memory(r->err);
-}
-
-static void free_kept(char ***kept)
-{
-	for (int i = 0; *kept && (*kept)[i]; i++)
-		free((*kept)[i]);
-	free(*kept);
-}
-
-/* A table of the lake has no such type, nor a collation, which no type tells. */
-static void find_unkept(const struct shape *shape, const struct described *results, char *ret_why, size_t size)
-{
-	if (inexact_type(results))
-		snprintf(ret_why, size, "a lake does not keep each value of type %.80s as it is",
-		         inexact_type(results));
-	else if (unkept_type(results))
-		snprintf(ret_why, size, "a lake keeps no values of type %.80s", unkept_type(results));
-	else if (shape->collates)
-		snprintf(ret_why, size, "a lake keeps no collations");
-}
-
-/* Once: they are run->parts afterwards, and run->parts_why. */
-static int read_partials(struct refresh *r, struct model_run *run)
-{
-	OWNED_BUFFER struct buffer source = {0}, rows = {0}, groups = {0};
-	OWNED_BY(described_release) struct described arguments = {0};
-	OWNED_BY(described_release) struct described results = {0};
-	OWNED_BY(free_kept) char **kept = NULL;
-
-	if (run->parts)
-		return 0;
-	buffer_init(&source, SQL_MAXIMUM_BYTES);
-	buffer_init(&rows, SQL_MAXIMUM_BYTES);
-	buffer_init(&groups, SQL_MAXIMUM_BYTES);
-	append_from(run, &source);
-	append_rows_of(run, buffer_string(&source), &rows);
-	compose_groups(&run->model->shape, buffer_string(&rows), &groups);
-	if (describe_own(r, buffer_string(&rows), &arguments) || describe_own(r, buffer_string(&groups), &results) ||
-	    read_kept(r, &results, &kept))
-		return -1;
-	run->parts = calloc(1, sizeof *run->parts);
-	if (!run->parts)
-		return error_no_memory(r->err);
-	if (partials_init(&run->model->shape, &arguments, &results, kept, run->parts, run->parts_why,
-	                  sizeof run->parts_why, r->err))
-		return -1;
-	find_unkept(&run->model->shape, &results, run->parts_why, sizeof run->parts_why);
-	return 0;
-}
-
-int groups_check(struct refresh *r, struct model_run *run, char *ret_why, size_t size)
-{
-	if (read_partials(r, run))
-		return -1;
-	snprintf(ret_why, size, "%s", run->parts_why);
-	return 0;
-}
-
 /* SELECT keys, tarn rows, partials FROM rows GROUP BY keys */
 static void append_partials(const struct shape *shape, const struct partials *partials, const char *rows,
                             const char *where, struct buffer *sql)
@@ -179,7 +109,7 @@ static int make_groups(struct refresh *r, struct model_run *run, const char *row
 	buffer_init(&table, SQL_MAXIMUM_BYTES);
 	append_kept_table(&table, run->model);
 	buffer_printf(&sql, "DROP TABLE IF EXISTS %s", buffer_string(&table));
-	if (run_sql(r, &sql, NULL) || read_partials(r, run))
+	if (run_sql(r, &sql, NULL) || groups_types(r, run))
 		return -1;
 	buffer_clear(&sql);
 	if (!run->partials) {
@@ -601,7 +531,7 @@ int groups_change(struct refresh *r, struct model_run *run)
 	buffer_init(&new, SQL_MAXIMUM_BYTES);
 	buffer_init(&gone, SQL_MAXIMUM_BYTES);
 	init_change(&c, run->model);
-	if (read_partials(r, run))
+	if (groups_types(r, run))
 		return -1;
 	c.partials = run->parts;
 	if (read_rows(r, run, DELTA_NEW, &new, &c.new) || read_rows(r, run, DELTA_GONE, &gone, &c.gone) ||

@@ -315,6 +315,11 @@ void definitions_append(const struct refresh *r, const struct model_run *run, st
 void definitions_tell(const struct refresh *r, const struct model_run *run, char *ret_why, size_t size);
 void definitions_release(struct model_run *run);
 
+/* ---- pipeline.c */
+
+/* Is it the table of spec.model.scores? */
+bool names_scores(const struct spec_pipeline *spec, const char *schema, const char *table);
+
 /* ---- rows.c, groups.c, whole.c: each makes the model's table anew, or changes it */
 
 int rows_anew(struct refresh *r, struct model_run *run);
@@ -322,6 +327,8 @@ int rows_change(struct refresh *r, struct model_run *run);
 int groups_anew(struct refresh *r, struct model_run *run);
 int groups_change(struct refresh *r, struct model_run *run);
 int whole_anew(struct refresh *r, struct model_run *run);
+/* groups_types.c. Once: they are run->parts afterwards, and run->parts_why. */
+int groups_types(struct refresh *r, struct model_run *run);
 /* Why the model cannot be incremental; "": it can. Needs run->source. */
 int groups_check(struct refresh *r, struct model_run *run, char *ret_why, size_t size);
 

@@ -7,8 +7,8 @@
  * name is called by its text. Where DuckDB does not read the changed text as the changed tree, the tree is written as
  * SQL.
  *
- * Invariant: what comes out is read as the tree that was checked, or nothing comes out: DuckDB writes some names without
- * their quotes, and a name may be any text.
+ * Invariant: what comes out is read as the tree that was checked, or nothing comes out: DuckDB writes some names
+ * without their quotes, and a name may be any text.
  *
  * A view that is read AT a version is made of what its tables were then.
  */
