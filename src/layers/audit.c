@@ -6,7 +6,7 @@
 #include <strings.h>
 
 #include "layers/audit_private.h"
-#include "layers/compose.h"
+#include "layers/pipeline.h"
 
 int audit_query(struct auditing *a, const struct buffer *sql, struct duck_rows *ret_rows)
 {
@@ -219,7 +219,7 @@ static bool ran_as_written(const struct audited_model *model)
 	const struct shape *shape = &model->model->shape;
 	bool grouped = model->grouped || model->quarantined || model->filtered;
 
-	return model->condition_count < compose_condition_count(shape) + shape->result.condition_count ||
+	return model->condition_count < model_condition_count(model->model) ||
 	       (shape->kind == SHAPE_GROUPS && model->rows_in && !grouped);
 }
 

@@ -8,7 +8,6 @@
 #include "layers/layers_private.h"
 
 #define REFUSED_SHOWN 3
-#define CATALOG "__ducklake_metadata_lake.ducklake_"
 #define DELETED_ROWS_MOST 1000000
 
 void append_from(const struct model_run *run, struct buffer *sql)

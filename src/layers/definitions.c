@@ -2,10 +2,9 @@
  * definitions.c - the lake's own views and macros: they keep nothing, and so change with what they read.
  *
  * A model that reads one also reads what stands in its text, and what stands in the texts of those that it reads; the
- * text itself is part of the source's line (decide.c), so that another one makes the model anew. What cannot be
- * followed
- * - a text that calls table functions, the clock, chance or a trained model, or that reads what is not there - is left
- * to decide.c as it is.
+ * text itself is part of the source's line (decide.c), so that another one makes the model anew. A text that calls
+ * table functions, the clock, chance or a trained model, or that reads what is not there, cannot be followed: it is
+ * left to decide.c as it is.
  *
  * Backend file tells a view by the rows that it has; only macros are looked for.
  */
@@ -16,8 +15,6 @@
 
 #include "layers/layers_private.h"
 #include "query/volatile.h"
-
-#define CATALOG "__ducklake_metadata_lake.ducklake_"
 
 enum cell { IS_VIEW, SCHEMA, NAME, TEXT, HASH };
 

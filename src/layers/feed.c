@@ -11,7 +11,6 @@
 
 #include "layers/layers_private.h"
 
-#define CATALOG "__ducklake_metadata_lake.ducklake_"
 /* What snapshots say of a table that lost no rows by it: all else may have taken some. */
 #define LOSES_NOTHING "(^|,)(inserted_into_table|inlined_insert|altered_table):[0-9]+"
 

@@ -15,6 +15,7 @@
 #include "score/models.h"
 #include "score/scores.h"
 
+#define CATALOG "__ducklake_metadata_lake.ducklake_" /* what the names of DuckLake's own tables begin with */
 #define SQL_MAXIMUM_BYTES ((size_t)64 << 20)
 
 struct pipeline {
