@@ -61,7 +61,7 @@ static int read_all(struct source *source, topic_each *each, void *context, stru
 	return 0;
 }
 
-static int read_topic(const struct bench_config *config, bool one_by_one, topic_each *each, void *context,
+static int read_topic(const struct bench_config *config, enum kafka_way way, topic_each *each, void *context,
                       struct error *err)
 {
 	struct reading reading = {0};
@@ -71,7 +71,7 @@ static int read_topic(const struct bench_config *config, bool one_by_one, topic_
 	        .topic = config->topic,
 	        .prefetch_bytes = stream_memory(&(struct spec_stream){.memory_bytes = config->memory_bytes}).prefetch,
 	        .assign_all = true,
-	        .one_by_one = one_by_one,
+	        .way = way,
 	        .stream_name = "bench",
 	};
 	int failed;
@@ -86,7 +86,7 @@ static int read_topic(const struct bench_config *config, bool one_by_one, topic_
 
 int topic_read(const struct bench_config *config, topic_each *each, void *context, struct error *err)
 {
-	return read_topic(config, false, each, context, err);
+	return read_topic(config, KAFKA_APART, each, context, err);
 }
 
 /* ---- the stages: one work, with a decoder and without */
@@ -138,11 +138,11 @@ static int decode_message(void *context, struct message *message, struct error *
 	return 0;
 }
 
-static int read_and(const struct bench_config *config, bool one_by_one, struct reading_work *work, topic_each *each,
+static int read_and(const struct bench_config *config, enum kafka_way way, struct reading_work *work, topic_each *each,
                     struct error *err)
 {
 	meter_start(&work->meter);
-	if (read_topic(config, one_by_one, each, work, err))
+	if (read_topic(config, way, each, work, err))
 		return -1;
 	meter_work_ends(&work->meter, work->sample);
 	meter_stop(&work->meter, work->sample);
@@ -153,21 +153,21 @@ int stage_poll(const struct bench_config *config, struct bench_sample *sample, s
 {
 	struct reading_work work = {.sample = sample};
 
-	return read_and(config, true, &work, drop_message, err);
+	return read_and(config, KAFKA_SINGLE, &work, drop_message, err);
 }
 
 int stage_read(const struct bench_config *config, struct bench_sample *sample, struct error *err)
 {
 	struct reading_work work = {.sample = sample};
 
-	return read_and(config, false, &work, drop_message, err);
+	return read_and(config, KAFKA_MANY, &work, drop_message, err);
 }
 
 int stage_decode(const struct bench_config *config, struct bench_sample *sample, struct error *err)
 {
 	struct batch_counters counters = {0};
 	struct reading_work work = {.sample = sample, .decoder = batch_decoder_new(&counters, err)};
-	int failed = !work.decoder || read_and(config, false, &work, decode_message, err);
+	int failed = !work.decoder || read_and(config, KAFKA_APART, &work, decode_message, err);
 
 	sample->copied_bytes = counters.copied;
 	batch_decoder_free(work.decoder);

@@ -30,7 +30,7 @@ static struct kafka_source *of(struct source *source)
 
 static void release_message(struct message *message)
 {
-	rd_kafka_message_destroy(message->owner);
+	spent_add(message->context, message->owner);
 }
 
 static void append_headers(const struct message *message, struct buffer *out)
@@ -51,7 +51,8 @@ static void append_headers(const struct message *message, struct buffer *out)
 	buffer_char(out, ']');
 }
 
-static enum poll_result give_out(struct lane *lane, rd_kafka_message_t *m, struct message *ret)
+static enum poll_result give_out(struct kafka_source *source, struct lane *lane, rd_kafka_message_t *m,
+                                 struct message *ret)
 {
 	rd_kafka_timestamp_type_t type;
 
@@ -64,6 +65,7 @@ static enum poll_result give_out(struct lane *lane, rd_kafka_message_t *m, struc
 	        .key = m->key,
 	        .key_size = m->key_len,
 	        .owner = m,
+	        .context = source->spent,
 	        .release = release_message,
 	        .headers = append_headers,
 	};
@@ -76,7 +78,7 @@ static enum poll_result take_message(struct kafka_source *source, rd_kafka_messa
 	struct lane *lane = lane_at(source, m->partition);
 
 	if (lane && lane->state == LANE_READING && !lane->astray && m->offset >= lane->position)
-		return give_out(lane, m, ret);
+		return give_out(source, lane, m, ret);
 	rd_kafka_message_destroy(m);
 	return POLL_NOTHING;
 }
@@ -391,6 +393,7 @@ static void kafka_store_hint(struct source *base, int32_t partition, int64_t nex
 static void source_free(struct kafka_source *source)
 {
 	ahead_drop_all(source);
+	spent_free(source->spent);
 	if (source->question)
 		rd_kafka_queue_destroy(source->question);
 	if (source->queue)
@@ -411,6 +414,7 @@ static void kafka_close(struct source *base)
 
 	source->closing = true;
 	ahead_drop_all(source);
+	spent_free(TAKE(source->spent));
 	if (source->assign_all)
 		lanes_revoke_rest(source, false);
 	rd_kafka_consumer_close(source->rk);
@@ -508,10 +512,8 @@ struct source *source_open_kafka(const struct kafka_config *config, const struct
 		error_no_memory(err);
 		return NULL;
 	}
-	*source = (struct kafka_source){.source = {&kafka_ops},
-	                                .events = *events,
-	                                .assign_all = config->assign_all,
-	                                .one_by_one = config->one_by_one};
+	*source = (struct kafka_source){
+	        .source = {&kafka_ops}, .events = *events, .assign_all = config->assign_all, .way = config->way};
 	source->topic = strdup(config->topic);
 	source->name = strdup(config->stream_name ? config->stream_name : config->topic);
 	source->client = (struct kafka_client){.name = source->name, .owner = source};
@@ -521,7 +523,7 @@ struct source *source_open_kafka(const struct kafka_config *config, const struct
 	}
 	conf = make_conf(source, config, err);
 	source->rk = conf ? kafka_new(RD_KAFKA_CONSUMER, conf, err) : NULL;
-	if (!source->rk)
+	if (!source->rk || (config->way == KAFKA_APART && !(source->spent = spent_new(err))))
 		goto failed;
 	rd_kafka_poll_set_consumer(source->rk);
 	source->queue = rd_kafka_queue_get_consumer(source->rk);

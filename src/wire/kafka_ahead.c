@@ -113,8 +113,10 @@ bool ahead_fetch(struct kafka_source *source, int timeout_ms)
 	int from;
 
 	source->fetched_ms = clock_monotonic_ms();
-	if (!m)
+	if (!m) {
+		spent_hurry(source->spent);
 		return false;
+	}
 	close_gaps(source);
 	if (source->ahead_count == AHEAD_MAX && !make_room(source, m)) {
 		rd_kafka_message_destroy(m);
@@ -122,7 +124,7 @@ bool ahead_fetch(struct kafka_source *source, int timeout_ms)
 	}
 	from = source->ahead_count;
 	source->ahead[source->ahead_count++] = m;
-	if (!m->err && !source->one_by_one)
+	if (!m->err && source->way != KAFKA_SINGLE)
 		take_ready(source, m->len);
 	if (source->drops > drops)
 		drop_doubtful(source, drops);

@@ -2,7 +2,7 @@
  * kafka_lanes.h - which partitions of the topic a Kafka source reads, and from where.
  *
  * Private to wire/: kafka_lanes.c talks with the group (assign, revoke), kafka.c polls, kafka_ahead.c takes many
- * messages at once, kafka_broken.c gets past batches that cannot be read.
+ * messages at once, kafka_spent.c frees them, kafka_broken.c gets past batches that cannot be read.
  *
  * Invariants:
  *  1. A lane goes LANE_AWAY -> LANE_ASKING (the group gave it; `assigned` is to say where to start) -> LANE_READING or,
@@ -15,7 +15,7 @@
  * without a gap. Where a lane's position is set anew its messages are dropped: lane_drop_ahead, always. Where they are
  * dropped and the position stays, the lane is astray until it is assigned there again.
  *
- * Not thread-safe: all of it runs on the polling thread, but for `question`.
+ * Not thread-safe: all of it runs on the polling thread, but for `question` and what becomes of spent messages.
  */
 #ifndef TARN_WIRE_KAFKA_LANES_H
 #define TARN_WIRE_KAFKA_LANES_H
@@ -50,7 +50,7 @@ struct kafka_source {
 	struct source_events events;
 	char *topic, *name;
 	bool assign_all; /* no group */
-	bool one_by_one;
+	enum kafka_way way;
 	bool all_assigned, closing;
 	bool given_late; /* the last lanes were given while closing */
 	bool asking; /* some lane is LANE_ASKING */
@@ -62,6 +62,7 @@ struct kafka_source {
 	rd_kafka_queue_t *queue;
 	rd_kafka_message_t *ahead[AHEAD_MAX];
 	int ahead_at, ahead_count;
+	struct spent *spent; /* KAFKA_APART's */
 	unsigned int given; /* events */
 	int32_t broken_count; /* lanes with a broken_end */
 	char broken[192]; /* the last given out one's reason */
@@ -102,6 +103,15 @@ rd_kafka_message_t *ahead_next(struct kafka_source *source);
 /* Waits for an event, and takes what else is ready. False: none came in time. */
 bool ahead_fetch(struct kafka_source *source, int timeout_ms);
 void ahead_drop_all(struct kafka_source *source);
+
+/* ---- kafka_spent.c: NULL is none, everywhere */
+
+struct spent *spent_new(struct error *err);
+/* Frees it, soon. */
+void spent_add(struct spent *spent, rd_kafka_message_t *m);
+/* Nothing more comes for now. */
+void spent_hurry(struct spent *spent);
+void spent_free(struct spent *spent);
 
 /* ---- kafka_lanes.c */
 

@@ -59,6 +59,7 @@ int message_keep(struct message *message, struct error *err)
 	copy.key = move(&to, message->key, message->key_size);
 	copy.broken = (const char *)move(&to, message->broken, broken_size);
 	copy.owner = kept;
+	copy.context = NULL;
 	copy.release = release;
 	copy.headers = headers.size ? append_headers : NULL;
 	message_release(message);

@@ -38,6 +38,7 @@ struct message {
 	const uint8_t *key; /* NULL: none */
 	size_t key_size;
 	void *owner; /* the library's message, or NULL */
+	void *context; /* what release needs beside it */
 	void (*release)(struct message *); /* NULL: nothing to release */
 	/* Why there are no bytes, or none that can be read; NULL: they can. Borrowed until the next message. */
 	const char *broken;
@@ -128,13 +129,20 @@ struct kafka_property {
 	const char *name, *value;
 };
 
+/* How messages come, and go. The last two are for bench: what librdkafka alone costs. */
+enum kafka_way {
+	KAFKA_APART, /* many a call, and freed on a thread of their own */
+	KAFKA_MANY, /* many a call, freed by who reads them */
+	KAFKA_SINGLE, /* a call a message */
+};
+
 struct kafka_config {
 	const char *brokers, *topic, *group, *client_id;
 	const struct kafka_property *properties;
 	int property_count;
 	int64_t prefetch_bytes; /* bound of librdkafka's own queue */
 	bool assign_all; /* no group: read every partition (bench, verify) */
-	bool one_by_one; /* a call a message (bench: what that costs) */
+	enum kafka_way way;
 	const char *stream_name; /* for log lines */
 };
 

@@ -478,6 +478,79 @@ static void reads_all_without_a_group(void)
 	CHECK_INT(reader.revoked, LANES);
 }
 
+#define HELD 6000 /* more than may wait to be freed */
+
+struct held {
+	struct message messages[HELD];
+	int count;
+};
+
+static void *release_held(void *context)
+{
+	struct held *held = context;
+
+	for (int i = 0; i < held->count; i++)
+		message_release(&held->messages[i]);
+	return NULL;
+}
+
+/* Takes `count` messages, whose bytes must be those that were sent, into `held`, or lets go of them. */
+static void read_some(struct source *source, int count, struct held *held)
+{
+	int64_t deadline = clock_monotonic_ms() + WAIT_MS;
+	struct error err = {0};
+
+	while (count && clock_monotonic_ms() < deadline) {
+		struct message message = {0};
+		char text[32];
+
+		if (source->ops->poll(source, 100, &message, &err) != POLL_MESSAGE)
+			continue;
+		snprintf(text, sizeof text, "message %lld", (long long)message.offset * LANES + message.partition);
+		CHECK(message.size == strlen(text) && !memcmp(message.payload, text, message.size));
+		if (held)
+			held->messages[held->count++] = message;
+		else
+			message_release(&message);
+		count--;
+	}
+	CHECK_INT(count, 0);
+}
+
+/* Another thread lets go of what was held, while the reader does of what it reads: close would wait for a message that
+ * was forgotten, and ASan see one that was freed twice. */
+static void lets_go_anywhere(enum kafka_way way)
+{
+	struct reader reader = {0};
+	struct error err = {0};
+	const char *topic = new_topic();
+	struct kafka_config config = {
+	        .brokers = embedded_broker_address(broker), .topic = topic, .assign_all = true, .way = way};
+	struct held *held = calloc(1, sizeof *held);
+	struct source *source;
+	pthread_t thread;
+
+	CHECK_INT(fill(topic, 2 * HELD), 0);
+	source = source_open_kafka(&config, &(struct source_events){&reader, on_assigned, on_revoked}, &err);
+	read_some(source, HELD, held);
+	CHECK_INT(pthread_create(&thread, NULL, release_held, held), 0);
+	read_some(source, HELD, NULL);
+	pthread_join(thread, NULL);
+	source->ops->close(source);
+	free(held);
+}
+
+static void lets_go_apart(void)
+{
+	lets_go_anywhere(KAFKA_APART);
+}
+
+static void lets_go_itself(void)
+{
+	lets_go_anywhere(KAFKA_MANY);
+	lets_go_anywhere(KAFKA_SINGLE);
+}
+
 static void waits_for_a_topic(void)
 {
 	struct reader reader = {0};
@@ -752,10 +825,11 @@ int main(int argc, char **argv)
 	                    TEST(assigned_may_fail_once), TEST(a_paused_lane_leaves_room), TEST(pauses_cooperative),
 	                    TEST(pauses_eager), TEST(all_paused_is_quiet), TEST(seeks_cooperative), TEST(seeks_eager),
 	                    TEST(seeks_kip848), TEST(gives_headers_and_times), TEST(knows_the_topic),
-	                    TEST(reads_all_without_a_group), TEST(waits_for_a_topic), TEST(refuses_properties),
-	                    TEST(shares_cooperative), TEST(shares_eager), TEST(shares_kip848),
-	                    TEST(lanes_that_are_not_read_yet_are_taken), TEST(paced_producer_loses_nothing),
-	                    TEST(group_position_is_what_was_committed), TEST(producer_says_what_is_wrong));
+	                    TEST(reads_all_without_a_group), TEST(lets_go_apart), TEST(lets_go_itself),
+	                    TEST(waits_for_a_topic), TEST(refuses_properties), TEST(shares_cooperative),
+	                    TEST(shares_eager), TEST(shares_kip848), TEST(lanes_that_are_not_read_yet_are_taken),
+	                    TEST(paced_producer_loses_nothing), TEST(group_position_is_what_was_committed),
+	                    TEST(producer_says_what_is_wrong));
 	embedded_broker_stop(broker);
 	return result;
 }
