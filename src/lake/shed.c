@@ -70,31 +70,39 @@ static int ask(struct lake_session *session, int64_t *ret_cached, int64_t *ret_u
 	return 0;
 }
 
-static int press(struct lake_session *session, int64_t used, int64_t limit, struct error *err)
+int lake_purge(struct lake_session *session, struct error *err)
 {
+	int64_t limit = session->lake->options.memory_bytes;
+
+	return limit ? duck_execf(session->connection, err, "SET memory_limit = '%" PRId64 "B'", limit) : 0;
+}
+
+static int press(struct lake_session *session, int64_t used, struct error *err)
+{
+	int64_t limit = session->lake->options.memory_bytes;
 	struct error expected = {0};
 
 	if (used + ROOM_BYTES < limit &&
 	    duck_execf(session->connection, err, "SET memory_limit = '%" PRId64 "B'", used + ROOM_BYTES))
 		return -1;
 	duck_exec(session->connection, MORE_THAN_ROOM, NULL, &expected);
-	return duck_execf(session->connection, err, "SET memory_limit = '%" PRId64 "B'", limit);
+	return lake_purge(session, err);
 }
 
 int lake_shed(struct lake_session *session, int64_t above, int64_t *ret_shed, struct error *err)
 {
 	struct shed *shed = &session->lake->shed;
-	int64_t limit = session->lake->options.memory_bytes, cached = 0, used = 0, left = 0;
+	int64_t cached = 0, used = 0, left = 0;
 	int failed;
 
 	*ret_shed = 0;
-	if (!limit)
+	if (!session->lake->options.memory_bytes)
 		return 0;
 	if (ask(session, &cached, &used, err))
 		return -1;
 	if (cached <= above || !begin(shed))
 		return 0;
-	failed = press(session, used, limit, err) || ask(session, &left, &used, err);
+	failed = press(session, used, err) || ask(session, &left, &used, err);
 	end(shed);
 	*ret_shed = cached - left;
 	return failed ? -1 : 0;

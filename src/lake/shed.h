@@ -41,4 +41,11 @@ void shed_leave(struct shed *shed);
  */
 int lake_shed(struct lake_session *session, int64_t above, int64_t *ret_shed, struct error *err);
 
+/*
+ * Gives back what DuckDB has freed. Its allocator keeps that for seconds, each thread its own, where another thread's
+ * next statement does not find it. Setting memory_limit, also to what it is, empties all of them (DuckDB 1.5.5:
+ * BufferPool::SetLimit). Any time; where DuckDB has no bound nothing is done.
+ */
+int lake_purge(struct lake_session *session, struct error *err);
+
 #endif

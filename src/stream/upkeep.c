@@ -48,8 +48,9 @@ static int merge_table(struct stream *stream, const char *schema, const char *ta
 	                 LOG_NUMBER("ms", clock_monotonic_ms() - started_ms)),
 	          "%" PRId64 " small files of %s.%s became %" PRId64, report.files_before, schema, table,
 	          report.files_after);
-	give_back_freed(); /* the next table's merge and the next commit want it */
-	return 0;
+	/* The next table's merge and the next commit want it. */
+	give_back_freed();
+	return lake_purge(stream->session, err);
 }
 
 static int clean_up(struct stream *stream, struct error *err)
