@@ -101,7 +101,33 @@ static void without_a_bound(void)
 	CHECK(lake_shed(place.session, 0, &shed, &place.err) == 0 && shed == 0);
 }
 
+static int64_t resident_mib(void)
+{
+	FILE *file = fopen("/proc/self/statm", "r");
+	long size = 0, pages = 0;
+	bool read = file && fscanf(file, "%ld %ld", &size, &pages) == 2;
+
+	if (file)
+		fclose(file);
+	return read ? (int64_t)pages * sysconf(_SC_PAGESIZE) >> 20 : -1;
+}
+
+static void purges(void)
+{
+	OWNED_BY(lake_place_close) struct lake_place place;
+	int64_t before;
+
+	CHECK(lake_place_open(&place, BACKEND_SQLITE, (int64_t)512 << 20));
+	CHECK(ask(&place, "SELECT len(list(r)) FROM range(8000000) t(r)") == 8000000); /* 64 MB, in one thread */
+	before = resident_mib();
+	CHECK(lake_purge(place.session, &place.err) == 0);
+	printf("# %lld MiB resident, then %lld\n", (long long)before, (long long)resident_mib());
+	CHECK(before > 0 && resident_mib() < before - 32);
+	CHECK(limit_is(&place, "512.0 MiB"));
+}
+
 int main(int argc, char **argv)
 {
-	return CHECK_MAIN(argc, argv, TEST(gives_back), TEST(leaves_transactions_alone), TEST(without_a_bound));
+	return CHECK_MAIN(argc, argv, TEST(gives_back), TEST(leaves_transactions_alone), TEST(without_a_bound),
+	                  TEST(purges));
 }
