@@ -112,9 +112,14 @@ class KafkaServer(Server):
         return name
 
     def wait_topic(self, name, partitions):
+        """Until each partition's leader answers: of a producer's very first message to one that did not yet, librdkafka said that
+        it was delivered, and it was not (its next ones were)."""
         def there():
             topics = self.admin.list_topics(name, timeout=5).topics
-            return not topics[name].error and len(topics[name].partitions) == partitions
+            if topics[name].error or len(topics[name].partitions) != partitions:
+                return False
+            ends = self.admin.list_offsets({confluent_kafka.TopicPartition(name, i): OffsetSpec.latest() for i in range(partitions)}, request_timeout=5)
+            return not any(end.exception() for end in ends.values())
 
         eventually(f"topic {name} has {partitions} partitions", there)
 
@@ -267,7 +272,7 @@ class Producer:
                                                   "enable.idempotence": True,
                                                   **{k.replace("_", "."): v for k, v in config.items()}})
         self.next_seq = 0
-        self.acknowledged = 0
+        self.sent = self.acknowledged = 0
         self.failed = []
         self.offsets = {}
 
@@ -283,6 +288,7 @@ class Producer:
             try:
                 self.producer.produce(topic, value=value, key=key, partition=partition, headers=headers, timestamp=timestamp,
                                       on_delivery=self.report)
+                self.sent += 1
                 return
             except BufferError:
                 self.producer.poll(0.1)
@@ -300,6 +306,7 @@ class Producer:
     def flush(self, timeout_s=60):
         left = self.producer.flush(timeout_s)
         assert not left and not self.failed, f"{left} messages not delivered, {self.failed[:3]}"
+        assert self.acknowledged == self.sent, f"{self.sent} messages sent, {self.acknowledged} acknowledged"
 
 
 class Stream(threading.Thread):
@@ -332,7 +339,11 @@ def settle(lake, stream, process, timeout_s=90):
         seen.update(lake.verify(topic=True))
         return seen["table_rows"] == len(seqs)
 
-    eventually(lambda: f"{len(seqs)} rows in the lake: {seen}\n{process.tail()}", all_in, timeout_s, 0.5)
+    def told():
+        offsets = {p: (min(o), max(o), len(o)) for p, o in stream.producer.offsets.items()}
+        return f"{len(seqs)} rows in the lake: {seen}\nacknowledged offsets (first, last, count): {offsets}\n{process.tail()}"
+
+    eventually(told, all_in, timeout_s, 0.5)
     process.drain()
     lake.assert_exactly_once(seqs)
 

@@ -76,8 +76,9 @@ def test_errors_at_every_point(kafka, make_lake, record_property, backend):
     quiet, bad = [], 0
     for i, group in enumerate(groups):
         # Alone in its run a point is tried at one occurrence after the other, until it is one of a commit of rows. Of BEGIN that is
-        # the fourth or the fifth, as the lanes' claim needs one or two transactions.
-        for turn in [1, 2, 3, 4, 5, 6] + 10 * [4, 5] if LONG else [None]:
+        # the fourth, or a later one: the lanes' claim may need another transaction, and --once asks the lake each second, while
+        # the group forms, whether other processes are done.
+        for turn in [1, 2, 3, 4, 5, 6, 7, 8] + 3 * [4, 5, 6, 7] if LONG else [None]:
             seqs += producer.events(topic, 4, rows=4, partitions=PARTITIONS)
             producer.raw(topic, b"no arrow", partition=1)
             producer.flush()
