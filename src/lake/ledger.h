@@ -24,7 +24,7 @@ struct ledger_row {
 	int64_t messages, rows, quarantined, skipped, lost;
 };
 
-/* Do the options, name and scope as ducklake_options gives them, say already what ledger_create would? */
+/* Do the options (name, scope, value, as ducklake_options gives them) say already what ledger_create would? */
 struct duck_rows;
 bool ledger_is_inlined(const struct duck_rows *options);
 
