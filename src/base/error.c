@@ -7,7 +7,7 @@
 
 /* No part of a character at the end of what was cut: the text may become a reason in the lake, which takes UTF-8 alone.
  */
-static void print(char *text, size_t size, const char *format, va_list args)
+__attribute__((format(printf, 3, 0))) static void print(char *text, size_t size, const char *format, va_list args)
 {
 	if (vsnprintf(text, size, format, args) >= (int)size)
 		text_end_whole(text);
