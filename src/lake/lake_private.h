@@ -16,7 +16,7 @@ struct lake {
 	struct spill spill;
 	int writer_lock; /* fd, -1: none */
 	int source_count; /* names the table functions */
-	_Atomic bool inlines; /* DuckLake was told that Tarn's own rows stay in the catalog (ledger.c) */
+	_Atomic bool options_said; /* DuckLake was told how Tarn's own tables are kept (ledger.c) */
 	struct object_store_keys keys;
 	struct shed shed;
 	struct turns turns; /* of the catalog lock */

@@ -52,7 +52,7 @@ static const char *said(const struct duck_rows *options, size_t own)
 	return NULL;
 }
 
-bool ledger_is_inlined(const struct duck_rows *options)
+bool ledger_options_said(const struct duck_rows *options)
 {
 	for (size_t i = 0; i < COUNT_OF(own_options); i++)
 		if (!said(options, i))
@@ -60,7 +60,7 @@ bool ledger_is_inlined(const struct duck_rows *options)
 	return true;
 }
 
-static int say_own(struct lake_session *session, struct error *err)
+static int say_all(struct lake_session *session, struct error *err)
 {
 	OWNED_DUCK_ROWS struct duck_rows rows = {0};
 
@@ -80,19 +80,19 @@ static int say_own(struct lake_session *session, struct error *err)
 #define SAY_TRIES 20
 #define SAY_PAUSE_MS 50
 
-static int inline_schema(struct lake_session *session, struct error *err)
+static int say_options(struct lake_session *session, struct error *err)
 {
 	int failed;
 
-	if (!lake_has_snapshots(session->lake) || session->lake->inlines)
+	if (!lake_has_snapshots(session->lake) || session->lake->options_said)
 		return 0;
 	if (lake_take_turn(session, err))
 		return -1;
 	/* A server refuses one of two that say it at once, whose transactions are DuckLake's own. */
-	for (int tries = 0; (failed = say_own(session, err)) && tries < SAY_TRIES; tries++)
+	for (int tries = 0; (failed = say_all(session, err)) && tries < SAY_TRIES; tries++)
 		clock_sleep_ms(SAY_PAUSE_MS + getpid() % 17);
 	lake_give_turn(session);
-	session->lake->inlines = !failed;
+	session->lake->options_said = !failed;
 	return failed;
 }
 
@@ -103,7 +103,7 @@ int ledger_create(struct lake_session *session, struct error *err)
 	if (lake_has_tables(session, "lake.tarn.ledger, lake.tarn.quarantine", &there, err) ||
 	    (!there && lake_execute_all(session, tables, COUNT_OF(tables), err)))
 		return -1;
-	return inline_schema(session, err);
+	return say_options(session, err);
 }
 
 int ledger_append(struct lake_session *session, const struct lane_key *key, const char *table,

@@ -26,7 +26,7 @@ struct ledger_row {
 
 /* Do the options (name, scope, value, as ducklake_options gives them) say already what ledger_create would? */
 struct duck_rows;
-bool ledger_is_inlined(const struct duck_rows *options);
+bool ledger_options_said(const struct duck_rows *options);
 
 /* Makes tarn.ledger and tarn.quarantine where absent. Safe beside other processes that do the same. */
 int ledger_create(struct lake_session *session, struct error *err);

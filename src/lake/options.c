@@ -68,7 +68,7 @@ static int read_and_say(struct lake *lake, struct duck_connection *connection, s
 	               &rows, err))
 		return -1;
 	/* Nobody else can have said them since ATTACH read them. */
-	lake->inlines = !lake_has_many_writers(lake) && ledger_is_inlined(&rows);
+	lake->options_said = !lake_has_many_writers(lake) && ledger_options_said(&rows);
 	return say(lake, connection, &rows, err);
 }
 
