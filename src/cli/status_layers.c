@@ -38,7 +38,7 @@ static const char *state_of(const struct audited_model *model)
 	if (!model->model)
 		return "file gone";
 	if (model->stale)
-		return "file changed";
+		return "outdated";
 	return model->behind > 0 ? "behind" : model->behind < 0 ? "unknown" : "ok";
 }
 
@@ -54,7 +54,7 @@ static const char *state_of_pipeline(const struct pipeline_audit *audit)
 		changed |= model->model && (model->stale || !model->made);
 		behind |= model->behind > 0;
 	}
-	return changed ? "files changed" : behind ? "behind" : audit->behind < 0 ? "unknown" : "ok";
+	return changed ? "outdated" : behind ? "behind" : audit->behind < 0 ? "unknown" : "ok";
 }
 
 /* ---- for people */

@@ -233,7 +233,7 @@ def test_a_file_that_changed(lake):
     assert models["gold_kinds"]["problem"] == "stale: its file changed since it was made; `tarn transform` makes it anew"
     assert not any(m["problem"] for n, m in models.items() if n != "gold_kinds")
     _, pipeline = status(lake)
-    assert (pipeline["state"], pipeline["models"]["gold_kinds"]["state"]) == ("files changed", "file changed")
+    assert (pipeline["state"], pipeline["models"]["gold_kinds"]["state"]) == ("outdated", "outdated")
     lake.transform()
     assert verify(lake)["passed"]
 
