@@ -73,6 +73,12 @@ tsan() {
   for test in "${tests[@]}"; do build/tsan/tests/"$test" || status=1; done
   return $status
 }
+# The sources of the fuzz targets by clang; in the long form a minute of each target.
+fuzz() {
+  cmake --preset fuzz >/dev/null && .deps/venv/bin/python tests/fuzz/clang.py build/fuzz || return 1
+  [ -n "$TARN_TEST_LONG" ] || return 0
+  if scripts/fuzz.sh; then echo "ok a minute of each fuzz target"; else echo "not ok a minute of each fuzz target"; return 1; fi
+}
 pytest=(.deps/venv/bin/python -m pytest -q -p no:cacheprovider)
 # They wait for processes and servers more than they compute: two at once, each with servers of its own.
 two=(-n 2 --dist worksteal)
@@ -82,6 +88,7 @@ computing() {
   suite unit unit build
   suite unit-asan unit build/asan
   suite tsan tsan
+  suite fuzz fuzz
   suite race tests/race/run.sh ${TARN_TEST_LONG:+--long}
   suite web "${pytest[@]}" tests/web
   suite escapes "${pytest[@]}" tests/escapes

@@ -13,14 +13,14 @@
 enum column { UUID, EVENT, DISTINCT_ID, PROPERTIES, TIMESTAMP, TEAM_ID, PROJECT_ID, ELEMENTS_CHAIN };
 
 static const struct rows_column columns[] = {
-        [UUID] = {"uuid", PUT_UUID_SIZE},
-        [EVENT] = {"event", EVENT_SHORT_MAX},
-        [DISTINCT_ID] = {"distinct_id", EVENT_SHORT_MAX},
-        [PROPERTIES] = {"properties", EVENT_PROPERTIES_MAX},
-        [TIMESTAMP] = {"timestamp", PUT_TIME_SIZE},
-        [TEAM_ID] = {"team_id"},
-        [PROJECT_ID] = {"project_id"},
-        [ELEMENTS_CHAIN] = {"elements_chain", EVENT_ELEMENTS_MAX, .nullable = true},
+        [UUID] = {.name = "uuid", .text_max = PUT_UUID_SIZE},
+        [EVENT] = {.name = "event", .text_max = EVENT_SHORT_MAX},
+        [DISTINCT_ID] = {.name = "distinct_id", .text_max = EVENT_SHORT_MAX},
+        [PROPERTIES] = {.name = "properties", .text_max = EVENT_PROPERTIES_MAX},
+        [TIMESTAMP] = {.name = "timestamp", .text_max = PUT_TIME_SIZE},
+        [TEAM_ID] = {.name = "team_id"},
+        [PROJECT_ID] = {.name = "project_id"},
+        [ELEMENTS_CHAIN] = {.name = "elements_chain", .text_max = EVENT_ELEMENTS_MAX, .nullable = true},
 };
 
 static void write_row(struct rows *rows, const struct shape_source *source, int64_t number)

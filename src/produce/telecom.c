@@ -16,12 +16,12 @@
 enum column { EVENT_ID, EVENT_TYPE, SOURCE_SYSTEM, SUBSCRIBER_ID, EVENT_TIMESTAMP, PAYLOAD };
 
 static const struct rows_column columns[] = {
-        [EVENT_ID] = {"event_id", PUT_UUID_SIZE},
-        [EVENT_TYPE] = {"event_type", SHORT_MAX, .nullable = true},
-        [SOURCE_SYSTEM] = {"source_system", SHORT_MAX},
-        [SUBSCRIBER_ID] = {"subscriber_id", SHORT_MAX, .nullable = true},
-        [EVENT_TIMESTAMP] = {"event_timestamp", PUT_TIME_SIZE, .nullable = true},
-        [PAYLOAD] = {"payload", PAYLOAD_MAX},
+        [EVENT_ID] = {.name = "event_id", .text_max = PUT_UUID_SIZE},
+        [EVENT_TYPE] = {.name = "event_type", .text_max = SHORT_MAX, .nullable = true},
+        [SOURCE_SYSTEM] = {.name = "source_system", .text_max = SHORT_MAX},
+        [SUBSCRIBER_ID] = {.name = "subscriber_id", .text_max = SHORT_MAX, .nullable = true},
+        [EVENT_TIMESTAMP] = {.name = "event_timestamp", .text_max = PUT_TIME_SIZE, .nullable = true},
+        [PAYLOAD] = {.name = "payload", .text_max = PAYLOAD_MAX},
 };
 
 enum domain { BSS, OSS, IOT };

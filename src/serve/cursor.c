@@ -51,27 +51,33 @@ static bool decode(struct buffer *out, const char *text)
 }
 
 /* Of the mark, the snapshot and the key: one changed byte is found. */
-static void append_mark(struct buffer *out, int64_t snapshot, const char *key, const char *mark)
+static void append_mark(struct buffer *out, int64_t snapshot, const struct cursor_origin *origin, const char *key,
+                        const char *mark)
 {
 	OWNED_BUFFER struct buffer all = {0};
 	char digits[HASH_HEX_SIZE];
 
 	buffer_init(&all, BUFFER_DEFAULT_MAXIMUM);
-	buffer_printf(&all, "%" PRId64 "\n%s\n%s", snapshot, key, mark);
+	buffer_printf(&all, "%" PRId64 "\n%s\n%s\n%s\n%s", snapshot, origin->lake, origin->time, key, mark);
 	if (!buffer_ok(&all) || !hash_whole(buffer_string(&all), all.size, digits))
 		out->failed = true;
 	else
 		buffer_append(out, digits, MARK_DIGITS);
 }
 
-void cursor_write(struct buffer *out, int64_t snapshot, const char *key, const char *mark)
+void cursor_write(struct buffer *out, int64_t snapshot, const struct cursor_origin *origin, const char *key,
+                  const char *mark)
 {
 	OWNED_BUFFER struct buffer json = {0};
 
 	buffer_init(&json, BUFFER_DEFAULT_MAXIMUM);
 	buffer_printf(&json, "[%" PRId64 ",\"", snapshot);
-	append_mark(&json, snapshot, key, mark);
-	buffer_printf(&json, "\",%s]", key);
+	append_mark(&json, snapshot, origin, key, mark);
+	buffer_printf(&json, "\",%s,", key);
+	buffer_json_text(&json, origin->lake, strlen(origin->lake));
+	buffer_char(&json, ',');
+	buffer_json_text(&json, origin->time, strlen(origin->time));
+	buffer_char(&json, ']');
 	encode(out, buffer_string(&json), json.size);
 }
 
@@ -98,6 +104,14 @@ static bool append_key(struct buffer *out, yyjson_val *list, int key_count)
 	return buffer_ok(out);
 }
 
+static bool read_text(yyjson_val *value, char *ret_text, size_t size)
+{
+	if (!yyjson_is_str(value) || yyjson_get_len(value) >= size)
+		return false;
+	snprintf(ret_text, size, "%s", yyjson_get_str(value));
+	return true;
+}
+
 static bool read_list(yyjson_val *list, const char *mark, int key_count, struct cursor *cursor)
 {
 	yyjson_val *snapshot = yyjson_arr_get(list, 0), *digits = yyjson_arr_get(list, 1);
@@ -105,10 +119,12 @@ static bool read_list(yyjson_val *list, const char *mark, int key_count, struct 
 
 	buffer_init(&key, CURSOR_BYTES_MAX);
 	buffer_init(&right, MARK_DIGITS);
-	if (yyjson_arr_size(list) != 3 || !yyjson_is_int(snapshot) || yyjson_get_sint(snapshot) < 0 ||
-	    !yyjson_is_str(digits) || !append_key(&key, yyjson_arr_get(list, 2), key_count))
+	if (yyjson_arr_size(list) != 5 || !yyjson_is_int(snapshot) || yyjson_get_sint(snapshot) < 0 ||
+	    !yyjson_is_str(digits) || !append_key(&key, yyjson_arr_get(list, 2), key_count) ||
+	    !read_text(yyjson_arr_get(list, 3), cursor->origin.lake, sizeof cursor->origin.lake) ||
+	    !read_text(yyjson_arr_get(list, 4), cursor->origin.time, sizeof cursor->origin.time))
 		return false;
-	append_mark(&right, yyjson_get_sint(snapshot), buffer_string(&key), mark);
+	append_mark(&right, yyjson_get_sint(snapshot), &cursor->origin, buffer_string(&key), mark);
 	if (strcmp(buffer_string(&right), yyjson_get_str(digits)) != 0)
 		return false;
 	cursor->snapshot = yyjson_get_sint(snapshot);
@@ -140,4 +156,14 @@ void cursor_release(struct cursor *cursor)
 {
 	free(cursor->key);
 	*cursor = (struct cursor){0};
+}
+
+static bool differ(const char *one, const char *other)
+{
+	return *one && *other && strcmp(one, other) != 0;
+}
+
+bool cursor_origins_differ(const struct cursor_origin *one, const struct cursor_origin *other)
+{
+	return differ(one->lake, other->lake) || differ(one->time, other->time);
 }

@@ -199,18 +199,24 @@ static bool read_values(struct asked *asked)
  * Which snapshot: pages stay with the first one's, or a later one in which nothing changed that they are made of, for
  * snapshots expire.
  */
-static void choose_snapshot(struct asked *asked)
+static bool choose_snapshot(struct asked *asked)
 {
 	endpoint_version(asked->endpoint, -1, &asked->version);
 	asked->snapshot = -1;
 	if (!asked->cursor.key)
-		return;
+		return true;
+	if (endpoint_is_another_lake(asked->endpoint, &asked->cursor, asked->version.snapshot)) {
+		problem_reply(asked->call->response, asked->call->request, PROBLEM_GONE,
+		              "The lake of these pages is not there any more; begin again without a cursor.");
+		return false;
+	}
 	if (asked->version.keeps && asked->version.version <= asked->cursor.snapshot) {
 		asked->snapshot = asked->version.snapshot;
-		return;
+		return true;
 	}
 	asked->snapshot = asked->cursor.snapshot;
 	endpoint_version(asked->endpoint, asked->cursor.snapshot, &asked->version);
+	return true;
 }
 
 static bool make_key(struct asked *asked)
@@ -497,8 +503,7 @@ static void ask(struct endpoints *endpoints, struct call *call, const struct spe
 	if (may_ask(&asked) && choose_format(&asked) && read_values(&asked)) {
 		/* Of a 304, too, so that its ETag is the answer's. */
 		call->response->compress = asked.format != ANSWER_PARQUET;
-		choose_snapshot(&asked);
-		if (make_key(&asked) && !is_unchanged(&asked))
+		if (choose_snapshot(&asked) && make_key(&asked) && !is_unchanged(&asked))
 			answer(&asked);
 	}
 	asked_release(&asked);

@@ -50,6 +50,11 @@ struct endpoint_version {
 
 /* snapshot -1: the newest. */
 void endpoint_version(struct endpoint *endpoint, int64_t snapshot, struct endpoint_version *ret_version);
+/* Which lake has the snapshot, as of the last endpoint_version. */
+void endpoint_origin(const struct endpoint *endpoint, int64_t snapshot, struct cursor_origin *ret_origin);
+/* Is it known that the lake was made anew, or brought back from a copy, behind the cursor's page? newest: its snapshot
+ * now, or -1. */
+bool endpoint_is_another_lake(const struct endpoint *endpoint, const struct cursor *cursor, int64_t newest);
 /* The first of its tables that is no table of the lake (a view, or not there), or NULL. */
 const char *endpoint_missing(struct endpoint *endpoint);
 /* It asks a model, and one of its catalog's has no file yet. */

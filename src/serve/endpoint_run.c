@@ -107,10 +107,12 @@ static int wrap_page(struct kept *kept)
 static int finish_page(const struct asked *asked, const struct answer_facts *facts, struct kept *kept)
 {
 	OWNED_BUFFER struct buffer cursor = {0};
+	struct cursor_origin origin;
 
 	buffer_init(&cursor, BUFFER_DEFAULT_MAXIMUM);
 	if (facts->next) {
-		cursor_write(&cursor, facts->snapshot, facts->next, buffer_string(&asked->mark));
+		endpoint_origin(asked->endpoint, facts->snapshot, &origin);
+		cursor_write(&cursor, facts->snapshot, &origin, facts->next, buffer_string(&asked->mark));
 		kept->next = buffer_ok(&cursor) ? strdup(buffer_string(&cursor)) : NULL;
 		if (!kept->next)
 			return -1;

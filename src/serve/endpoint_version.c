@@ -111,6 +111,26 @@ void endpoint_version(struct endpoint *endpoint, int64_t snapshot, struct endpoi
 	pthread_mutex_unlock(&endpoint->lock);
 }
 
+void endpoint_origin(const struct endpoint *endpoint, int64_t snapshot, struct cursor_origin *ret_origin)
+{
+	struct version *version = service_version(endpoint->all->service, endpoint->spec->catalog);
+
+	*ret_origin = (struct cursor_origin){0};
+	if (!version || is_file(endpoint))
+		return;
+	version_lake(version, ret_origin->lake);
+	version_time(version, snapshot, ret_origin->time);
+}
+
+bool endpoint_is_another_lake(const struct endpoint *endpoint, const struct cursor *cursor, int64_t newest)
+{
+	struct cursor_origin now;
+
+	endpoint_origin(endpoint, cursor->snapshot, &now);
+	return cursor_origins_differ(&cursor->origin, &now) ||
+	       (!is_file(endpoint) && newest >= 0 && cursor->snapshot > newest);
+}
+
 const char *endpoint_missing(struct endpoint *endpoint)
 {
 	struct version *version = service_version(endpoint->all->service, endpoint->spec->catalog);

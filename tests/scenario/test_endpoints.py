@@ -435,7 +435,9 @@ def test_rows_of_one_key_on_both_sides_of_a_pages_end_are_told(served):
 
 def test_another_lake_in_its_place(folder):
     """Made anew, with the same snapshots' numbers, and brought back from a copy: nothing of the old one is answered, and its workers go."""
-    served = Served(folder, {"t": "SELECT 1 AS v"}, {"v": {"path": "/v", "sql": "SELECT v FROM t", "result": "object"}}, pool={"hotTables": ["t"]})
+    served = Served(folder, {"t": "SELECT 1 AS v", "many": "SELECT * FROM range(9) r(i)"},
+                    {"v": {"path": "/v", "sql": "SELECT v FROM t", "result": "object"},
+                     "many": {"path": "/many", "sql": "SELECT i FROM many", "parameters": [SIZE], "page": {"key": ["i"], "size": "limit"}}}, pool={"hotTables": ["t"]})
     served.start()
 
     def ask_sql(sql):
@@ -453,14 +455,23 @@ def test_another_lake_in_its_place(folder):
         assert ask_sql("SELECT v FROM t") == [{"v": value}]
         return answer.headers["ETag"], answer.headers["Tarn-Snapshot"]
 
+    def second_page(cursor, status):
+        answer = served.ask(f"/many?limit=2&cursor={cursor}")
+        assert answer.status == status, (answer.status, answer.body)
+        assert answer.json()["rows"] == [{"i": 2}, {"i": 3}] if status == 200 else "lake of these pages is not there" in answer.detail
+
     tag, snapshot = expect(1, "fwd=miss")
+    cursor = served.get("/many?limit=2")["next"]
+    second_page(cursor, 200)
     assert expect(1, "hit") == (tag, snapshot)
     assert served.ask("/v", If_None_Match=tag).status == 304
     close()
     (folder / "lake").rename(folder / "old")
     (folder / "lake").mkdir()
-    served.write("CREATE TABLE lake.t AS SELECT 2 AS v")
+    served.write("CREATE TABLE lake.t AS SELECT 2 AS v", "CREATE TABLE lake.many AS SELECT * FROM range(9) r(i)")
     other, number = expect(2, "fwd=miss")
+    second_page(cursor, 410)
+    second_page(served.get("/many?limit=2")["next"], 200)
     assert number == snapshot and other != tag
     assert served.ask("/v", If_None_Match=tag).status == 200 and served.ask("/v", If_None_Match=other).status == 304
     assert expect(2, "hit") == (other, number)
@@ -469,12 +480,17 @@ def test_another_lake_in_its_place(folder):
     shutil.copytree(folder / "lake", folder / "copy")
     served.write("UPDATE lake.t SET v = 3")
     third = expect(3, "fwd=miss")
+    served.write("CREATE OR REPLACE TABLE lake.many AS SELECT * FROM range(9) r(i)")
+    cursor = served.get("/many?limit=2")["next"]
     close()
     shutil.rmtree(folder / "lake")
     (folder / "copy").rename(folder / "lake")
     served.write("UPDATE lake.t SET v = 4")
     fourth = expect(4, "fwd=miss")
     assert fourth[1] == third[1] and fourth[0] != third[0]
+    second_page(cursor, 410)  # of a snapshot that is not there yet
+    served.write("CREATE OR REPLACE TABLE lake.many AS SELECT * FROM range(9) r(i)")
+    second_page(cursor, 410)  # of one that has another time
 
     served.process.end()
     served.start()

@@ -141,7 +141,7 @@ static const char *cursor_of(int64_t snapshot, const char *key, const char *mark
 	if (!out.maximum)
 		buffer_init(&out, 100000);
 	buffer_clear(&out);
-	cursor_write(&out, snapshot, key, mark);
+	cursor_write(&out, snapshot, &(struct cursor_origin){"lake", "now"}, key, mark);
 	return buffer_string(&out);
 }
 
@@ -155,12 +155,27 @@ static void cursors_come_back(void)
 		CHECK(!cursor_read(cursor_of(17, keys[i], "m"), "m", 1, &cursor, &err));
 		CHECK_TEXT(cursor.key, keys[i]);
 		CHECK_INT(cursor.snapshot, 17);
+		CHECK_TEXT(cursor.origin.lake, "lake");
+		CHECK_TEXT(cursor.origin.time, "now");
 		cursor_release(&cursor);
 	}
 	/* nothing in it must be written otherwise in a URL */
 	CHECK(!cursor_of(1, "[\"?a?>~>\"]",
 	                 "m")[strspn(cursor_of(1, "[\"?a?>~>\"]", "m"),
 	                             "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")]);
+}
+
+/* What cannot be told makes none another one's. */
+static void cursors_of_another_lake(void)
+{
+	const struct cursor_origin one = {"a", "1"}, unknown = {"", ""};
+
+	CHECK(!cursor_origins_differ(&one, &one));
+	CHECK(!cursor_origins_differ(&one, &unknown) && !cursor_origins_differ(&unknown, &one));
+	CHECK(!cursor_origins_differ(&one, &(struct cursor_origin){"a", ""}));
+	CHECK(cursor_origins_differ(&one, &(struct cursor_origin){"b", "1"}));
+	CHECK(cursor_origins_differ(&one, &(struct cursor_origin){"a", "2"}));
+	CHECK(cursor_origins_differ(&one, &(struct cursor_origin){"", "2"}));
 }
 
 static void wrong_cursors(void)
@@ -214,7 +229,7 @@ int main(int argc, char **argv)
 
 	setup();
 	rc = CHECK_MAIN(argc, argv, TEST(paths), TEST(values), TEST(wrong_values), TEST(cursors_come_back),
-	                TEST(wrong_cursors), TEST(long_cursors));
+	                TEST(cursors_of_another_lake), TEST(wrong_cursors), TEST(long_cursors));
 	manifest_free(manifest);
 	return rc;
 }
