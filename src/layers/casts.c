@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "query/volatile.h"
+
 #define SQL_MAXIMUM_BYTES ((size_t)16 << 20)
 /* What tells the CAST that failed repeats what each CAST and each condition reads: CASTs within CASTs make it grow with
  * the square of their depth, CASEs within conditions with more. Beyond these bounds an expression stays as it is
@@ -266,8 +268,8 @@ static int append_sql(struct checking *c, const struct node *node, struct buffer
 }
 
 /* COALESCE, AND, OR: an operand is reached while what stands before it does not decide, which AND and OR take as a
- * BOOLEAN. Side by side and not one within the other, for there may be more of them than DuckDB lets expressions be
- * nested. */
+ * BOOLEAN; where a row is chosen NULL is no more than false, and AND stops at it. Side by side and not one within the
+ * other, for there may be more of them than DuckDB lets expressions be nested. */
 static int append_lazy(struct checking *c, const struct node *operands, enum context context, const char *decided,
                        struct buffer *out)
 {
@@ -297,6 +299,31 @@ static int append_lazy(struct checking *c, const struct node *operands, enum con
 	buffer_text(&all, "END");
 	if (any)
 		append_one_of(c, out, &all);
+	return 0;
+}
+
+/* x BETWEEN a AND b is x >= a AND x <= b, and so is b reached where the first holds. Of an x that is another one each
+ * time it is asked DuckDB computes all three at once. */
+static int append_between(struct checking *c, const struct node *node, struct buffer *out)
+{
+	const struct node *input = node_get(node, "input"), *lower = node_get(node, "lower");
+	OWNED_BUFFER struct buffer first = {0}, second = {0}, x = {0}, a = {0}, all = {0};
+
+	buffer_init(&first, c->failure_maximum);
+	buffer_init(&second, c->failure_maximum);
+	buffer_init(&x, c->failure_maximum);
+	buffer_init(&a, c->failure_maximum);
+	buffer_init(&all, c->failure_maximum);
+	if (failure_of(c, input, CONTEXT_VALUE, &first) || failure_of(c, lower, CONTEXT_VALUE, &first) ||
+	    failure_of(c, node_get(node, "upper"), CONTEXT_VALUE, &second) || append_sql(c, input, &x) ||
+	    append_sql(c, lower, &a))
+		return -1;
+	append_one_of(c, out, &first);
+	c->too_large |= !buffer_ok(&second) || !buffer_ok(&x) || !buffer_ok(&a);
+	if (second.size)
+		buffer_printf(&all, "CASE WHEN %s >= %s THEN coalesce(%s) END", buffer_string(&x), buffer_string(&a),
+		              buffer_string(&second));
+	append_one_of(c, out, &all);
 	return 0;
 }
 
@@ -362,9 +389,11 @@ static int failure_of(struct checking *c, const struct node *node, enum context 
 	if (node_is(node, "type", "OPERATOR_COALESCE") || node_is(node, "function_name", "nvl"))
 		return append_lazy(c, children, CONTEXT_VALUE, " IS NOT NULL", out);
 	if (choice && node_is(node, "type", "CONJUNCTION_AND"))
-		return append_lazy(c, children, context, " IS NOT DISTINCT FROM false", out);
+		return append_lazy(c, children, context, " IS DISTINCT FROM true", out);
 	if (choice && node_is(node, "type", "CONJUNCTION_OR"))
 		return append_lazy(c, children, context, " IS NOT DISTINCT FROM true", out);
+	if (choice && node_is(node, "type", "COMPARE_BETWEEN") && !volatile_has(node_get(node, "input")))
+		return append_between(c, node, out);
 	if (append_children(c, node, out))
 		return -1;
 	if (tried)

@@ -365,6 +365,8 @@ static int make_after(struct refresh *r, const struct model_run *run, struct cha
 	buffer_text(&sql, " AS ");
 	if (!c->none_again)
 		buffer_printf(&sql, "SELECT * FROM %s", buffer_string(&c->again));
+	else if (c->partials->always_again) /* no key has changed: there is none before, either */
+		buffer_printf(&sql, "SELECT * FROM %s", before);
 	if (!c->none_again && !c->partials->always_again)
 		buffer_text(&sql, " UNION ALL ");
 	if (!c->partials->always_again)

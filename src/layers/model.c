@@ -155,7 +155,7 @@ static int read_file(const char *path, struct buffer *text)
 #define SHA256_DIGITS 64
 /* To be raised where compose.c, casts.c or partial.c make other rows of the same text: what was made before is made
  * anew, for changes do not mend it. */
-#define COMPOSED "-2"
+#define COMPOSED "-3"
 
 static int hash_text(struct duck_connection *connection, struct model *model, struct error *err)
 {

@@ -1,6 +1,7 @@
 """What a refresh of the changes leaves is what DuckDB makes of everything, in the cases that no random history meets: each
 model here is compared with its own SELECT, run by another DuckDB over the lake as it then is."""
 
+import duckdb
 import pytest
 import support
 from layered import TRAINED, LayeredLake
@@ -152,6 +153,40 @@ def test_a_cast_that_was_checked_for_each_row_is_followed(p, sql):
     assert how(p)["m"] == ("incremental", "")
     same(p, m=sql.replace("CAST(", "TRY_CAST(").replace(" FROM bronze", " FROM (FROM bronze WHERE TRY_CAST(num AS INTEGER) IS NOT NULL) bronze"))
     assert p.read("SELECT \"text\" FROM tarn.quarantined_rows") == [("abc",)]
+
+
+def test_no_group_has_new_rows(p):
+    """Groups that do not merge, and a condition that takes none of what is new."""
+    sql = "SELECT k, median(id) AS m FROM bronze WHERE id < 100 GROUP BY k"
+    p.model("m", sql)
+    p.refresh()
+    follow(p, "INSERT INTO bronze VALUES (200, 'a', '1', NULL)", "DELETE FROM bronze WHERE id = 200", "INSERT INTO bronze VALUES (5, 'a', '1', NULL)",
+           "DELETE FROM bronze", m=sql)
+
+
+@pytest.mark.parametrize("choice", [
+    "NULL AND CAST(num AS INTEGER) > 0", "(id = 99 OR NULL) AND CAST(num AS INTEGER) > 0", "id BETWEEN 100 AND CAST(num AS INTEGER)",
+    "NULL BETWEEN 0 AND CAST(num AS INTEGER)", "id = 99 OR (id BETWEEN 50 AND CAST(num AS INTEGER) AND CAST(num AS INTEGER) > 1)",
+    "id BETWEEN CAST(num AS INTEGER) AND 100", "id BETWEEN 0 AND CAST(num AS INTEGER)", "NOT (id BETWEEN 100 AND CAST(num AS INTEGER))", "NULL OR CAST(num AS INTEGER) > 1",
+    "CAST(num AS INTEGER) BETWEEN 100 AND CAST(k AS INTEGER)", "id + random() BETWEEN 100 AND CAST(num AS INTEGER)"])
+@pytest.mark.parametrize("sql", ["SELECT id, CASE WHEN {} THEN 1 END AS a FROM bronze", "SELECT id FROM bronze WHERE {}"])
+def test_what_a_choice_does_not_reach_is_not_refused(p, sql, choice):
+    """As DuckDB, row by row and without its optimizer: AND stops where it is not true, OR where it is, and BETWEEN is x >= a AND x <= b."""
+    sql = sql.format(choice)
+    p.write("INSERT INTO bronze VALUES (5, 'd', 'abc', NULL), (6, 'x', '7', NULL)")
+    p.model("m", sql)
+    p.refresh()
+    con = duckdb.connect()
+    con.execute("PRAGMA disable_optimizer")
+    refused = []
+    for row in p.read("SELECT id, k, num FROM bronze"):
+        con.execute("CREATE OR REPLACE TABLE bronze (id INTEGER, k VARCHAR, num VARCHAR)")
+        con.execute("INSERT INTO bronze VALUES (?, ?, ?)", row)
+        try:
+            con.execute(sql).fetchall()
+        except duckdb.ConversionException:
+            refused.append(row[0])
+    assert sorted(p.read("SELECT CAST(json_extract(source_row, '$.id') AS INTEGER) FROM tarn.quarantined_rows")) == sorted((i,) for i in refused)
 
 
 def test_a_subquery_in_group_by_is_made_anew(p):

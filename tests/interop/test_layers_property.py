@@ -20,7 +20,8 @@ COLUMNS = {
 }
 RETYPED = {"qty": "BIGINT", "price": "DOUBLE"}
 KEYS = ["'a'", "'b'", "'C'", "'ü'", "''", "NULL"]
-FLOATS = ["0.0", "'-0.0'", "'nan'", "'inf'", "'-inf'", "0.1", "1e300", "-1e300", "3.25", "1e-300", "NULL", "7"]
+# `deep` divides by such, for which a zero has one sign; plain DuckDB adds them in some order, for which none takes another away.
+FLOATS = ["0.0", "'nan'", "'inf'", "'-inf'", "0.1", "1e300", "2e300", "3.25", "1e-300", "NULL", "7"]
 TIMES = ["'2024-02-29 12:30:00'", "'2023-02-29 12:30:00'", "'yesterday'", "''", "NULL", "'2024-01-01'", "'1700000000'", "'infinity'"]
 NUMBERS = ["'12'", "'-7'", "' 5 '", "'1e3'", "'abc'", "''", "'99999999999'", "'1.5'", "'NaN'", "NULL", "'0x1F'", "'300'"]
 PAYLOADS = ["'{\"q\": 1, \"s\": \"2024-01-01\", \"l\": [1, 2]}'", "'{\"q\": \"x\", \"l\": [\"x\"]}'", "'{\"q\": null}'", "'{}'", "'null'", "NULL",
@@ -131,7 +132,7 @@ class History:
         self.next += r.random() < 0.9
         values = {
             "id": str(self.next) if r.random() < 0.97 else "NULL", "k": r.choice(KEYS), "flag": r.choice(["true", "false", "NULL"]), "qty": r.choice(["1", "2", "5", "300", "-1", "NULL"]),
-            "price": r.choice(FLOATS[:6] + FLOATS[8:9] + FLOATS[10:]), "x": r.choice(FLOATS), "amount": r.choice(["0.001", "-12.5", "123456789.999", "NULL", "200"]),
+            "price": r.choice(["0.0", "'-0.0'", "'nan'", "'inf'", "'-inf'", "0.1", "3.25", "NULL", "7"]), "x": r.choice(FLOATS), "amount": r.choice(["0.001", "-12.5", "123456789.999", "NULL", "200"]),
             "big": r.choice(["1", "-170141183460469231731687303715884105", "9223372036854775808", "NULL"]), "ts": r.choice(TIMES), "num": r.choice(NUMBERS if r.random() < 0.6 else NUMBERS[:3]),
             "payload": r.choice(PAYLOADS), "u": r.choice(["'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'", "NULL"]), "d": r.choice(["'2024-01-31'", "'1969-12-31'", "NULL"]),
             "t": r.choice(["'2024-01-31 00:00:01'", "'2024-01-31 00:00:02'", "NULL"])}
@@ -193,9 +194,13 @@ class History:
 
 # ---- what a lake holds, and what plain DuckDB makes of it
 
-EXACT = "SELECT count(*) FROM (SELECT a_row, CAST(a_row AS VARCHAR) FROM {0} a_row EXCEPT ALL SELECT a_row, CAST(a_row AS VARCHAR) FROM {1} a_row)"
+# In Parquet's dictionaries DuckDB keeps the first of 0.0 and -0.0 for both: which one a table has depends on what else its file
+# holds, also of bronze once its files are merged.
+ZERO = r"regexp_replace({}, '-0\.0([^0-9e]|$)', '0.0\1', 'g')"
+TEXT = ZERO.format("CAST(a_row AS VARCHAR)")
+EXACT = f"SELECT count(*) FROM (SELECT a_row, {TEXT} FROM {{0}} a_row EXCEPT ALL SELECT a_row, {TEXT} FROM {{1}} a_row)"
 STATE = "SELECT model, rows_in, rows_out, grouped, groups, quarantined, filtered, conditions FROM lake.tarn.models"
-REFUSED = 'SELECT model, source_table, source_row, "column", "text", reason FROM lake.tarn.quarantined_rows'
+REFUSED = f"""SELECT model, source_table, {ZERO.format("source_row")} AS source_row, "column", "text", reason FROM lake.tarn.quarantined_rows"""
 
 
 class Seen:
@@ -226,7 +231,7 @@ class Seen:
         return self.con.execute(sql).fetchall()
 
     def difference(self, a, b):
-        return [(side, self.rows(f"SELECT CAST(a_row AS VARCHAR) FROM {x} a_row EXCEPT ALL SELECT CAST(a_row AS VARCHAR) FROM {y} a_row LIMIT 5")) for side, x, y in (("only " + a, a, b), ("only " + b, b, a))]
+        return [(side, self.rows(f"SELECT {TEXT} FROM {x} a_row EXCEPT ALL SELECT {TEXT} FROM {y} a_row LIMIT 5")) for side, x, y in (("only " + a, a, b), ("only " + b, b, a))]
 
     def assert_equal(self, a, b, what):
         counts = [self.rows(EXACT.format(*pair))[0][0] for pair in ((a, b), (b, a))]
@@ -276,24 +281,26 @@ class Plain:
         except duckdb.ConversionException:
             return True
 
-    def leaves_out(self, conditions, number):
-        """Is one of the conditions not true, and none before it refuses?"""
+    def decision(self, conditions, number):
+        """Of the first condition that is not true: "out", or "refused" where it fails; None: all of them are."""
         for condition in conditions:
             try:
-                if self.run(f"SELECT ({condition}) FROM {self.model.reads}", f'"tarn number" = {number}') != [(True,)]:
-                    return True
+                if self.run(f"SELECT CASE WHEN {condition} THEN 1 END FROM {self.model.reads}", f'"tarn number" = {number}') != [(1,)]:
+                    return "out"
             except duckdb.ConversionException:
-                return False
-        return False
+                return "refused"
+        return None
 
     def bad_rows(self, conditions):
-        """Those that plain DuckDB refuses, and those of them that the model does: DuckDB may compute a CAST of a condition although an
-        earlier one leaves the row out, and what counts is the order in which they are written."""
-        raising = [n for n in range(1, self.count + 1) if self.refuses(self.model.sql, n)]
-        return raising, [n for n in raising if not self.leaves_out(conditions, n)]
+        """Those that plain DuckDB refuses, and those that the model does: what counts is the order in which conditions are written. DuckDB
+        may compute a CAST of one although an earlier one leaves the row out, or the second half of a BETWEEN behind all others."""
+        numbers = range(1, self.count + 1)
+        raising = {n for n in numbers if self.refuses(self.model.sql, n)}
+        decisions = {n: self.decision(conditions, n) for n in numbers}
+        return raising, [n for n in numbers if decisions[n] == "refused" or (n in raising and decisions[n] != "out")]
 
     def source_row(self, number):
-        return self.con.execute(f'SELECT CAST(to_json(a_row) AS VARCHAR) FROM (SELECT * EXCLUDE ("tarn number") FROM memory.main.numbered WHERE "tarn number" = {number}) a_row').fetchone()[0]
+        return self.con.execute(f'SELECT {ZERO.format("CAST(to_json(a_row) AS VARCHAR)")} FROM (SELECT * EXCLUDE ("tarn number") FROM memory.main.numbered WHERE "tarn number" = {number}) a_row').fetchone()[0]
 
     def results(self, bad):
         return self.run(self.model.plain, f'"tarn number" NOT IN ({", ".join(map(str, bad)) or "0"})')
@@ -313,7 +320,7 @@ def assert_plain(seen, model):
     if model.kind in ("view", "whole"):
         assert_same_rows(seen.rows(f"FROM inc.{model.name}"), plain.results([]), f"{model.name} is not what plain DuckDB gives")
         return
-    several = model.sql.count("FROM") > 1 or model.kind != "rows"
+    several = model.sql.count("FROM") > 1 or (model.kind != "rows" and not model.name.startswith("random"))
     conditions = [] if several else json.loads(seen.rows(f"SELECT conditions FROM inc.tarn_state WHERE model = '{model.name}'")[0][0])
     raising, bad = plain.bad_rows(conditions)
     refused = seen.rows(f"SELECT source_table, source_row, \"column\", \"text\", reason FROM inc.tarn_refused WHERE model = '{model.name}'")

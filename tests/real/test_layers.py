@@ -253,7 +253,7 @@ def test_a_model_that_changes_while_it_runs(make_layers, rng):
 
 
 @pytest.mark.heavy
-@pytest.mark.parametrize("backend", places("sqlite", "postgres") if support.LONG else ["sqlite"])
+@pytest.mark.parametrize("backend", places("sqlite", all=[place for place in support.PLACES if place != "file"]))
 def test_files_of_layers_stay_few(make_layers, rng, backend):
     """Each refresh adds files and deletes rows in others: between refreshes they become fewer."""
     lake = make_layers(backend)
