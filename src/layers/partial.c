@@ -264,6 +264,17 @@ static bool has_twins(const char *type)
 	return !is_floating(type) && (strstr(type, "DOUBLE") || strstr(type, "FLOAT") || strstr(type, "INTERVAL"));
 }
 
+/* NaNs of either sign are equal, too. */
+static char *one_key(const char *key, const char *type)
+{
+	char *sql;
+
+	return asprintf(&sql, "CASE WHEN %s = 0 THEN CAST(0 AS %s) WHEN isnan(%s) THEN CAST('nan' AS %s) ELSE %s END",
+	                key, type, key, type, key) < 0
+	               ? NULL
+	               : sql;
+}
+
 static int add_key(struct making *m, int i, const char *type, const char *kept)
 {
 	struct partials *partials = m->partials;
@@ -271,7 +282,7 @@ static int add_key(struct making *m, int i, const char *type, const char *kept)
 
 	snprintf(quoted, sizeof quoted, "\"tarn k%d\"", i);
 	if (is_floating(type))
-		partials->keys[i] = one_zero(quoted, type);
+		partials->keys[i] = one_key(quoted, type);
 	else if (asprintf(&partials->keys[i], "CAST(%s AS %s)", quoted, kept) < 0)
 		partials->keys[i] = NULL;
 	if (!partials->keys[i])

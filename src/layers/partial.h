@@ -13,6 +13,7 @@
  * sum of whole numbers is a HUGEINT, which divides otherwise than the DECIMAL(38,0) that is kept of it.
  *
  * 0.0 and -0.0 are equal, so that either may stand for a key, or be its least value: the one that does is always 0.0.
+ * NaNs are equal, too, and may have a sign: the one that stands for a key has none.
  *
  * Life cycle: partials_init -> append... -> partials_release.
  */

@@ -195,8 +195,8 @@ class History:
 # ---- what a lake holds, and what plain DuckDB makes of it
 
 # In Parquet's dictionaries DuckDB keeps the first of 0.0 and -0.0 for both: which one a table has depends on what else its file
-# holds, also of bronze once its files are merged.
-ZERO = r"regexp_replace({}, '-0\.0([^0-9e]|$)', '0.0\1', 'g')"
+# holds, also of bronze once its files are merged. Of equal NaNs, which may have a sign, any may be the least.
+ZERO = r"regexp_replace({}, '-(0\.0|nan)([^0-9e]|$)', '\1\2', 'gi')"
 TEXT = ZERO.format("CAST(a_row AS VARCHAR)")
 EXACT = f"SELECT count(*) FROM (SELECT a_row, {TEXT} FROM {{0}} a_row EXCEPT ALL SELECT a_row, {TEXT} FROM {{1}} a_row)"
 STATE = "SELECT model, rows_in, rows_out, grouped, groups, quarantined, filtered, conditions FROM lake.tarn.models"
