@@ -137,10 +137,17 @@ struct seat *machine_seat_add(struct machine *machine, enum worker_state state)
 	return seat;
 }
 
+/* The worker serves its request no longer. */
+static void part(struct machine *machine, struct seat *seat)
+{
+	machine->counts.released += seat->request != NOBODY;
+	seat->request = NOBODY;
+}
+
 void machine_end(struct machine *machine, struct seat *seat, enum action_type how)
 {
 	machine_push(machine, how, seat->id, NOBODY);
-	seat->request = NOBODY;
+	part(machine, seat);
 	machine_move(machine, seat, WORKER_TERMINATING);
 	seat->kill_ms = machine->now_ms + MACHINE_STOP_MS;
 }
@@ -230,14 +237,13 @@ void machine_released(struct machine *machine, int64_t worker, enum release how,
 	at(machine, now_ms);
 	if (!seat || seat->request == NOBODY)
 		return;
-	machine->counts.released++;
 	if (how == RELEASE_BROKEN) {
 		machine->counts.replaced++;
 		machine_end(machine, seat, ACTION_KILL);
 	} else if (seat->one_shot || seat->state == WORKER_DRAINING) {
 		machine_end(machine, seat, ACTION_STOP);
 	} else {
-		seat->request = NOBODY;
+		part(machine, seat);
 		seat->queries += seat->state == WORKER_BUSY;
 		if (seat->state == WORKER_BUSY)
 			machine_start_good(machine, seat);
@@ -257,6 +263,7 @@ void machine_died(struct machine *machine, int64_t worker, int64_t now_ms)
 		machine_start_failed(machine);
 	machine->counts.replaced += seat->state != WORKER_TERMINATING;
 	machine->counts.deleted++;
+	part(machine, seat);
 	*seat = machine->seats[--machine->seat_count];
 	machine_settle(machine);
 }

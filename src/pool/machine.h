@@ -22,7 +22,8 @@
  *
  * Invariants, checked at each move (machine_check) and each broken by a test:
  *  1. Workers that are not TERMINATING, one-shot ones with them, are at most max_size.
- *  2. A worker has at most one request, and a request at most one worker.
+ *  2. A worker has at most one request, and a request at most one worker; as many were acquired and not yet released
+ * as serve one. One that died with a request is released, too.
  *  3. First come, first served within a holder (a token); between holders in turns, one request each. Where the queue
  * is full, the last one of the holder with the most waiting is refused, if that is more than the newcomer would have.
  *  4. A request is answered by exactly one of: handed, refused (full, waited, stopped), gone.

@@ -22,6 +22,18 @@ static const char *check_seats(const struct machine *machine)
 	return NULL;
 }
 
+/* Invariant 2, of those that are counted. */
+static const char *check_counts(const struct machine *machine)
+{
+	int64_t serving = 0;
+
+	for (int i = 0; i < machine->seat_count; i++)
+		serving += machine->seats[i].request != NOBODY;
+	return machine->counts.acquired - machine->counts.released == serving
+	               ? NULL
+	               : "2: a worker's request was released twice, or never";
+}
+
 static bool is_served(const struct machine *machine, int64_t request)
 {
 	for (int i = 0; i < machine->seat_count; i++)
@@ -101,5 +113,7 @@ const char *machine_check(const struct machine *machine)
 		broken = "5: a request waits beside an idle worker";
 	if (!broken && machine_circuit_is_open(machine) && machine->started_ms > machine->opened_ms)
 		broken = "7: a worker was started while the circuit was open";
+	if (!broken)
+		broken = check_counts(machine);
 	return broken;
 }

@@ -387,7 +387,7 @@ static void death_in_every_state(void)
 	die(machine, 3, 6003); /* ACQUIRING */
 	machine_released(machine, 3, RELEASE_BROKEN, 6004); /* its lease is told later */
 	take(machine);
-	CHECK_INT(machine_facts(machine).released, 0);
+	CHECK_INT(machine_facts(machine).released, 1);
 	ready(machine, 4, 6005);
 	ask(machine, 11, "a", 6005);
 	machine_began(machine, 4, 6005);
@@ -573,6 +573,11 @@ static void fix_requests(struct machine *machine)
 	machine->seats[1].id = 2;
 }
 
+static void fix_releases(struct machine *machine)
+{
+	machine->counts.released = 0;
+}
+
 static void fix_turns(struct machine *machine)
 {
 	machine->holders->turn = 0;
@@ -621,6 +626,9 @@ static void sees_what_is_broken(void)
 	machine = busy_machine();
 	machine->seats[1].id = machine->seats[0].id;
 	expect_broken(machine, "2", fix_requests);
+	machine = busy_machine();
+	machine->counts.released++;
+	expect_broken(machine, "2", fix_releases);
 	machine = busy_machine();
 	machine->holders->turn = machine->next_turn;
 	expect_broken(machine, "3", fix_turns);
