@@ -50,7 +50,7 @@ static bool decode(struct buffer *out, const char *text)
 	return buffer_ok(out) && !(bits & ((1u << count) - 1)) && count < 6;
 }
 
-/* Of the mark, the snapshot and the key: one changed byte is found. */
+/* Of the mark and all that the cursor says: one changed byte is found. */
 static void append_mark(struct buffer *out, int64_t snapshot, const struct cursor_origin *origin, const char *key,
                         const char *mark)
 {
