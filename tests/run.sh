@@ -73,7 +73,7 @@ tsan() {
   for test in "${tests[@]}"; do build/tsan/tests/"$test" || status=1; done
   return $status
 }
-# The sources of the fuzz targets by clang; in the long form a minute of each target.
+# The sources of the program and its fuzz targets by clang; in the long form a minute of each target.
 fuzz() {
   cmake --preset fuzz >/dev/null && .deps/venv/bin/python tests/fuzz/clang.py build/fuzz || return 1
   [ -n "$TARN_TEST_LONG" ] || return 0

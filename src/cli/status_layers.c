@@ -44,17 +44,17 @@ static const char *state_of(const struct audited_model *model)
 
 static const char *state_of_pipeline(const struct pipeline_audit *audit)
 {
-	bool behind = false, changed = false;
+	bool behind = false, outdated = false;
 
 	if (!audit->turn)
 		return "not started";
 	for (int i = 0; i < audit->model_count; i++) {
 		const struct audited_model *model = &audit->models[i];
 
-		changed |= model->model && (model->stale || !model->made);
+		outdated |= model->model && (model->stale || !model->made);
 		behind |= model->behind > 0;
 	}
-	return changed ? "outdated" : behind ? "behind" : audit->behind < 0 ? "unknown" : "ok";
+	return outdated ? "outdated" : behind ? "behind" : audit->behind < 0 ? "unknown" : "ok";
 }
 
 /* ---- for people */

@@ -267,10 +267,10 @@ static bool has_twins(const char *type)
 /* NaNs of either sign are equal, too. */
 static char *one_key(const char *key, const char *type)
 {
+	OWNED_FREE char *one = one_zero(key, type);
 	char *sql;
 
-	return asprintf(&sql, "CASE WHEN %s = 0 THEN CAST(0 AS %s) WHEN isnan(%s) THEN CAST('nan' AS %s) ELSE %s END",
-	                key, type, key, type, key) < 0
+	return !one || asprintf(&sql, "CASE WHEN isnan(%s) THEN CAST('nan' AS %s) ELSE %s END", key, type, one) < 0
 	               ? NULL
 	               : sql;
 }

@@ -1,4 +1,4 @@
-"""clang.py FOLDER: clang, whose warnings are not gcc's, takes every source that the fuzz targets are made of.
+"""clang.py FOLDER: clang, whose warnings are not gcc's, takes every source of the program and of its fuzz targets.
 
 FOLDER is built with the preset `fuzz`; nothing is compiled to a file. Prints "ok" or "not ok" and what clang says.
 """
@@ -21,7 +21,7 @@ def main(folder):
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         refusals = [told for told in pool.map(refusal, entries) if told]
     print(*refusals, sep="\n")
-    taken = f"clang takes the {len(entries)} sources of the fuzz targets"
+    taken = f"clang takes the {len(entries)} sources of the program and its fuzz targets"
     print(f"not ok {taken}: not {len(refusals)}, see above" if refusals or not entries else f"ok {taken}")
     return 1 if refusals or not entries else 0
 
