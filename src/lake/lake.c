@@ -217,15 +217,26 @@ static int set_options(struct lake *lake, struct duck_connection *connection, st
 	return lake->options.writer ? lake_say_options(lake, connection, err) : 0;
 }
 
-/* Of several processes that make a Postgres catalog at once DuckLake lets one succeed; the others then find it made. */
+/* Of several processes that make a Postgres catalog at once DuckLake lets one succeed; the others then find it made. A
+ * SQLite file that another program is making refuses its journal mode at once: SQLite's own patience is not for that.
+ */
+static bool is_being_made(const struct lake *lake, const struct error *err)
+{
+	enum backend_type type = lake->catalog->backend.type;
+
+	if (!lake->options.writer)
+		return false;
+	return (type == BACKEND_POSTGRES && strstr(err->message, "Failed to initialize DuckLake")) ||
+	       (type == BACKEND_SQLITE && strstr(err->message, "database is locked"));
+}
+
 static int attach_catalog(const struct lake *lake, struct duck_connection *connection, const char *sql,
                           struct error *err)
 {
 	for (int wait_ms = 50;; wait_ms *= 2) {
 		if (duck_exec(connection, sql, NULL, err) == 0)
 			return 0;
-		if (!lake_has_many_writers(lake) || !lake->options.writer || wait_ms > ATTACH_PATIENCE_MS ||
-		    !strstr(err->message, "Failed to initialize DuckLake"))
+		if (wait_ms > ATTACH_PATIENCE_MS || !is_being_made(lake, err))
 			return -1;
 		*err = (struct error){0};
 		clock_sleep_ms(wait_ms);

@@ -497,8 +497,14 @@ def attach(target, options="", store=None, **config):
         con.execute("LOAD httpfs")
         con.execute(f"CREATE SECRET (TYPE s3, KEY_ID '{store.key}', SECRET '{store.secret}', ENDPOINT '{store.host}', "
                     f"URL_STYLE 'path', USE_SSL false)")
-    con.execute(f"ATTACH '{target}' AS lake {options}")
-    return con
+    for patience in reversed(range(10)):
+        try:
+            con.execute(f"ATTACH '{target}' AS lake {options}")
+            return con
+        except duckdb.Error as error:  # SQLite refuses a new file's journal mode at once where it is locked
+            if not patience or "database is locked" not in str(error):
+                raise
+            time.sleep(0.1)
 
 
 class Lake:

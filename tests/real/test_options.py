@@ -1,7 +1,10 @@
 """The options of a lake's Parquet files: said by whoever makes it, and its owner's choice afterwards."""
 
+import contextlib
 import json
+import sqlite3
 import subprocess
+import time
 
 import pytest
 import yaml
@@ -87,3 +90,21 @@ def test_several_make_a_catalog(folder, postgres, rounds):
         assert con.execute(OPTIONS).fetchall() == OURS
         assert [codecs(con, place, name) for name in names] == [{"ZSTD"}] * len(names)
         con.close()
+
+
+def test_another_program_makes_the_catalog(folder):
+    """SQLite refuses at once to make a file WAL that somebody is about to write to."""
+    path = manifest(folder, {"type": "sqlite", "path": "catalog.sqlite"}, "events")
+    put(folder, "events", 1)
+    with contextlib.closing(sqlite3.connect(folder / "catalog.sqlite", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        process = support.Process(["run", str(path), "--once"], folder)
+        try:
+            time.sleep(1)
+            assert process.alive(), process.tail()
+            other.execute("ROLLBACK")
+            assert process.wait() == support.DONE, process.tail()
+        finally:
+            process.end()
+    with contextlib.closing(support.attach(f"ducklake:sqlite:{folder}/catalog.sqlite", "(READ_ONLY)")) as con:
+        assert con.execute("SELECT n FROM lake.events").fetchall() == [(1,)]

@@ -433,11 +433,12 @@ def test_rows_of_one_key_on_both_sides_of_a_pages_end_are_told(served):
 # ---- another lake
 
 
-def test_another_lake_in_its_place(folder):
+def test_another_lake_in_its_place(folder, request):
     """Made anew, with the same snapshots' numbers, and brought back from a copy: nothing of the old one is answered, and its workers go."""
     served = Served(folder, {"t": "SELECT 1 AS v", "many": "SELECT * FROM range(9) r(i)"},
                     {"v": {"path": "/v", "sql": "SELECT v FROM t", "result": "object"},
                      "many": {"path": "/many", "sql": "SELECT i FROM many", "parameters": [SIZE], "page": {"key": ["i"], "size": "limit"}}}, pool={"hotTables": ["t"]})
+    request.addfinalizer(served.end)
     served.start()
 
     def ask_sql(sql):
@@ -497,7 +498,6 @@ def test_another_lake_in_its_place(folder):
     for old in tag, third[0]:
         assert served.ask("/v", If_None_Match=old).status == 200
     expect(4, "hit")
-    served.end()
 
 
 # ---- before the server answers
