@@ -23,6 +23,7 @@ command before each measurement: taskset, a lock).
 """
 
 import ast
+import contextlib
 import hashlib
 import http.client
 import itertools
@@ -179,12 +180,14 @@ def free_port():
 
 
 def tree(pid):
-    """The process and what it started."""
-    found = [pid]
-    for task in os.listdir(f"/proc/{pid}/task"):
-        with open(f"/proc/{pid}/task/{task}/children") as file:
-            for child in file.read().split():
-                found += tree(int(child))
+    """The process and what it started; threads and children may end while one looks."""
+    found, children = [pid], ""
+    with contextlib.suppress(OSError):
+        for task in os.listdir(f"/proc/{pid}/task"):
+            with contextlib.suppress(OSError), open(f"/proc/{pid}/task/{task}/children") as file:
+                children += file.read()
+    for child in children.split():
+        found += tree(int(child))
     return found
 
 
