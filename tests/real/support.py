@@ -502,7 +502,7 @@ def attach(target, options="", store=None, **config):
             con.execute(f"ATTACH '{target}' AS lake {options}")
             return con
         except duckdb.Error as error:  # SQLite refuses a new file's journal mode at once where it is locked
-            if not patience or "database is locked" not in str(error):
+            if not patience or 'PRAGMA journal_mode=WAL": database is locked' not in str(error):
                 raise
             time.sleep(0.1)
 
